@@ -1,0 +1,99 @@
+"""The error tree: every error a person can meet, with a stable code, what happened, and what to do now.
+
+    PodiumError
+    ├── FlowError            the text of a flow, or a value for it, is wrong
+    │   ├── FlowNotFound     no such flow, revision, task or trigger
+    │   ├── FlowDisabled     the flow exists and may not run
+    │   └── InputError       a value for an input is missing or invalid
+    ├── ExpressionError      a template cannot be parsed or evaluated
+    ├── ConflictError        the thing asked is not possible in the current state
+    ├── NotFound             no such execution, key, file or other thing
+    ├── LimitError           a limit of base/limits was reached
+    ├── GitError             a repository cannot be read or written
+    ├── StoreError           the journal cannot be read or written
+    ├── RunnerError          a command cannot be run
+    ├── StorageError         a stored file cannot be read or written
+    ├── AuthError            the caller may not do this
+    └── SettingsError        a setting is wrong
+"""
+
+from __future__ import annotations
+
+
+class PodiumError(Exception):
+    """Root of all errors. `code` is a stable slug and a heading of docs/errors.md.
+
+    what: one sentence, what is wrong and where.  hint: what the reader can do now.  facts: values for machines.
+    """
+
+    code = "podium"
+    retryable = False
+
+    def __init__(self, what: str, *, hint: str = "", **facts: object) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+        self.facts = facts
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as JSON-ready data: code, message, hint and facts."""
+        return {"code": self.code, "message": self.what, "hint": self.hint, **self.facts}
+
+
+class FlowError(PodiumError):
+    code = "flow-invalid"
+
+
+class FlowNotFound(FlowError):
+    code = "flow-not-found"
+
+
+class FlowDisabled(FlowError):
+    code = "flow-disabled"
+
+
+class InputError(FlowError):
+    code = "input-invalid"
+
+
+class ExpressionError(PodiumError):
+    code = "expression-invalid"
+
+
+class ConflictError(PodiumError):
+    code = "conflict"
+
+
+class NotFound(PodiumError):
+    code = "not-found"
+
+
+class LimitError(PodiumError):
+    code = "limit-reached"
+
+
+class GitError(PodiumError):
+    code = "git"
+    retryable = True
+
+
+class StoreError(PodiumError):
+    code = "store"
+    retryable = True
+
+
+class RunnerError(PodiumError):
+    code = "runner"
+    retryable = True
+
+
+class StorageError(PodiumError):
+    code = "storage"
+
+
+class AuthError(PodiumError):
+    code = "auth"
+
+
+class SettingsError(PodiumError):
+    code = "settings-invalid"

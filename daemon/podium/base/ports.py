@@ -1,0 +1,112 @@
+"""What rooms offer each other without importing upward: the lower room calls a port, `app/wiring` passes in who implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One entry of a task's log. at: aware, UTC."""
+
+    at: datetime
+    level: str
+    message: str
+
+
+class LogSink(Protocol):
+    """Where the lines of one task attempt go. Appending is durable when the call returns."""
+
+    async def append(self, lines: Sequence[LogLine], *, cursor: str | None = None) -> None:
+        """Store lines, and with them (same transaction) how far the source has been read."""
+        ...
+
+    async def cursor(self) -> str | None:
+        """The cursor stored last, after a restart."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedFile:
+    """A file to be committed to the results branch. kind: execution | log | sync | state. seq: order of queueing."""
+
+    seq: int
+    path: str
+    body: bytes
+    kind: str
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """For an execution: id, namespace, flowId, state."""
+
+
+class RecordQueue(Protocol):
+    """Files on their way to the results branch. They stay queued until they are on the remote."""
+
+    async def pending(self, *, after_seq: int, limit: int) -> list[QueuedFile]:
+        """Files not committed yet, in order."""
+        ...
+
+    async def committed(self, seqs: Sequence[int], commit: str) -> None:
+        """These files are in `commit` on the local branch."""
+        ...
+
+    async def pushed(self, up_to_commit: str) -> None:
+        """Everything committed so far is on the remote; forget it."""
+        ...
+
+    async def unpushed(self) -> tuple[int, datetime | None]:
+        """How many files are not on the remote, and since when the oldest waits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFlow:
+    """The newest revision of a flow that the daemon knows."""
+
+    namespace: str
+    flow_id: str
+    revision: int
+    source: str
+    commit: str
+    path: str
+    blob: str
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRevision:
+    """One accepted text of a flow. model: a podium.flows.model.Flow (parsed with all defaults)."""
+
+    namespace: str
+    flow_id: str
+    revision: int
+    source: str
+    commit: str
+    path: str
+    blob: str
+    text: str
+    model: Any
+    deployed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What one commit of one source changes. Applied as one transaction; the sync file is queued with it.
+
+    rejected: [{path, blob, problems: [{file, line, column, path, code, message, hint}]}].
+    held: why nothing was removed although files vanished (over half of the flows), or None.
+    """
+
+    source: str
+    commit: str
+    previous_commit: str | None
+    accepted: Sequence[FlowRevision]
+    removed: Sequence[KnownFlow]
+    moved: Sequence[FlowRevision]
+    rejected: Sequence[Mapping[str, Any]]
+    held: str | None
+    sync_path: str
+    sync_body: bytes
+    at: datetime

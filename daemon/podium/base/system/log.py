@@ -1,0 +1,40 @@
+"""Structured logging of the daemon itself (not of tasks). One line an event: constant name and facts."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from podium.base.redact import redact_url
+
+
+def get_logger(name: str) -> Any:
+    """A logger whose calls read `log.info("task_ended", execution_id=…)`."""
+    return structlog.get_logger(name)
+
+
+def _mask_urls(_logger: Any, _method: str, event: Any) -> Any:
+    return {key: redact_url(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def configure_logging(*, level: str = "INFO", json_lines: bool = False) -> None:
+    """Send the daemon's log to standard error, as text for people or as a JSON object a line."""
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    renderer: Any = structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _mask_urls,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )

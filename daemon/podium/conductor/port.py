@@ -1,0 +1,139 @@
+"""What the rooms above may ask of the orchestrator: the face of the conductor. Pages, API, CLI and triggers use only this.
+
+An execution is always the dict of flow-language 9.2 (`ExecutionView`): id, namespace, flowId, flowRevision, state{current,
+histories[{state,date}], startDate, endDate, duration}, labels[{key,value}], inputs, outputs, taskRunList[…], trigger, …;
+dates are ISO text, UTC, milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from podium.base.ports import Deployment, FlowRevision, KnownFlow
+
+View = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """Ask for one execution. inputs: text, typed values, or for FILE a `kestra://` URI or a local path."""
+
+    namespace: str
+    flow_id: str
+    revision: int | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    schedule_date: datetime | None = None
+    trigger: Mapping[str, Any] | None = None
+    """{id, type, variables} when a trigger asks."""
+    fail_on_bad_inputs: bool = False
+    """True for triggers: an acknowledged event with bad inputs becomes a FAILED execution instead of an InputError."""
+    dedupe_key: str | None = None
+    """A second request with this key starts nothing and gives the first's execution (webhook delivery, schedule date, file version)."""
+    cursor: Mapping[str, Any] | None = None
+    """Stored with the start, in one transaction, as the trigger's state (document kind `trigger`, key `<flow>/<trigger id>`)."""
+
+
+class Orchestrator(Protocol):
+    """Commands are durable when they return."""
+
+    async def start(self, request: StartRequest) -> View:
+        """Create an execution. Raises FlowNotFound, FlowDisabled, InputError, LimitError."""
+        ...
+
+    async def wait(self, execution_id: str, *, timeout_s: float | None = None) -> View:
+        """The execution once it is terminal (or as it is when the time is up)."""
+        ...
+
+    async def kill(self, execution_id: str, *, cascade: bool = True) -> View: ...
+    async def restart(self, execution_id: str, *, revision: int | None = None) -> View: ...
+    async def replay(self, execution_id: str, *, task_run_id: str | None = None, revision: int | None = None) -> View: ...
+    async def pause(self, execution_id: str) -> View: ...
+    async def resume(self, execution_id: str, *, inputs: Mapping[str, Any] | None = None) -> View: ...
+    async def change_status(self, execution_id: str, state: str) -> View: ...
+    async def set_labels(self, execution_id: str, labels: Mapping[str, str]) -> View: ...
+    async def force_run(self, execution_id: str) -> View: ...
+    async def validate_inputs(self, request: StartRequest) -> list[dict[str, Any]]:
+        """Per input: {input: id, value, enabled, errors: [..]}. Starts nothing."""
+        ...
+
+    async def deploy(self, deployment: Deployment) -> None:
+        """Make a commit's flows the current ones: one transaction."""
+        ...
+
+    async def remember_trigger(self, namespace: str, flow_id: str, trigger_id: str, state: Mapping[str, Any]) -> None:
+        """Store a trigger's state (next date, ledger, disabled, backfill) durably, without starting anything."""
+        ...
+
+    # ---- reading
+    async def execution(self, execution_id: str) -> View:
+        """Raises NotFound."""
+        ...
+
+    async def executions(
+        self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
+        query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
+        trigger_execution_id: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc",
+    ) -> tuple[list[View], int]:
+        """A page of executions (without task runs) and how many match."""
+        ...
+
+    async def logs(
+        self, execution_id: str, *, after_seq: int = 0, min_level: str = "TRACE", task_id: str | None = None, task_run_id: str | None = None,
+        attempt: int | None = None, limit: int = 10_000,
+    ) -> list[dict[str, Any]]:
+        """Log entries: {seq, timestamp, level, message, taskId, taskRunId, attemptNumber, executionId, namespace, flowId}."""
+        ...
+
+    async def metrics(self, execution_id: str) -> list[dict[str, Any]]: ...
+    async def record(self, execution_id: str) -> dict[str, Any] | None:
+        """The record as committed: {path, commit, body}, or None while it is not committed."""
+        ...
+
+    def flows(self, *, namespace: str | None = None, query: str | None = None) -> list[FlowRevision]:
+        """The newest revision of every deployed flow, sorted by namespace and id."""
+        ...
+
+    async def flow(self, namespace: str, flow_id: str, *, revision: int | None = None) -> FlowRevision:
+        """Raises FlowNotFound."""
+        ...
+
+    async def revisions(self, namespace: str, flow_id: str) -> list[KnownFlow]: ...
+    def known_flows(self) -> Mapping[tuple[str, str], KnownFlow]:
+        """Newest revision of every flow, deleted ones included."""
+        ...
+
+    async def syncs(self, *, limit: int = 20) -> list[dict[str, Any]]:
+        """The newest sync records (what each deployed commit accepted and refused), newest first."""
+        ...
+
+    def rejected(self) -> list[dict[str, Any]]:
+        """Files refused by the newest sync of each source: {source, commit, path, problems}."""
+        ...
+
+    async def trigger_state(self, namespace: str, flow_id: str, trigger_id: str) -> dict[str, Any] | None: ...
+    async def kv(self, namespace: str, key: str) -> dict[str, Any] | None:
+        """{key, value, type, updateDate, expirationDate?} or None."""
+        ...
+
+    async def kv_list(self, namespace: str) -> list[dict[str, Any]]: ...
+    async def kv_put(self, namespace: str, key: str, value: Any, *, kind: str | None = None, ttl_s: float | None = None) -> None: ...
+    async def kv_delete(self, namespace: str, key: str) -> bool: ...
+    async def store_upload(self, namespace: str, flow_id: str, input_id: str, filename: str, data: bytes) -> str:
+        """Keep an uploaded input file; its `kestra://` URI."""
+        ...
+
+    async def read_file(self, uri: str) -> bytes:
+        """The bytes at a `kestra://` URI. Raises NotFound."""
+        ...
+
+    async def health(self) -> dict[str, Any]:
+        """{status: UP|DEGRADED, unpushed: {count, oldestSeconds}, runner, flows, executions: {running, queued}, sources: […], version}."""
+        ...
+
+    def subscribe(self, *, after_seq: int | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Changes as they become durable: {seq, kind: execution|flows|trigger, executionId?, namespace?, flowId?, state?}."""
+        ...

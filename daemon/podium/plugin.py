@@ -1,0 +1,146 @@
+"""What authors of plug-ins import: Task, Trigger, RunContext, Result and the requests a task may make.
+
+A task type is a subclass of Task with a `TYPE`, registered under the entry point group `podium.plugins` (a module or a
+list of classes). Its `run(ctx)` is called on a copy of itself in which every `Dyn` property is rendered. KIND says where:
+
+    inline    in the daemon's loop: no I/O, no waiting, microseconds
+    process   in a child process that a timeout or a kill ends; any I/O; only what ctx offers, no orchestrator
+    command   `command(ctx)` gives a CommandSpec and the task's runner (Docker, process, …) runs it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from podium.flows.dynamic import Dyn
+from podium.flows.model import Duration, Model, Task, Trigger
+
+__all__ = [
+    "CommandSpec", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "Request", "Result", "RunContext", "Runnable", "Task",
+    "TaskFailed", "Trigger",
+]
+
+
+class TaskFailed(Exception):
+    """The task ends FAILED (or `state`). Outputs given here are kept."""
+
+    def __init__(self, message: str, *, outputs: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.outputs = dict(outputs or {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A number that a task publishes. A timer's value is in seconds."""
+
+    name: str
+    type: Literal["counter", "timer", "gauge"]
+    value: float
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Something a task asks of the orchestrator; enters the journal in the same transaction as the task's end.
+
+    kind: set_labels {labels} · set_variables {variables, overwrite} · unset_variables {names, ignoreMissing} · exit {state} ·
+    kill {executionId} · resume {executionId, inputs} · kv_put {namespace, key, value, type, ttl_s} · kv_delete {namespace, key} ·
+    state_put / state_delete {key, value} · toggle_trigger {namespace, flowId, triggerId, enabled}
+    """
+
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a task ended well. state: SUCCESS or WARNING; SKIPPED is the worker's."""
+
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    state: str = "SUCCESS"
+    metrics: Sequence[Metric] = ()
+    requests: Sequence[Request] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the record says of the attempt beside outputs: exitCode, containerId, image, imageId, runner."""
+
+
+class Logger(Protocol):
+    """Writes to the task's log. Lines longer than the limit are split; secrets are masked."""
+
+    def log(self, level: str, message: str) -> None:
+        """level: ERROR, WARN, INFO, DEBUG or TRACE."""
+        ...
+
+
+class FileStore(Protocol):
+    """Internal storage as a task sees it: `kestra://` URIs."""
+
+    def put(self, source: Path, name: str) -> str:
+        """Store a file of this task under `name`; its URI."""
+        ...
+
+    def fetch(self, uri: str, target: Path) -> None:
+        """Copy the file at `uri` (kestra://, nsfile:// or file://) to `target`. Raises StorageError when it is not there or not allowed."""
+        ...
+
+
+class RunContext(Protocol):
+    """What `run` gets."""
+
+    @property
+    def execution_id(self) -> str: ...
+    @property
+    def task_run_id(self) -> str: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def flow_id(self) -> str: ...
+    @property
+    def working_dir(self) -> Path:
+        """A directory of this attempt's own (shared inside a WorkingDirectory), made when first asked for."""
+        ...
+
+    @property
+    def log(self) -> Logger: ...
+    @property
+    def files(self) -> FileStore: ...
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """The variables that expressions see."""
+        ...
+
+    def render(self, template: Any, extra: Mapping[str, Any] | None = None) -> Any:
+        """Text (or list, map) with its expressions evaluated over the variables and `extra`. For properties that are not Dyn."""
+        ...
+
+    def query(self, what: str, **arguments: Any) -> Any:
+        """Read the orchestrator's state (inline tasks only): kv, kv_keys, state, logs, executions."""
+        ...
+
+
+class Runnable(Protocol):
+    """What a task of kind inline or process offers."""
+
+    def run(self, ctx: RunContext) -> Result:
+        """Do the work. Raises TaskFailed, or anything else: the task then ends FAILED with the error in its log."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """A command for a runner, already rendered. Paths inside it are relative to the working directory or templates of it."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    image: str | None = None
+    runner: Mapping[str, Any] = field(default_factory=dict)
+    """The taskRunner as written: type and options."""
+    input_files: Mapping[str, str | bytes] = field(default_factory=dict)
+    output_patterns: Sequence[str] = ()
+    output_directory: bool = False
+    warning_on_stderr: bool = False
