@@ -110,3 +110,27 @@ class Deployment:
     sync_path: str
     sync_body: bytes
     at: datetime
+
+
+class Reads(Protocol):
+    """Reads of the orchestrator's state that expressions and inline tasks need. Answered from memory or one indexed query."""
+
+    def kv(self, namespace: str, key: str) -> Mapping[str, Any] | None:
+        """{key, value, type, creationDate, updateDate, expirationDate?}; None when missing or expired."""
+        ...
+
+    def kv_keys(self, namespace: str, prefix: str = "") -> list[str]: ...
+
+    def document(self, kind: str, namespace: str, key: str) -> Any:
+        """The JSON document of that kind (state: what state.Set stored), or None."""
+        ...
+
+    def logs(
+        self, execution_id: str, *, min_level: str = "TRACE", task_ids: Sequence[str] = (), attempt: int | None = None, limit: int = 10_000
+    ) -> list[dict[str, Any]]:
+        """Log entries, oldest first, as flow-language 9.2."""
+        ...
+
+    def count_executions(
+        self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], start: datetime, end: datetime | None
+    ) -> int: ...

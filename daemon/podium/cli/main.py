@@ -1,0 +1,66 @@
+"""The `podium` command: a lazy group, so that `podium --help` and each command import only what they need."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from podium.base.errors import PodiumError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "config": ("podium.cli.config:config", "Show the settings in force and where each comes from."),
+    "doctor": ("podium.cli.doctor:doctor", "Check this machine: what is wrong and what to do."),
+    "executions": ("podium.cli.executions:executions", "List, follow, kill and restart executions."),
+    "expr": ("podium.cli.expr:expr", "Render an expression."),
+    "flows": ("podium.cli.flows:flows", "List flows, their revisions and refused files."),
+    "hook": ("podium.cli.hook:hook", "What the Git hooks call."),
+    "images": ("podium.cli.images:images", "Make container images from Debian packages."),
+    "init": ("podium.cli.init:init", "Make a flows repository with hooks."),
+    "kv": ("podium.cli.kv:kv", "Read and write the key-value store."),
+    "plan": ("podium.cli.plan:plan", "Show what a push would change."),
+    "results": ("podium.cli.results:results", "Read and check the results branch."),
+    "run": ("podium.cli.run:run", "Run one flow in the foreground, without a daemon."),
+    "schema": ("podium.cli.schema:schema", "Print the JSON Schema of the flow language."),
+    "serve": ("podium.cli.serve:serve", "Run the daemon."),
+    "triggers": ("podium.cli.triggers:triggers", "List triggers, pause them, backfill schedules."),
+    "validate": ("podium.cli.validate:validate", "Check flow files."),
+}
+"""Command → where it is and its line in the help."""
+
+EXIT_FAILED, EXIT_USAGE, EXIT_NO_DAEMON, EXIT_REFUSED = 1, 2, 3, 4
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except PodiumError as error:
+            click.echo(f"error: {error.what}", err=True)
+            if error.hint:
+                click.echo(f"hint: {error.hint}", err=True)
+            sys.exit(error.facts.get("exit_code", EXIT_FAILED))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="podium", prog_name="podium")
+def cli() -> None:
+    """Podium: a Git-native workflow orchestrator. Push flows, run containers, read the results in Git."""

@@ -1,0 +1,91 @@
+"""What a task runner is: it carries one command of one task attempt from start to end (rulings 5 and 9).
+
+Who calls: `workers`. What always holds: an attempt's command starts at most once, whatever crashes; `run` and `attach` differ only
+in that `attach` never starts anything. No host path crosses this port but the two directories of the Job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from podium.base.ports import LogLine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One command to run.
+
+    directory: host directory whose files are the task's working directory before it starts (copied or mounted by the runner).
+    results: host directory into which the runner brings back the files matching `output_patterns` (relative paths kept).
+    labels: instance, execution, task run, attempt … put on whatever the runner creates.
+    """
+
+    attempt_id: str
+    argv: Sequence[str]
+    directory: Path
+    results: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    image: str | None = None
+    output_patterns: Sequence[str] = ()
+    output_directory: bool = False
+    """Also bring back everything below the directory that `{{ outputDir }}` names."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The task runner's own properties, rendered (user, cpu, memory, networkMode, pullPolicy, …)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a command ended. exit_code: 0–255, or 128 + signal. facts: image, imageId, containerId, runner, oomKilled …"""
+
+    exit_code: int
+    killed: bool = False
+    oom_killed: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class OutputSink(Protocol):
+    """Takes the lines a command prints, in order within each stream. Durable when it returns, with the cursor."""
+
+    async def lines(self, stream: str, lines: Sequence[LogLine], *, cursor: str | None) -> None:
+        """stream: stdout or stderr. cursor: where to go on reading after a crash (opaque to the caller)."""
+        ...
+
+    async def cursor(self) -> str | None:
+        """The cursor stored last."""
+        ...
+
+
+class Runner(Protocol):
+    """Where a command runs. Raises RunnerError (retryable or not) when it cannot be started at all."""
+
+    TYPE: str
+    """The language's name of it: io.kestra.plugin.scripts.runner.docker.Docker, io.kestra.plugin.core.runner.Process …"""
+
+    async def run(self, job: Job, sink: OutputSink) -> Finished:
+        """Start the command (or find it, when this attempt was started before a crash), stream its output, wait, bring back its files."""
+        ...
+
+    async def attach(self, job: Job, sink: OutputSink) -> Finished | None:
+        """After a crash: the rest of an attempt that may have started. None when it never started (then `run` is safe)."""
+        ...
+
+    async def kill(self, attempt_id: str, *, grace_s: float = 0.0) -> None:
+        """End the command: TERM, `grace_s` seconds, KILL. Nothing happens when it is gone."""
+        ...
+
+    async def release(self, attempt_id: str) -> None:
+        """The end of this attempt is in the journal: remove everything it left (container, volume, directory)."""
+        ...
+
+    async def reap(self, live_attempts: set[str]) -> int:
+        """Remove whatever of this instance belongs to none of these attempts; how many things were removed."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+Opener = Callable[[], Awaitable[Runner]]

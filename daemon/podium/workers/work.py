@@ -1,0 +1,55 @@
+"""What the conductor hands to a worker and what comes back. One Work is one attempt of one runnable task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from podium.flows.model import Task
+from podium.plugin import Metric, Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One attempt to be carried out.
+
+    task: as written (templates not rendered). variables: what expressions see (flow-language 0.3), made by the engine.
+    source, commit: the repository and commit the execution is pinned to (namespace files).
+    shared_directory: id of the WorkingDirectory's workspace this task runs in, or None for one of its own.
+    timeout: rendered by the worker from task.timeout.  started: True when this attempt may have started before a crash.
+    last_attempt: whether no retry follows a failure (allowFailure applies then; decided by the engine, shown to templates only).
+    """
+
+    attempt_id: str
+    execution_id: str
+    task_run_id: str
+    attempt: int
+    namespace: str
+    flow_id: str
+    revision: int
+    source: str
+    commit: str
+    task: Task
+    variables: Mapping[str, Any]
+    secret_values: Sequence[str] = ()
+    """Plain texts that must be masked in logs and errors (SECRET inputs)."""
+    shared_directory: str | None = None
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How an attempt ended. state: SUCCESS, WARNING, FAILED, KILLED or SKIPPED (runIf). requests: see plugin.Request."""
+
+    state: str
+    started_at: datetime
+    ended_at: datetime
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Sequence[Metric] = ()
+    requests: Sequence[Request] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    lost: bool = False
+    """True for an attempt that may have started before a crash and whose end nobody saw."""
