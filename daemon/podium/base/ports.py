@@ -134,3 +134,32 @@ class Reads(Protocol):
     def count_executions(
         self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], start: datetime, end: datetime | None
     ) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One HTTP request to a webhook trigger, exactly as it arrived. Made by web, judged by `triggers.webhook.accept`.
+
+    headers, query: in order, repeated names kept. body: the raw bytes (signatures are over these).
+    path: what follows the key in the URL, without the slash. remote: the peer's address.
+    """
+
+    namespace: str
+    flow_id: str
+    key: str
+    method: str = "POST"
+    headers: Sequence[tuple[str, str]] = ()
+    query: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+    path: str = ""
+    remote: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What to answer over HTTP. body: JSON-like data, or text or bytes to be sent as they are, or None for an empty body."""
+
+    status: int
+    body: Any = None
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
