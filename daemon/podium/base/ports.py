@@ -163,3 +163,43 @@ class Answer:
     body: Any = None
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class TriggerControls(Protocol):
+    """What a person may do to a trigger. Implemented by triggers, called by web. Each call is durable when it returns.
+
+    The state of a trigger is a document: {nextExecutionDate?, date? (last fired), disabled?, executionId?, updatedDate?,
+    backfill?: {start, end, currentDate, paused, inputs, labels, previousNextExecutionDate}}; dates are ISO text, UTC.
+    Each call gives that document and raises FlowNotFound (no such flow or trigger) or ConflictError (not possible for this type or now).
+    """
+
+    async def set_disabled(self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool) -> dict[str, Any]: ...
+    async def backfill(
+        self, namespace: str, flow_id: str, trigger_id: str, *, start: datetime, end: datetime | None = None,
+        inputs: Mapping[str, Any] | None = None, labels: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Run the dates from start to end (default now), one at a time."""
+        ...
+
+    async def pause_backfill(self, namespace: str, flow_id: str, trigger_id: str, *, paused: bool) -> dict[str, Any]: ...
+    async def delete_backfill(self, namespace: str, flow_id: str, trigger_id: str) -> dict[str, Any]: ...
+    async def unlock(self, namespace: str, flow_id: str, trigger_id: str) -> dict[str, Any]:
+        """Forget that an evaluation or execution of this trigger is under way."""
+        ...
+
+
+class SourceControls(Protocol):
+    """What a caller may ask of the sources. Implemented by sources, called by web."""
+
+    async def notify(self, name: str, headers: Sequence[tuple[str, str]], body: bytes, *, trusted: bool = False) -> Answer:
+        """A forge or hook says that `name` was pushed to: fetch soon. trusted: the caller came by the daemon's own socket or token,
+        so no signature is asked for. Raises NotFound (no such source), AuthError."""
+        ...
+
+    async def confirm(self, name: str, *, commit: str | None = None) -> dict[str, Any]:
+        """Apply the removals that the newest deployment of `name` holds back. Raises NotFound, ConflictError (nothing is held)."""
+        ...
+
+    def status(self) -> list[dict[str, Any]]:
+        """Per source: {name, url (no password), branch, path, commit?, fetchedAt?, error?, held?, pollIntervalS}."""
+        ...

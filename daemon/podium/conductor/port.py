@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
@@ -54,6 +55,10 @@ class Orchestrator(Protocol):
     async def pause(self, execution_id: str) -> View: ...
     async def resume(self, execution_id: str, *, inputs: Mapping[str, Any] | None = None) -> View: ...
     async def change_status(self, execution_id: str, state: str) -> View: ...
+    async def change_task_run_state(self, execution_id: str, task_run_id: str, state: str) -> View:
+        """Set one task run's state and go on from there (flow-language 9.7). Raises NotFound, ConflictError."""
+        ...
+
     async def set_labels(self, execution_id: str, labels: Mapping[str, str]) -> View: ...
     async def force_run(self, execution_id: str) -> View: ...
     async def validate_inputs(self, request: StartRequest) -> list[dict[str, Any]]:
@@ -86,6 +91,13 @@ class Orchestrator(Protocol):
         attempt: int | None = None, limit: int = 10_000,
     ) -> list[dict[str, Any]]:
         """Log entries: {seq, timestamp, level, message, taskId, taskRunId, attemptNumber, executionId, namespace, flowId}."""
+        ...
+
+    async def search_logs(
+        self, *, namespace: str | None = None, flow_id: str | None = None, query: str | None = None, min_level: str = "TRACE",
+        started_after: datetime | None = None, started_before: datetime | None = None, page: int = 1, size: int = 25,
+    ) -> tuple[list[dict[str, Any]], int]:
+        """A page of log entries of all executions, newest first, and how many match (dates: of the entry). query: part of the message."""
         ...
 
     async def metrics(self, execution_id: str) -> list[dict[str, Any]]: ...
@@ -122,16 +134,21 @@ class Orchestrator(Protocol):
     async def kv_list(self, namespace: str) -> list[dict[str, Any]]: ...
     async def kv_put(self, namespace: str, key: str, value: Any, *, kind: str | None = None, ttl_s: float | None = None) -> None: ...
     async def kv_delete(self, namespace: str, key: str) -> bool: ...
-    async def store_upload(self, namespace: str, flow_id: str, input_id: str, filename: str, data: bytes) -> str:
-        """Keep an uploaded input file; its `kestra://` URI."""
+    async def store_upload(self, namespace: str, flow_id: str, input_id: str, filename: str, data: bytes | Path) -> str:
+        """Keep an uploaded input file (its bytes, or a file that is copied); its `kestra://` URI."""
         ...
 
-    async def read_file(self, uri: str) -> bytes:
-        """The bytes at a `kestra://` URI. Raises NotFound."""
+    async def read_file(self, uri: str, *, offset: int = 0, length: int | None = None) -> bytes:
+        """The bytes at a `kestra://` URI, from `offset`, at most `length` of them. Raises NotFound."""
+        ...
+
+    async def file_size(self, uri: str) -> int:
+        """How many bytes are at a `kestra://` URI. Raises NotFound."""
         ...
 
     async def health(self) -> dict[str, Any]:
-        """{status: UP|DEGRADED, unpushed: {count, oldestSeconds}, runner, flows, executions: {running, queued}, sources: […], version}."""
+        """{status: UP|DEGRADED|STARTING|DOWN, unpushed: {count, oldestSeconds}, runner, flows, executions: {running, queued},
+        taskRuns: {state: how many ended so since start}, queueDepth (commands waiting), sources: […], version}."""
         ...
 
     def subscribe(self, *, after_seq: int | None = None) -> AsyncIterator[dict[str, Any]]:
