@@ -1,0 +1,278 @@
+"""Every setting of Podium: one frozen model, each field with its meaning, unit and a default that is safe on a laptop.
+
+Order: default < podium.toml < environment (`PODIUM_SECTION__KEY`) < flags. Called by `app` and `cli` only; rooms get plain
+arguments. What always holds: a Settings object is valid as a whole, and docs/settings.md lists exactly these fields.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from podium.app import layers
+from podium.app.layers import Bytes, ItemsText, Layer, TableText, Zone
+from podium.base import limits
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Names = Annotated[tuple[str, ...], BeforeValidator(ItemsText)]
+Table = Annotated[dict[str, str], BeforeValidator(TableText)]
+Directory = Annotated[Path, BeforeValidator(layers.user_path)]
+
+_LOOPBACK = ("127.", "localhost", "::1", "[::1]")
+
+
+class Section(BaseModel):
+    """Base of the sections. Unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Server(Section):
+    """The API and the pages."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything beyond loopback needs a token."""
+    port: Port = 8080
+    """TCP port; 0 takes a free one. A socket handed over by systemd wins over host and port."""
+    token: SecretStr | None = None
+    """Token that callers send as `Authorization: Bearer …`. Better in `token_file`."""
+    token_file: Directory | None = None
+    """File whose first line is the token."""
+    allowed_hosts: Names = ()
+    """Names accepted in the `Host` header beside localhost and `host`, such as `podium.example.org`; `*` accepts any."""
+
+
+class Source(Section):
+    """A repository with flows: `[sources.<name>]`."""
+
+    url: str
+    """Where it is: a path, an ssh or an https address."""
+    branch: str = "main"
+    """Branch whose flows are deployed."""
+    path: str = "."
+    """Folder of the flow files inside the repository."""
+    poll_interval_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60
+    """Seconds between looks at the remote; 0 looks only when a hook calls."""
+    ssh_key: Directory | None = None
+    """Private key for ssh addresses."""
+    token_file: Directory | None = None
+    """File whose first line is the password or token for https addresses."""
+    username: str | None = None
+    """User name that goes with the token; most forges accept any."""
+    webhook_secret: SecretStr | None = None
+    """Secret of the forge's push webhook `/api/v1/hooks/<name>`; without one the call must carry the API token."""
+
+    @field_validator("url", "branch")
+    @classmethod
+    def _not_an_option(cls, value: str) -> str:
+        if not value.strip() or value.startswith("-") or "\x00" in value:
+            raise ValueError("is empty or begins with '-'")
+        return value
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if value.startswith("/") or ".." in value.split("/"):
+            raise ValueError("must be a folder inside the repository, without '..'")
+        return value.strip("/") or "."
+
+
+class Results(Section):
+    """The branch that executions are recorded on."""
+
+    url: str = ""
+    """Repository of the results branch; empty means that of the first source."""
+    branch: str = "results"
+    """Name of the branch. It is made when it is not there and never force-pushed."""
+    rotate: Literal["never", "monthly", "weekly"] = "never"
+    """Begin a new branch `<branch>/<period>` every month or week, so that an old one can be dropped."""
+    sign_key: Directory | None = None
+    """SSH private key that signs the commits."""
+    log_cap_bytes: Bytes = limits.LOG_CAP_BYTES
+    """Bytes of task log kept beside a record: the head and the tail. The whole log is in storage."""
+    ssh_key: Directory | None = None
+    """Private key for an ssh address in `url`; default: the first source's."""
+    token_file: Directory | None = None
+    """File with the password or token for an https address in `url`; default: the first source's."""
+    username: str | None = None
+    """User name that goes with the token."""
+
+
+class Runner(Section):
+    """Where the commands of tasks run."""
+
+    type: Literal["docker", "process"] = "docker"
+    """Runner of tasks that name none. `process` runs on this machine without isolation."""
+    images: Table = {}
+    """Replaces image names, `*` matches any text: `"python:*" = "podium.local/python:bookworm"`."""
+    pass_env: Names = ()
+    """Environment variables of the daemon that tasks get too, such as `HTTPS_PROXY` and `PIP_INDEX_URL`; values are masked in logs."""
+    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """CPUs a container may use; empty is no limit. A task's own `cpu` wins."""
+    memory: Bytes | None = None
+    """Memory a container may use, bytes or `512m`, `2g`; empty is no limit. A task's own `memory` wins."""
+    network: str = "podium"
+    """Network of containers: `podium` (one bridge, containers do not see each other), `none`, or a name of Docker's."""
+    isolation: Literal["shared", "strict"] = "shared"
+    """`strict` makes a network for each task, which costs a quarter of a second."""
+    allow_volumes: bool = False
+    """Whether a task may mount host directories. Who may do that controls this machine."""
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = limits.CONCURRENT_ATTEMPTS_MAX
+    """Task attempts that run at one time."""
+
+
+class Limits(Section):
+    """Bounds an operator may want to move. The fixed ones are in base/limits.py."""
+
+    body_bytes_max: Bytes = limits.BODY_BYTES_MAX
+    """Bytes of a request's body, webhooks included."""
+    upload_bytes_max: Bytes = limits.UPLOAD_BYTES_MAX
+    """Bytes of an uploaded input file."""
+    queued_commands_max: Annotated[int, Field(ge=1)] = limits.QUEUED_COMMANDS_MAX
+    """Commands that wait to be decided; beyond it the API answers 429."""
+
+
+class Security(Section):
+    """What flows may reach."""
+
+    allowed_paths: Names = ()
+    """Directories of this machine that `file://` addresses and the file trigger may touch; none by default."""
+
+
+class Secrets(Section):
+    """Where `secret('NAME')` looks: `SECRET_NAME` (base64), systemd credentials, then this file."""
+
+    file: Directory | None = None
+    """A file of `NAME=value` lines, readable by the daemon only."""
+
+
+class Storage(Section):
+    """Files that tasks pass to each other, and whole logs."""
+
+    url: str = ""
+    """Root as fsspec writes it (`/srv/podium`, `s3://bucket/podium`); empty means `<home>/storage`."""
+
+
+class Telemetry(Section):
+    """The daemon's own log and metrics."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least level that is written to standard error."""
+    log_json: bool = False
+    """One JSON object a line instead of text."""
+
+
+class Retention(Section):
+    """How long things that are not in Git stay."""
+
+    executions_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 90
+    """Days an execution stays in the index that lists and pages read; its record stays in Git."""
+    storage_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 90
+    """Days the files of an ended execution stay in storage."""
+
+
+_current: ContextVar[tuple[Layer, ...]] = ContextVar("settings_layers", default=())
+
+
+class Settings(BaseSettings):
+    """All settings. Use load_settings: it names the file and line of a mistake."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    home: Directory = Field(default_factory=lambda: layers.default_home(os.environ))
+    """Where the journal, mirrors and sockets are. Default: `$STATE_DIRECTORY`, `$XDG_STATE_HOME/podium` or `~/.local/state/podium`."""
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,63}$")] = ""
+    """Name of this daemon in records and on containers; empty means a name made once and kept in `home`."""
+    timezone: Zone = ""
+    """Time zone of schedules and dates that name none, such as `Europe/Paris`; empty means the machine's."""
+    env_prefixes: Names = ("ENV_", "KESTRA_")
+    """Environment variables with these prefixes are `{{ envs.name }}` in flows (prefix removed, lower case)."""
+    globals: Annotated[dict[str, Any], BeforeValidator(layers.any_table)] = {}
+    """Values that every flow sees as `{{ globals.name }}`."""
+    server: Server = Server()
+    sources: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")], Source] = {}
+    results: Results = Results()
+    runner: Runner = Runner()
+    limits: Limits = Limits()
+    security: Security = Security()
+    secrets: Secrets = Secrets()
+    storage: Storage = Storage()
+    telemetry: Telemetry = Telemetry()
+    retention: Retention = Retention()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource, file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what load_settings has read, strongest first."""
+        return (init_settings, *(_LayerSource(settings_cls, layer) for layer in _current.get()))
+
+    @model_validator(mode="after")
+    def _nobody_unknown_from_afar(self) -> Settings:
+        local = self.server.host.startswith(_LOOPBACK)
+        if not local and self.server.token is None and self.server.token_file is None:
+            raise ValueError("server.host is beyond loopback, which needs server.token_file (or server.token)")
+        return self
+
+    def token(self) -> str | None:
+        """The API token, from `server.token` or the first line of `server.token_file`. Raises SettingsError for a file that gives none."""
+        if self.server.token is not None:
+            return self.server.token.get_secret_value()
+        return layers.first_line(self.server.token_file, key="server.token_file") if self.server.token_file else None
+
+
+_TOP_LEVEL = ("home", "instance", "timezone", "env_prefixes", "globals")
+
+
+class _LayerSource(PydanticBaseSettingsSource):
+    """Hands one layer to pydantic-settings, which merges them."""
+
+    def __init__(self, settings_cls: type[BaseSettings], layer: Layer) -> None:
+        super().__init__(settings_cls)
+        self._layer = layer
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: the layer is given as a whole."""
+        return self._layer.values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return layers.copy_of(self._layer.values)
+
+
+def load_settings(
+    config: Path | None = None, environ: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """The settings in force. config: a file that must exist, else the first of layers.config_places that does.
+
+    overrides: from flags, nested or by dotted key (`{"server.port": 9090}`); None values are left out. Raises SettingsError
+    that names every wrong key with its file and line, variable or flag.
+    """
+    return load_with_origins(config, environ, overrides)[0]
+
+
+def load_with_origins(
+    config: Path | None = None, environ: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+) -> tuple[Settings, tuple[Layer, ...]]:
+    """As load_settings, and the layers it was made of, strongest first, the last being the defaults that depend on the machine."""
+    env = os.environ if environ is None else environ
+    stack = (
+        layers.from_overrides(overrides or {}),
+        layers.from_environment(env, top_level=_TOP_LEVEL),
+        layers.from_file(config or layers.find_config(env)),
+        layers.from_machine(env),
+    )
+    stale = _current.set(stack)
+    try:
+        return Settings(), stack
+    except ValidationError as exc:
+        raise layers.explain(exc, stack, Settings) from exc
+    finally:
+        _current.reset(stale)
