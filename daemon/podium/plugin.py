@@ -6,6 +6,8 @@ list of classes). Its `run(ctx)` is called on a copy of itself in which every `D
     inline    in the daemon's loop: no I/O, no waiting, microseconds
     process   in a child process that a timeout or a kill ends; any I/O; only what ctx offers, no orchestrator
     command   `command(ctx)` gives a CommandSpec and the task's runner (Docker, process, …) runs it
+    timer     nothing runs: the engine ends the task after its `duration`
+    delegate  `becomes(ctx)` gives another task, already rendered, that is carried out in its place with the same ids
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from podium.flows.dynamic import Dyn
 from podium.flows.model import Duration, Model, Task, Trigger
 
 __all__ = [
-    "CommandSpec", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "Request", "Result", "RunContext", "Runnable", "Task",
-    "TaskFailed", "Trigger",
+    "CommandSpec", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "NamespaceFile", "Request", "Result", "RunContext",
+    "Runnable", "Task", "TaskFailed", "Trigger",
 ]
 
 
@@ -48,7 +50,9 @@ class Request:
 
     kind: set_labels {labels} · set_variables {variables, overwrite} · unset_variables {names, ignoreMissing} · exit {state} ·
     kill {executionId} · resume {executionId, inputs} · kv_put {namespace, key, value, type, ttl_s} · kv_delete {namespace, key} ·
-    state_put / state_delete {key, value} · toggle_trigger {namespace, flowId, triggerId, enabled}
+    state_put / state_delete {key, value} · toggle_trigger {namespace, flowId, triggerId, enabled} ·
+    purge_executions {namespace, flowId, states, startDate, endDate, executions, logs, metrics, files} ·
+    purge_logs {namespace, flowId, levels, startDate, endDate}
     """
 
     kind: str
@@ -65,6 +69,8 @@ class Result:
     requests: Sequence[Request] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the record says of the attempt beside outputs: exitCode, containerId, image, imageId, runner."""
+    secret_outputs: Sequence[str] = ()
+    """Names of outputs whose values are stored encrypted (`storage.crypto.Cipher.seal`) and masked in logs."""
 
 
 class Logger(Protocol):
@@ -75,8 +81,17 @@ class Logger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceFile:
+    """A file of a namespace. in_git: it comes from the repository, so only a commit changes it; False: a task uploaded it."""
+
+    path: str
+    uri: str
+    in_git: bool
+
+
 class FileStore(Protocol):
-    """Internal storage as a task sees it: `kestra://` URIs."""
+    """Internal storage as a task sees it: `kestra://` URIs. `podium.storage.task_files.TaskFiles` is the real one."""
 
     def put(self, source: Path, name: str) -> str:
         """Store a file of this task under `name`; its URI."""
@@ -84,6 +99,34 @@ class FileStore(Protocol):
 
     def fetch(self, uri: str, target: Path) -> None:
         """Copy the file at `uri` (kestra://, nsfile:// or file://) to `target`. Raises StorageError when it is not there or not allowed."""
+        ...
+
+    def size(self, uri: str) -> int:
+        """Bytes of the file at `uri`. Raises as `fetch`."""
+        ...
+
+    def exists(self, uri: str) -> bool:
+        """Whether there is a file at `uri`. Raises StorageError when it may not be read."""
+        ...
+
+    def delete(self, uri: str) -> bool:
+        """Remove a file of this execution; whether it was there. Raises StorageError for a file of anybody else."""
+        ...
+
+    def list(self) -> list[str]:
+        """The URIs of all files of this execution, sorted."""
+        ...
+
+    def namespace_list(self, namespace: str) -> list[NamespaceFile]:
+        """The files of a namespace: the repository's at the pinned commit, and what tasks uploaded."""
+        ...
+
+    def namespace_put(self, namespace: str, path: str, source: Path) -> str:
+        """Upload a file over the namespace's files; its URI. It is not in Git."""
+        ...
+
+    def namespace_delete(self, namespace: str, path: str) -> bool:
+        """Remove an uploaded file; whether there was one. The repository's own files stay."""
         ...
 
 
@@ -119,7 +162,12 @@ class RunContext(Protocol):
         ...
 
     def query(self, what: str, **arguments: Any) -> Any:
-        """Read the orchestrator's state (inline tasks only): kv, kv_keys, state, logs, executions."""
+        """Read the orchestrator's state (inline tasks only). Each is the method of base/ports.Reads with the same keyword arguments:
+
+        kv(namespace, key) · kv_keys(namespace, prefix) · kv_entries(namespace, children, expired) · state(namespace, key): the document of
+        that kind · logs(execution_id, min_level, task_ids, limit) · executions(namespace, flow_id, states, start, end): count_executions ·
+        execution(execution_id) · purgeable(namespace, flow_id, states, levels, start, end)
+        """
         ...
 
 
@@ -128,6 +176,14 @@ class Runnable(Protocol):
 
     def run(self, ctx: RunContext) -> Result:
         """Do the work. Raises TaskFailed, or anything else: the task then ends FAILED with the error in its log."""
+        ...
+
+
+class Delegating(Protocol):
+    """What a task of kind delegate offers."""
+
+    def becomes(self, ctx: RunContext) -> Task:
+        """The runnable task to carry out instead. Raises TaskFailed."""
         ...
 
 

@@ -134,6 +134,19 @@ class Reads(Protocol):
     def count_executions(
         self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], start: datetime, end: datetime | None
     ) -> int: ...
+    def kv_entries(self, namespace: str | None, *, children: bool = False, expired: bool = False) -> list[dict[str, Any]]:
+        """{namespace, key, updateDate, expirationDate?} of a namespace (and those below it), or of all; expired: also those that read as missing."""
+        ...
+
+    def execution(self, execution_id: str) -> Mapping[str, Any] | None:
+        """{id, namespace, flowId, state: {current}} of an execution, or None when there is none."""
+        ...
+
+    def purgeable(
+        self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], levels: Sequence[str], start: datetime | None, end: datetime
+    ) -> Mapping[str, int]:
+        """{executions, logs, metrics, files}: what purge_executions and purge_logs would remove. Without flow_id, namespace is a prefix."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
