@@ -21,8 +21,8 @@ from podium.flows.dynamic import Dyn
 from podium.flows.model import Duration, Model, Task, Trigger
 
 __all__ = [
-    "CommandSpec", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "NamespaceFile", "Request", "Result", "RunContext",
-    "Runnable", "Task", "TaskFailed", "Trigger",
+    "CommandSpec", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "NamespaceFile", "Request", "Result",
+    "RunContext", "Runnable", "Task", "TaskFailed", "Trigger",
 ]
 
 
@@ -113,7 +113,7 @@ class FileStore(Protocol):
         """Remove a file of this execution; whether it was there. Raises StorageError for a file of anybody else."""
         ...
 
-    def list(self) -> list[str]:
+    def own_files(self) -> list[str]:
         """The URIs of all files of this execution, sorted."""
         ...
 

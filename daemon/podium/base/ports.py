@@ -135,7 +135,7 @@ class Reads(Protocol):
         self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], start: datetime, end: datetime | None
     ) -> int: ...
     def kv_entries(self, namespace: str | None, *, children: bool = False, expired: bool = False) -> list[dict[str, Any]]:
-        """{namespace, key, updateDate, expirationDate?} of a namespace (and those below it), or of all; expired: also those that read as missing."""
+        """{namespace, key, updateDate, expirationDate?} of a namespace (and those below it), or of all. expired: missing ones too."""
         ...
 
     def execution(self, execution_id: str) -> Mapping[str, Any] | None:
@@ -143,7 +143,8 @@ class Reads(Protocol):
         ...
 
     def purgeable(
-        self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], levels: Sequence[str], start: datetime | None, end: datetime
+        self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], levels: Sequence[str], start: datetime | None,
+        end: datetime,
     ) -> Mapping[str, int]:
         """{executions, logs, metrics, files}: what purge_executions and purge_logs would remove. Without flow_id, namespace is a prefix."""
         ...
