@@ -21,8 +21,8 @@ from podium.flows.dynamic import Dyn
 from podium.flows.model import Duration, Model, Task, Trigger
 
 __all__ = [
-    "CommandSpec", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "NamespaceFile", "Request", "Result",
-    "RunContext", "Runnable", "Task", "TaskFailed", "Trigger",
+    "CommandSpec", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "NamespaceFile", "PollContext", "Polling",
+    "Request", "Result", "RunContext", "Runnable", "Task", "TaskFailed", "Trigger",
 ]
 
 
@@ -184,6 +184,34 @@ class Delegating(Protocol):
 
     def becomes(self, ctx: RunContext) -> Task:
         """The runnable task to carry out instead. Raises TaskFailed."""
+        ...
+
+
+class PollContext(Protocol):
+    """What `poll` gets. state: what the trigger remembers from poll to poll; changes are stored with the start they cause."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def flow_id(self) -> str: ...
+    @property
+    def log(self) -> Logger: ...
+    @property
+    def files(self) -> FileStore: ...
+    @property
+    def state(self) -> dict[str, Any]: ...
+    def render(self, template: Any, extra: Mapping[str, Any] | None = None) -> Any:
+        """Text (or list, map) with its expressions evaluated over the trigger's variables and `extra`. For properties that are not Dyn."""
+        ...
+
+
+class Polling(Protocol):
+    """What a polling trigger offers: called every `interval` on a copy of the trigger whose Dyn properties are rendered."""
+
+    interval: Duration
+
+    def poll(self, ctx: PollContext) -> Mapping[str, Any] | None:
+        """The variables `trigger.*` of one execution, or None when there is nothing. Any I/O; runs in a thread, never twice at once."""
         ...
 
 

@@ -35,7 +35,12 @@ class StartRequest:
     dedupe_key: str | None = None
     """A second request with this key starts nothing and gives the first's execution (webhook delivery, schedule date, file version)."""
     cursor: Mapping[str, Any] | None = None
-    """Stored with the start, in one transaction, as the trigger's state (document kind `trigger`, key `<flow>/<trigger id>`)."""
+    """Stored with the start, in one transaction, as the trigger's state (document kind `trigger`, key `<flow>/<trigger id>`).
+
+    Merged, as in `remember_trigger`: keys given replace the stored ones, other keys stay (a toggle made meanwhile is kept), None removes.
+    """
+    failed_because: str | None = None
+    """A trigger fired and its condition or inputs could not be evaluated: the execution is created and ends FAILED, this reason in its log."""
 
 
 class Orchestrator(Protocol):
@@ -70,7 +75,10 @@ class Orchestrator(Protocol):
         ...
 
     async def remember_trigger(self, namespace: str, flow_id: str, trigger_id: str, state: Mapping[str, Any]) -> None:
-        """Store a trigger's state (next date, ledger, disabled, backfill) durably, without starting anything."""
+        """Store a trigger's state (next date, ledger, disabled, backfill) durably, without starting anything.
+
+        Merged: keys given replace the stored ones, other keys stay, None removes. A change is told to subscribers as kind `trigger`.
+        """
         ...
 
     # ---- reading
