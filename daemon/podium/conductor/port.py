@@ -40,7 +40,7 @@ class StartRequest:
     Merged, as in `remember_trigger`: keys given replace the stored ones, other keys stay (a toggle made meanwhile is kept), None removes.
     """
     failed_because: str | None = None
-    """A trigger fired and its condition or inputs could not be evaluated: the execution is created and ends FAILED, this reason in its log."""
+    """A trigger fired and its condition or inputs failed: the execution is created and ends FAILED, with this reason in its log."""
 
 
 class Orchestrator(Protocol):
