@@ -1,0 +1,1 @@
+"""The parts of podium.flows.model, which is the face that others import."""
