@@ -10,8 +10,12 @@
     ├── NotFound             no such execution, key, file or other thing
     ├── LimitError           a limit of base/limits was reached
     ├── GitError             a repository cannot be read or written
+    │   ├── GitMoved         a branch is not where we thought; fetch, and try again on its new tip
+    │   └── GitRefused       the remote refuses: no such branch or repository, no access, a hook or a protected branch
     ├── StoreError           the journal cannot be read or written
     ├── RunnerError          a command cannot be run
+    │   ├── RunnerRefused    a setting, the image or the engine forbids it: trying again changes nothing
+    │   └── AttemptLost      it was started, and nobody can learn how it ended
     ├── StorageError         a stored file cannot be read or written
     ├── AuthError            the caller may not do this
     └── SettingsError        a setting is wrong
@@ -77,6 +81,15 @@ class GitError(PodiumError):
     retryable = True
 
 
+class GitMoved(GitError):
+    code = "git-moved"
+
+
+class GitRefused(GitError):
+    code = "git-refused"
+    retryable = False
+
+
 class StoreError(PodiumError):
     code = "store"
     retryable = True
@@ -85,6 +98,16 @@ class StoreError(PodiumError):
 class RunnerError(PodiumError):
     code = "runner"
     retryable = True
+
+
+class RunnerRefused(RunnerError):
+    code = "runner-refused"
+    retryable = False
+
+
+class AttemptLost(RunnerError):
+    code = "attempt-lost"
+    retryable = False
 
 
 class StorageError(PodiumError):

@@ -1,0 +1,118 @@
+"""A local copy of a remote repository that survives `kill -9`: made beside its place, checked, then moved there. Called by repo.py."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from podium.base.errors import GitError
+from podium.base.system.ids import new_token
+from podium.base.system.log import get_logger
+from podium.git import process, remote
+from podium.git.credentials import Credentials
+from podium.git.objects import sync_folder
+
+log = get_logger(__name__)
+_SETTINGS = {
+    "core.fsync": "committed",
+    "core.fsyncMethod": "batch",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "gc.reflogExpire": "never",
+    "core.logAllRefUpdates": "false",
+    "repack.writeBitmaps": "false",
+    "core.multiPackIndex": "true",
+}
+
+
+def create(path: Path) -> None:
+    """Make an empty bare repository with our settings at `path`, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _workshop(path) as new:
+        _initialise(new)
+        new.rename(path)
+        sync_folder(path.parent)
+
+
+def settle(path: Path) -> None:
+    """Give a repository of ours the settings that make its refs and packs durable and leave housekeeping to us."""
+    lines = process.check(["config", "--list", "--local", "-z"], git_dir=path).decode(errors="replace").split("\0")
+    have = dict(line.partition("\n")[::2] for line in lines if line)
+    for key, value in _SETTINGS.items():
+        if have.get(key.lower()) != value:
+            process.check(["config", key, value], git_dir=path)
+
+
+def ensure(path: Path, url: str, *, refspecs: Sequence[str], credentials: Credentials | None, timeout_s: float) -> None:
+    """A usable repository at `path`: the one that is there if it is sound, else a fresh clone that takes its place at once.
+
+    Raises GitError when neither works; what was there before then stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _workshop(path) as new:
+        if path.exists():
+            if is_sound(path):
+                return
+            if any(path.iterdir()) and not (path / "objects").is_dir():
+                raise GitError(
+                    f"{path} is not a repository of ours", hint="move that folder away, or choose another home", reason="occupied"
+                )
+        _initialise(new)
+        remote.fetch(new, url, refspecs=refspecs, credentials=credentials, timeout_s=timeout_s)
+        process.check(["fsck", "--connectivity-only", "--no-dangling", "--no-progress"], git_dir=new, timeout_s=timeout_s)
+        if path.exists():
+            log.warning("git_mirror_replaced", path=str(path))
+            _carry_pins(path, new)
+            path.rename(_beside(path, "old"))
+        new.rename(path)
+        sync_folder(path.parent)
+
+
+def is_sound(path: Path) -> bool:
+    """Whether git can use the repository and every ref points at something readable."""
+    if not (path / "HEAD").is_file():
+        return False
+    done = process.run(["for-each-ref", "--format=%(objecttype) %(refname)"], git_dir=path)
+    return done.code == 0
+
+
+@contextlib.contextmanager
+def _workshop(path: Path) -> Iterator[Path]:
+    """A fresh name beside `path`, for one process at a time; what killed ones left is removed."""
+    handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        for stale in (*path.parent.glob(f".{path.name}.new-*"), *path.parent.glob(f".{path.name}.old-*")):
+            shutil.rmtree(stale, ignore_errors=True)
+        new = _beside(path, "new")
+        try:
+            yield new
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            for old in path.parent.glob(f".{path.name}.old-*"):
+                shutil.rmtree(old, ignore_errors=True)
+    finally:
+        os.close(handle)
+
+
+def _beside(path: Path, kind: str) -> Path:
+    return path.with_name(f".{path.name}.{kind}-{new_token(6)}")
+
+
+def _initialise(path: Path) -> None:
+    process.check(["-c", "init.defaultBranch=main", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(path)])
+    (path / "objects" / "pack").mkdir(parents=True, exist_ok=True)
+    settle(path)
+
+
+def _carry_pins(old: Path, new: Path) -> None:
+    done = process.run(["for-each-ref", "--format=%(objectname)", "refs/podium/pins/"], git_dir=old)
+    for commit in done.stdout.decode().split() if done.code == 0 else []:
+        if process.run(["cat-file", "-e", f"{commit}^{{commit}}"], git_dir=new).code == 0:
+            process.check(["update-ref", f"refs/podium/pins/{commit}", commit], git_dir=new)
+        else:
+            log.warning("git_pin_lost", path=str(new), commit=commit)

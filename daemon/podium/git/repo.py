@@ -1,0 +1,329 @@
+"""A Git repository: the face of this room, the only one that talks to git. Blocking; callers use `asyncio.to_thread`. Safe between threads.
+
+Repositories of our own (init_bare, mirror) have durable refs, no automatic housekeeping, and are cleared at opening of what a
+killed process left. Every failure is a GitError whose fact `reason` says which.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from podium.base.errors import GitError
+from podium.git import history, mirror, process, remote
+from podium.git.batch import ObjectReader, RefUpdater
+from podium.git.credentials import Credentials, sign
+from podium.git.history import CommitInfo, TreeEntry
+from podium.git.objects import PODIUM, Identity, PackWriter, commit_body
+from podium.git.ownership import Ownership
+from podium.git.trees import TreeEditor
+
+__all__ = ["PODIUM", "CommitInfo", "Credentials", "Identity", "Repository", "TreeEntry", "Unsupported"]
+
+NOWHERE = "0" * 40
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_PINS = "refs/podium/pins/"
+_QUARANTINE = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
+_FSCK_TIMEOUT_S = 3_600.0
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+_LFS_BYTES_MAX = 1_024
+_PACKS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsupported:
+    """Something in a tree that Podium does not read. kind: submodule or lfs."""
+
+    path: str
+    kind: str
+
+
+class Repository:
+    """One repository on this machine. Make it with init_bare, mirror or open; close it when done."""
+
+    def __init__(self, git_dir: Path, *, ownership: Ownership | None = None, env: dict[str, str] | None = None) -> None:
+        self.git_dir = git_dir
+        self._ownership = ownership
+        self._env = env
+        self._objects = ObjectReader(git_dir, env=env, keep_open=self._held)
+        self._refs = RefUpdater(git_dir, keep_open=self._held)
+        self._trees = TreeEditor(self._tree_body)
+        self._commit_trees: dict[str, str] = {}
+
+    # ---- making and closing
+
+    @classmethod
+    def init_bare(cls, path: Path) -> Self:
+        """The bare repository of our own at `path`, made if it is not there."""
+        if not (path / "HEAD").is_file():
+            mirror.create(path)
+        return cls._own(path)
+
+    @classmethod
+    def open(cls, path: Path, *, quarantine: Mapping[str, str] | None = None) -> Self:
+        """A repository that belongs to somebody else: bare, a work tree's root, or a folder inside one.
+
+        quarantine: the environment of a pre-receive hook, whose pushed objects are then visible.
+        Raises GitError (no-repository, ownership).
+        """
+        if not path.is_dir():
+            raise GitError(f"there is no repository at {path}", hint="check the path", reason="no-repository", repository=str(path))
+        where = process.check(["-C", str(path), "rev-parse", "--absolute-git-dir"])
+        env = {key: quarantine[key] for key in _QUARANTINE if key in quarantine} if quarantine else None
+        return cls(Path(os.fsdecode(where.removesuffix(b"\n"))), env=env)
+
+    @classmethod
+    def mirror(
+        cls,
+        path: Path,
+        url: str,
+        *,
+        credentials: Credentials | None = None,
+        refspecs: Sequence[str] = EVERYTHING,
+        timeout_s: float = 10 * remote.NETWORK_TIMEOUT_S,
+    ) -> Self:
+        """A bare copy of `url` at `path`: opened if it is there and sound (nothing is fetched then), else cloned anew.
+
+        refspecs: what to clone; name the one branch you need (`+refs/heads/main:refs/heads/main`), a results branch is large.
+        """
+        mirror.ensure(path, url, refspecs=refspecs, credentials=credentials, timeout_s=timeout_s)
+        return cls._own(path)
+
+    @classmethod
+    def _own(cls, path: Path) -> Self:
+        ownership = Ownership(path)
+        mirror.settle(path)
+        return cls(path, ownership=ownership)
+
+    def close(self) -> None:
+        """End the children and give the repository back."""
+        self._objects.close()
+        self._refs.close()
+        if self._ownership:
+            self._ownership.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # ---- other repositories
+
+    def fetch(
+        self,
+        url: str,
+        *,
+        refspecs: Sequence[str],
+        credentials: Credentials | None = None,
+        timeout_s: float = remote.NETWORK_TIMEOUT_S,
+        prune: bool = False,
+    ) -> None:
+        """Bring refs and what they need here. Raises GitRefused (branch-gone, auth, no-repository), GitError (unreachable, timeout)."""
+        remote.fetch(
+            self.git_dir,
+            url,
+            refspecs=refspecs,
+            credentials=credentials,
+            timeout_s=timeout_s,
+            prune=prune,
+            keep_open=self._held(),
+        )
+
+    def push(self, url: str, refspec: str, *, credentials: Credentials | None = None, timeout_s: float = remote.NETWORK_TIMEOUT_S) -> None:
+        """Send `source:destination`, never by force.
+
+        Raises GitMoved (fetch first), GitRefused (hook, auth), GitError (unreachable, timeout).
+        """
+        remote.push(self.git_dir, url, [refspec], credentials=credentials, timeout_s=timeout_s, keep_open=self._held())
+
+    # ---- reading
+
+    def resolve(self, revision: str) -> str | None:
+        """The full id of the commit that `revision` (branch, tag, abbreviated id) names, or None."""
+        if revision.startswith("-"):
+            return None
+        done = process.run(
+            ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"],
+            git_dir=self.git_dir,
+            env=self._env,
+            keep_open=self._held(),
+        )
+        # `--end-of-options` is echoed by git before 2.41.
+        words = done.stdout.decode().split()
+        return words[-1] if done.code == 0 and words else None
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Ref → object id of every ref below `prefix`, such as `refs/heads/`."""
+        out = process.check(["for-each-ref", "--format=%(refname) %(objectname)", prefix], git_dir=self.git_dir, env=self._env)
+        return dict(line.rsplit(" ", 1) for line in out.decode("utf-8", "surrogateescape").splitlines())
+
+    def tree(self, commit: str, path: str = ".") -> list[TreeEntry]:
+        """All files, links and submodules below `path` in that commit, sorted by path (from the root). Empty if `path` is not there."""
+        return history.tree(self.git_dir, commit, path, env=self._env)
+
+    def files(self, commit: str, path: str = ".") -> dict[str, str]:
+        """Path (from the root) → blob id of every file below `path`.
+
+        A link counts as the file of the same commit it leads to, else it is left out. Submodules are not in it: see `unsupported`.
+        """
+        return history.files(self.tree(commit, path), self.tree(commit) if path not in (".", "") else None, self.read)
+
+    def unsupported(self, commit: str, path: str = ".") -> list[Unsupported]:
+        """Submodules and Git LFS pointers below `path`."""
+        entries = self.tree(commit, path)
+        found = [Unsupported(path=entry.path, kind="submodule") for entry in entries if entry.kind == "submodule"]
+        small = {entry.blob: entry.path for entry in entries if entry.kind == "file" and 0 < entry.size <= _LFS_BYTES_MAX}
+        for blob, body in self.read_many(list(small)):
+            if body.startswith(_LFS_POINTER):
+                found.append(Unsupported(path=small[blob], kind="lfs"))
+        return sorted(found, key=lambda item: item.path)
+
+    def refuse_unsupported(self, commit: str, path: str = ".") -> None:
+        """Raises GitError naming the first submodule or LFS pointer below `path`."""
+        for item in self.unsupported(commit, path):
+            what = "a Git submodule" if item.kind == "submodule" else "a Git LFS pointer"
+            raise GitError(
+                f"{item.path} is {what}, which Podium does not read",
+                reason="unsupported",
+                path=item.path,
+                kind=item.kind,
+                hint="commit the files themselves, or keep large files in storage outside Git",
+            )
+
+    def read(self, blob: str) -> bytes:
+        """The content of a blob. Raises GitError (missing-object), LimitError."""
+        found = self._objects.read(blob)
+        if found is None:
+            raise GitError(f"object {blob} is not in {self.git_dir}", hint=self._fsck_hint(), reason="missing-object", object=blob)
+        return found[1]
+
+    def read_many(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """(id, content) of many objects, in order, fast. Raises GitError at the first that is missing."""
+        return self._objects.many(blobs)
+
+    def read_path(self, commit: str, path: str) -> bytes | None:
+        """The content of the file at `path` in that commit; None when there is none (or it is a folder)."""
+        found = self._objects.read(f"{commit}:{path}")
+        return found[1] if found and found[0] == "blob" else None
+
+    def log(self, ref: str, *, limit: int, path: str | None = None) -> list[CommitInfo]:
+        """The newest `limit` commits of `ref` (that touch `path`), newest first. Empty when the ref is not there."""
+        commit = self.resolve(ref)
+        return history.log(self.git_dir, commit, limit=limit, path=path) if commit else []
+
+    def changed(self, old: str | None, new: str, path: str = ".") -> list[tuple[str, str, str]]:
+        """(status A, M or D, path, blob) of each file that differs; blob of a deleted file: the old one. old None: all is new."""
+        return history.changed(self.git_dir, old or EMPTY_TREE, new, path, env=self._env)
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether `newer` contains `older`."""
+        return process.run(["merge-base", "--is-ancestor", older, newer], git_dir=self.git_dir, env=self._env).code == 0
+
+    # ---- writing
+
+    def commit(
+        self,
+        *,
+        ref: str,
+        parent: str | None,
+        changes: Mapping[str, bytes | None],
+        message: str,
+        at: datetime,
+        author: Identity = PODIUM,
+        committer: Identity = PODIUM,
+        signing_key: Path | None = None,
+    ) -> str:
+        """Commit `changes` (path → content, None removes) on top of `parent` and move `ref` there; the new commit's id.
+
+        Durable when it returns. parent None: the first commit of a branch that is not there. at: aware.
+        Raises GitMoved when `ref` is not at `parent`; nothing is changed then.
+        """
+        assert at.tzinfo is not None
+        pack = PackWriter()
+        base = self.tree_of(parent) if parent else None
+        tree = self._trees.apply(base, changes, pack)
+        parents = [parent] if parent else []
+        body = commit_body(tree=tree, parents=parents, author=author, committer=committer, at=at, message=message)
+        if signing_key:
+            signature = sign(body, signing_key)
+            body = commit_body(tree=tree, parents=parents, author=author, committer=committer, at=at, message=message, signature=signature)
+        commit = pack.add("commit", body)
+        pack.write(self.git_dir)
+        self.update_ref(ref, commit, parent or "")
+        self._commit_trees = {commit: tree}
+        return commit
+
+    def update_ref(self, ref: str, new: str | None, old: str | None = None) -> None:
+        """Move `ref`, durably. old: what it must be now ("" = not there, None = anything). new None deletes it. Raises GitMoved."""
+        if new is not None and old is not None:
+            self._refs.update(ref, new, old or NOWHERE)
+            return
+        args = ["-d", ref] if new is None else [ref, new]
+        if old is not None:
+            args.append(old or NOWHERE)
+        process.check(["-c", "core.fsync=committed", "update-ref", "--no-deref", *args], git_dir=self.git_dir, keep_open=self._held())
+
+    def pin(self, commit: str) -> None:
+        """Keep a commit and all it contains, whatever is fetched or pruned."""
+        self.update_ref(_PINS + commit, commit)
+
+    def unpin(self, commit: str) -> None:
+        """Let go of a commit. Nothing happens when it is not pinned."""
+        if self.refs(_PINS + commit):
+            self.update_ref(_PINS + commit, None)
+
+    def pins(self) -> set[str]:
+        """The pinned commits."""
+        return set(self.refs(_PINS).values())
+
+    # ---- housekeeping
+
+    def fsck(self) -> None:
+        """Check every object and link. Raises GitError (corrupt) with git's findings."""
+        done = process.run(
+            ["fsck", "--full", "--strict", "--no-dangling", "--no-progress"], git_dir=self.git_dir, timeout_s=_FSCK_TIMEOUT_S
+        )
+        if done.code != 0:
+            raise GitError(
+                f"{self.git_dir} is damaged: {done.stderr.strip()}",
+                reason="corrupt",
+                repository=str(self.git_dir),
+                hint="clone it again from its remote; what was pushed is not lost",
+            )
+
+    def packs(self) -> int:
+        """How many packs there are."""
+        return sum(1 for name in os.scandir(self.git_dir / "objects" / "pack") if name.name.endswith(".idx"))
+
+    def tidy(self, *, packs_max: int = _PACKS_MAX, timeout_s: float = _FSCK_TIMEOUT_S) -> bool:
+        """Fold packs together (geometric repack) if there are over `packs_max`; whether it did. Low priority, safe under kill -9."""
+        if self.packs() <= packs_max:
+            return False
+        command = process.argv(["repack", "-d", "--geometric=2", "--write-midx", "--quiet", "--no-write-bitmap-index"], self.git_dir)
+        done = process.run_program(["nice", "-n", "19", *command], timeout_s=timeout_s, keep_open=self._held())
+        if done.code != 0:
+            raise process.failed("repack", done, self.git_dir)
+        return True
+
+    def tree_of(self, commit: str) -> str:
+        """The id of a commit's root tree. Raises GitError (missing-object)."""
+        known = self._commit_trees.get(commit)
+        if known is None:
+            known = self.read(commit).split(b"\n", 1)[0].removeprefix(b"tree ").decode()
+        return known
+
+    def _tree_body(self, tree: str) -> bytes:
+        return self.read(tree)
+
+    def _fsck_hint(self) -> str:
+        return f"check it with: git --git-dir {self.git_dir} fsck"
+
+    def _held(self) -> tuple[int, ...]:
+        return self._ownership.descriptors() if self._ownership else ()
