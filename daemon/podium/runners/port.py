@@ -1,7 +1,7 @@
 """What a task runner is: it carries one command of one task attempt from start to end (rulings 5 and 9).
 
 Who calls: `workers`. What always holds: an attempt's command starts at most once, whatever crashes; `run` and `attach` differ only
-in that `attach` never starts anything. No host path crosses this port but the two directories of the Job.
+in that `attach` never starts anything. No host path crosses this port but the directories of the Job.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Job:
     """One command to run.
 
     directory: host directory whose files are the task's working directory before it starts (copied or mounted by the runner).
+    private: host directory of files that the command reads and that are not its own (scripts, copies of inputs), see Places.private.
     results: host directory into which the runner brings back the files matching `output_patterns` (relative paths kept).
     labels: instance, execution, task run, attempt … put on whatever the runner creates.
     """
@@ -27,14 +28,28 @@ class Job:
     argv: Sequence[str]
     directory: Path
     results: Path
+    private: Path | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
     output_patterns: Sequence[str] = ()
     output_directory: bool = False
     """Also bring back everything below the directory that `{{ outputDir }}` names."""
+    unwanted: Sequence[str] = ()
+    """Relative paths in the working directory that are never results (the script itself)."""
+    write_back: bool = False
+    """Afterwards `directory` itself must hold what the command left: files added, changed and removed (shared workspaces)."""
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    """The task runner's own properties, rendered (user, cpu, memory, networkMode, pullPolicy, …)."""
+    """The task runner's own properties, rendered, by their names in the language (user, cpu, memory, networkMode, pullPolicy, …)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a command sees its directories: absolute paths, valid inside its container if it has one."""
+
+    working: str
+    outputs: str
+    private: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +66,7 @@ class OutputSink(Protocol):
     """Takes the lines a command prints, in order within each stream. Durable when it returns, with the cursor."""
 
     async def lines(self, stream: str, lines: Sequence[LogLine], *, cursor: str | None) -> None:
-        """stream: stdout or stderr. cursor: where to go on reading after a crash (opaque to the caller)."""
+        """stream: stdout, stderr, or runner for what the runner itself has to say. cursor: where to go on reading after a crash."""
         ...
 
     async def cursor(self) -> str | None:
@@ -65,8 +80,15 @@ class Runner(Protocol):
     TYPE: str
     """The language's name of it: io.kestra.plugin.scripts.runner.docker.Docker, io.kestra.plugin.core.runner.Process …"""
 
+    def places(self, directory: Path, private: Path) -> Places:
+        """The paths by which a command sees a Job with these directories."""
+        ...
+
     async def run(self, job: Job, sink: OutputSink) -> Finished:
-        """Start the command (or find it, when this attempt was started before a crash), stream its output, wait, bring back its files."""
+        """Start the command (or find it, when this attempt was started before a crash), stream its output, wait, bring back its files.
+
+        Raises RunnerError when it cannot be started, AttemptLost when it was and its end cannot be learnt.
+        """
         ...
 
     async def attach(self, job: Job, sink: OutputSink) -> Finished | None:
@@ -74,7 +96,7 @@ class Runner(Protocol):
         ...
 
     async def kill(self, attempt_id: str, *, grace_s: float = 0.0) -> None:
-        """End the command: TERM, `grace_s` seconds, KILL. Nothing happens when it is gone."""
+        """End the command: TERM, `grace_s` seconds, KILL. One that is not started yet never will be. Nothing happens when it is gone."""
         ...
 
     async def release(self, attempt_id: str) -> None:
