@@ -33,7 +33,8 @@ class StartRequest:
     fail_on_bad_inputs: bool = False
     """True for triggers: an acknowledged event with bad inputs becomes a FAILED execution instead of an InputError."""
     dedupe_key: str | None = None
-    """A second request with this key starts nothing and gives the first's execution (webhook delivery, schedule date, file version)."""
+    """A second request with this key starts nothing and gives the first's execution (webhook delivery, schedule date, file version),
+    with `duplicate: True` in the view. Its cursor is stored all the same."""
     cursor: Mapping[str, Any] | None = None
     """Stored with the start, in one transaction, as the trigger's state (document kind `trigger`, key `<flow>/<trigger id>`).
 
