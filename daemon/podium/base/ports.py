@@ -89,6 +89,8 @@ class FlowRevision:
     text: str
     model: Any
     deployed_at: datetime
+    defaults: Sequence[Mapping[str, Any]] = ()
+    """Plug-in defaults of podium.yaml in force when `text` was parsed; whoever parses it again must give these to `parse_flows`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
