@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol
 
 from podium.flows.dynamic import Dyn
 from podium.flows.model import Duration, Model, Task, Trigger
+from podium.storage.uris import NamespaceFile
 
 __all__ = [
     "CommandSpec", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "NamespaceFile", "PollContext", "Polling",
@@ -79,15 +80,6 @@ class Logger(Protocol):
     def log(self, level: str, message: str) -> None:
         """level: ERROR, WARN, INFO, DEBUG or TRACE."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamespaceFile:
-    """A file of a namespace. in_git: it comes from the repository, so only a commit changes it; False: a task uploaded it."""
-
-    path: str
-    uri: str
-    in_git: bool
 
 
 class FileStore(Protocol):
