@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Protocol
 
 from podium.base.errors import LimitError, NotFound, StorageError
+from podium.base.globs import compile_globs
 from podium.git.repo import Repository
 from podium.storage import uris
-from podium.storage.globs import matcher
 
 _LISTINGS_KEPT = 16
 _FILES_MAX = 100_000
@@ -188,9 +188,16 @@ class WorkTreeFiles:
 
 
 def selection(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a path is wanted: named by `include` (or there is none) and not by `exclude`. Source: flow-language 5.15."""
-    included, excluded = matcher(include, anywhere=True), matcher(exclude, anywhere=True)
+    """Whether a path is wanted: named by `include` (or there is none) and not by `exclude`. Source: flow-language 5.15.
+
+    A pattern that begins with a letter, digit or `_` may match in any folder, one with a leading slash only from the top.
+    """
+    included, excluded = (compile_globs(_anywhere(each) for each in patterns) for patterns in (include, exclude))
     return lambda path: (not include or included(path)) and not excluded(path)
+
+
+def _anywhere(pattern: str) -> str:
+    return pattern if pattern.startswith(("regex:", "glob:")) or not (pattern[:1].isalnum() or pattern[:1] == "_") else f"**/{pattern}"
 
 
 def write_below(target: Path, path: str, body: bytes) -> None:
