@@ -1,0 +1,30 @@
+"""Events as bytes and back. Versioned: an old shape is upcast before it is decoded, so that an old journal opens for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from podium.engine.events import Event
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+UPCASTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""kind of an old event → how it reads today. Golden samples of every shape ever written: tests/golden/events."""
+
+
+def encode(fact: Event) -> bytes:
+    """One event as JSON."""
+    return _encoder.encode(fact)
+
+
+def decode(body: bytes) -> Event:
+    """The event of `body`. Raises msgspec.ValidationError for what is none."""
+    if UPCASTS:
+        raw = msgspec.json.decode(body)
+        if raw.get("kind") in UPCASTS:
+            body = msgspec.json.encode(UPCASTS[raw["kind"]](raw))
+    return _decoder.decode(body)

@@ -1,0 +1,159 @@
+"""What may be asked of an execution. Outcomes of effects come back as commands too; late or doubled ones are ignored by `decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """Make the execution. Everything in it is already checked and resolved."""
+
+    id: str
+    namespace: str
+    flow_id: str
+    revision: int
+    source: str = ""
+    commit: str = ""
+    path: str = ""
+    blob: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    trigger: Mapping[str, Any] | None = None
+    parent_id: str | None = None
+    original_id: str | None = None
+    attempt_number: int = 1
+    original_created_at: datetime | None = None
+    schedule_date: datetime | None = None
+    depth: int = 0
+    failed_because: str | None = None
+    """Make it and end it FAILED at once, with this line in its log (an acknowledged event with bad inputs)."""
+    copied_runs: Sequence[Mapping[str, Any]] = ()
+    """Replay from a task run: task runs taken over, as `view` shows them, ids new; the chosen one has state RESTARTED."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """Start a CREATED or QUEUED execution. running: how many of the flow are RUNNING or PAUSED now; force: whatever the limit."""
+
+    running: int = 0
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptBegan:
+    run_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded:
+    run_id: str
+    number: int
+    state: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    requests: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    """(kind, body) as plugin.Request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The result of an evaluation, or the error that it ended in."""
+
+    key: str
+    value: Any = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired:
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubflowStarted:
+    """The child execution exists, or could not be made."""
+
+    run_id: str
+    execution_id: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubflowEnded:
+    """The child execution is closed (state terminal) or paused."""
+
+    run_id: str
+    execution_id: str
+    state: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceOpened:
+    run_id: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceClosed:
+    run_id: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """End the execution; running attempts are killed. cascade: also what it started."""
+
+    cascade: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Let running tasks finish and start no new ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Go on after a pause. inputs: values for the Pause task's onResume, already checked."""
+
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restart:
+    """Run the failed tasks again, in the same execution."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeStatus:
+    """Give a terminal execution another terminal state."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRunState:
+    """Give a task run a state (mark success, run again) and go on from there."""
+
+    run_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetLabels:
+    labels: Mapping[str, str]
+
+
+Command = (
+    Create | Begin | AttemptBegan | AttemptEnded | Answer | TimerFired | SubflowStarted | SubflowEnded | WorkspaceOpened
+    | WorkspaceClosed | Kill | Pause | Resume | Restart | ChangeStatus | SetRunState | SetLabels
+)

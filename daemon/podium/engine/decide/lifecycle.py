@@ -1,0 +1,271 @@
+"""Commands about an execution as a whole: its making and beginning, pause and resume, restart, changed states. Source: flow-language 9."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from podium.base.errors import ConflictError
+from podium.engine import commands as cmd
+from podium.engine import effects as fx
+from podium.engine import events as ev
+from podium.engine.decide.decision import Decision, attempt_id
+from podium.engine.decide.stopping import stop
+from podium.engine.state import TaskRun
+from podium.engine.tree import is_flowable
+from podium.flows.model import TERMINAL, LoopUntil, Pause, Subflow, WorkingDirectory
+
+
+def refused(d: Decision, what: str, hint: str) -> ConflictError:
+    """The error of a command that the present state does not allow."""
+    return ConflictError(what, hint=hint, state=d.state.state)
+
+
+def create(d: Decision, command: cmd.Create) -> None:
+    """Make the execution; it begins when its schedule date has come."""
+    assert not d.state.id, "an execution is made once"
+    d.emit(ev.ExecutionCreated(
+        at=d.now, id=command.id, namespace=command.namespace, flow_id=command.flow_id, revision=command.revision, source=command.source,
+        commit=command.commit, path=command.path, blob=command.blob, inputs=dict(command.inputs), labels=dict(command.labels),
+        variables=dict(command.variables), trigger=dict(command.trigger) if command.trigger else None, parent_id=command.parent_id,
+        original_id=command.original_id, attempt_number=command.attempt_number, original_created_at=command.original_created_at,
+        schedule_date=command.schedule_date, depth=command.depth,
+    ))
+    if command.failed_because is not None:
+        d.log("ERROR", command.failed_because)
+        d.move_execution("FAILED")
+        d.step(None)
+        return
+    for sla in d.tree.flow.sla:
+        if sla.type == "MAX_DURATION" and sla.duration is not None:
+            d.timer(f":sla:{sla.id}", due=d.now + sla.duration)
+    _copy_runs(d, command.copied_runs)
+
+
+def begin(d: Decision, command: cmd.Begin) -> None:
+    """Start it, or queue, cancel or fail it by the flow's concurrency limit. Source: flow-language 1.5."""
+    if d.state.state not in ("CREATED", "QUEUED", "RESTARTED"):
+        return
+    if not command.force and d.state.schedule_date is not None and d.state.schedule_date > d.now:
+        d.timer(":schedule", due=d.state.schedule_date)
+        return
+    limit = d.tree.flow.concurrency
+    if limit is not None and not command.force and command.running >= limit.limit:
+        if limit.behavior == "QUEUE":
+            d.move_execution("QUEUED")
+        elif limit.behavior == "CANCEL":
+            d.move_execution("CANCELLED")
+            d.step(None)
+        else:
+            d.log("ERROR", "Flow is FAILED due to concurrency limit exceeded")
+            d.move_execution("FAILED")
+            d.step(None)
+        return
+    d.move_execution("RUNNING")
+    for run in list(d.state.runs.values()):
+        if run.state == "RESTARTED":
+            d.begin(run.id)
+    d.step(None)
+
+
+def kill(d: Decision, command: cmd.Kill) -> None:
+    """End it; nothing is started any more, no errors or finally tasks run."""
+    if d.state.ended or d.state.state == "KILLING":
+        return
+    stop(d, "KILLED", cascade=command.cascade)
+
+
+def pause(d: Decision) -> None:
+    """Start no new tasks until it is resumed."""
+    if d.state.state != "RUNNING":
+        raise refused(d, f"execution '{d.state.id}' is {d.state.state}, only a RUNNING one can be paused", "look at its state first")
+    d.note_execution(held=True)
+    d.move_execution("PAUSED")
+
+
+def resume(d: Decision, command: cmd.Resume) -> None:
+    """Go on after a manual pause, or end the waiting of a Pause task."""
+    if d.state.state != "PAUSED":
+        raise refused(d, f"execution '{d.state.id}' is {d.state.state}, not PAUSED", "only a paused execution can be resumed")
+    if d.state.notes.get("held"):
+        d.note_execution(held=None)
+        d.settle_execution_state()
+        for run in list(d.state.runs.values()):
+            if not run.ended:
+                (d.begin if run.state == "CREATED" and not run.attempts else d.step)(run.id)
+        d.step(None)
+        return
+    waiting = paused_run(d, command.run_id)
+    if waiting is None:
+        raise refused(d, f"execution '{d.state.id}' has no paused task that a resume would end", "it goes on by itself")
+    d.outputs(waiting, {"onResume": dict(command.inputs)})
+    go_on(d, waiting, None)
+
+
+def paused_run(d: Decision, run_id: str | None = None) -> TaskRun | None:
+    """The first Pause task run that waits (or the one named)."""
+    for run in d.state.runs.values():
+        if run.state == "PAUSED" and run_id in (None, run.id) and isinstance(d.tree.task(run.task_id), Pause):
+            return run
+    return None
+
+
+def go_on(d: Decision, run: TaskRun, forced: str | None) -> None:
+    """End the waiting of a Pause: its tasks run now, if it has any."""
+    d.note(run, resumed=True, until=None, outcome=forced)
+    d.move_run(run, "RUNNING")
+    d.step(run.id)
+
+
+def pause_over(d: Decision, run: TaskRun, purpose: str) -> None:
+    """The time of a Pause task is up: behave as it says. Source: flow-language 5.13."""
+    if run.state != "PAUSED":
+        return
+    if purpose == "timeout":
+        d.fail_run(run, "Timeout reached while waiting to be resumed")
+        return
+    behavior = run.notes.get("behavior", "RESUME")
+    if behavior == "CANCEL":
+        d.end_run(run, "CANCELLED")
+    elif behavior == "FAIL":
+        d.fail_run(run, "Pause duration is over and its behavior is FAIL")
+    else:
+        task = d.tree.task(run.task_id)
+        if isinstance(task, Pause) and task.on_resume and "onResume" not in run.outputs:
+            d.outputs(run, {"onResume": run.notes.get("defaults", {})})
+        go_on(d, run, "WARNING" if behavior == "WARN" else None)
+
+
+def restart(d: Decision) -> None:
+    """Run what failed again, in the same execution. Source: flow-language 9.4."""
+    if not (d.state.ended or d.state.state == "PAUSED"):
+        raise refused(d, f"Execution must be terminated to be restarted, current state is '{d.state.state}' !", "wait for its end or kill it")
+    failed = [run for run in d.state.runs.values() if run.state in ("FAILED", "PAUSED", "KILLED", "CANCELLED") and not run.scope.children
+              and run.phase not in ("errors", "after") and not _inside_errors(d, run)]
+    failed += [run for run in d.state.runs.values() if run.state in ("FAILED", "KILLED") and run.scope.children and run not in failed
+               and not any(child.state in ("FAILED", "KILLED", "PAUSED", "CANCELLED") for child in d.state.children(run.id))
+               and run.phase not in ("errors", "after") and not _inside_errors(d, run)]
+    if not failed:
+        raise refused(d, "No task found to restart execution from!", "replay the execution instead")
+    d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1))
+    d.move_execution("RESTARTED")
+    reopen(d, failed)
+
+
+def _inside_errors(d: Decision, run: TaskRun) -> bool:
+    return any(above.phase in ("errors", "after") for above in d.state.ancestors(run))
+
+
+def reopen(d: Decision, runs: list[TaskRun], state: str = "RESTARTED") -> None:
+    """Prepare task runs to run again: error handlers vanish, their ancestors run, a WorkingDirectory starts from its beginning."""
+    again: dict[str, TaskRun] = {}
+    for run in runs:
+        directory = next((above for above in d.state.ancestors(run) if isinstance(d.tree.task(above.task_id), WorkingDirectory)), None)
+        chosen = directory or run
+        again[chosen.id] = chosen
+    gone = [run.id for run in d.state.runs.values() if run.phase in ("errors", "finally", "after") or _inside_errors(d, run)]
+    for run in again.values():
+        if run.scope.children and isinstance(d.tree.task(run.task_id), (WorkingDirectory, LoopUntil)):
+            gone.extend(each.id for each in d.state.descendants(run.id))
+    gone = list(dict.fromkeys(gone))
+    above = {each.id: each for run in again.values() for each in d.state.ancestors(run)}
+    if gone:
+        d.emit(ev.RunsRemoved(at=d.now, ids=gone))
+    for run in above.values():
+        if run.id not in again:
+            d.note(run, outcome=None, done=None)
+            d.move_run(run, "RUNNING")
+    for run in again.values():
+        if run.id in d.state.runs:
+            d.note(run, **dict.fromkeys([key for key in run.notes if key not in ("iteration",)]))
+            d.move_run(run, state)
+
+
+def change_status(d: Decision, command: cmd.ChangeStatus) -> None:
+    """Give a terminal execution another terminal state."""
+    if not d.state.ended:
+        raise refused(d, f"execution '{d.state.id}' is {d.state.state}, not terminal", "kill it or wait for its end")
+    if command.state not in TERMINAL:
+        raise refused(d, f"'{command.state}' is not a terminal state", "use SUCCESS, WARNING, FAILED, KILLED or CANCELLED")
+    if command.state == d.state.state:
+        return
+    d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1))
+    d.move_execution(command.state)
+    d.emit(ev.ExecutionClosed(at=d.now))
+
+
+def set_run_state(d: Decision, command: cmd.SetRunState) -> None:
+    """Mark a task run (success, failed …) or have it run again, and go on from there."""
+    run = d.state.runs.get(command.run_id)
+    if run is None:
+        raise refused(d, f"No task run '{command.run_id}' in execution '{d.state.id}'", "look up the id in its task runs")
+    if not (d.state.ended or d.state.state == "PAUSED"):
+        raise refused(d, f"execution '{d.state.id}' is {d.state.state}", "wait for its end or kill it")
+    d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1))
+    d.move_execution("RESTARTED")
+    marked = command.state in TERMINAL
+    reopen(d, [run], "RESTARTED")
+    if marked:
+        d.move_run(run, command.state)
+
+
+def _copy_runs(d: Decision, copied: Any) -> None:
+    """Take over task runs of another execution (replay from a task run): ids are new already."""
+    for each in copied:
+        d.emit(ev.RunCreated(
+            at=d.now, id=each["id"], task_id=each["taskId"], parent_id=each.get("parentTaskRunId"), value=each.get("value"),
+            iteration=each.get("iteration"), phase=each.get("phase", "main"), outputs=dict(each.get("outputs") or {}),
+        ))
+        run = d.state.runs[each["id"]]
+        if each.get("notes"):
+            d.note(run, **each["notes"])
+        for number in range(1, len(each.get("attempts") or ()) + 1):
+            d.emit(ev.AttemptOpened(at=d.now, run_id=run.id, number=number))
+            d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=number, state=each["attempts"][number - 1]["state"]["current"]))
+        d.move_run(run, each["state"])
+
+
+def pending(d: Decision) -> None:
+    """The effects that are still open in this state: what a restart of the daemon has to do again. Nothing is decided here."""
+    state = d.state
+    if state.ended and state.closed:
+        return
+    if state.state in ("CREATED", "QUEUED") and state.schedule_date is not None and state.schedule_date > d.now:
+        d.timer(":schedule", due=state.schedule_date)
+    for key in state.asked:
+        d.effect(fx.Evaluate(key=key))
+    for sla in d.tree.flow.sla:
+        if sla.type == "MAX_DURATION" and sla.duration is not None and not state.ended:
+            d.timer(f":sla:{sla.id}", due=state.created_at + sla.duration)
+    for run in state.runs.values():
+        if not run.ended:
+            _pending_run(d, run)
+
+
+def _pending_run(d: Decision, run: TaskRun) -> None:
+    task = d.tree.task(run.task_id)
+    number = len(run.attempts)
+    until = run.notes.get("until")
+    if until is not None:
+        if run.state == "RETRYING":
+            key = f"retry:{number}"
+        elif isinstance(task, LoopUntil):
+            key = f"loop:{run.notes.get('iteration', 0) + 1}"
+        else:
+            key = run.notes.get("waits", "sleep")
+        d.timer(f"{run.id}:{key}", due=datetime.fromisoformat(until))
+        return
+    if isinstance(task, Subflow) and run.notes.get("child"):
+        d.effect(fx.StartSubflow(run_id=run.id, execution_id=run.notes["child"], request=run.notes["request"]))
+        if run.state == "KILLING":
+            d.effect(fx.KillSubflow(execution_id=run.notes["child"]))
+    elif isinstance(task, WorkingDirectory) and run.state == "RUNNING":
+        if not run.notes.get("opened"):
+            d.effect(fx.OpenWorkspace(run_id=run.id))
+        elif run.notes.get("collecting"):
+            d.effect(fx.CloseWorkspace(run_id=run.id, collect=True))
+    elif task is not None and not is_flowable(task) and number and run.attempts[-1].state in ("CREATED", "RUNNING"):
+        started = run.attempts[-1].state == "RUNNING"
+        d.effect(fx.RunAttempt(run_id=run.id, number=number, started=started))
+        if run.state == "KILLING":
+            d.effect(fx.KillAttempt(attempt_id=attempt_id(run.id, number)))

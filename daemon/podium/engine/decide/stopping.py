@@ -1,0 +1,49 @@
+"""Ending an execution before its time: kill, cancel, SLA, exit, a retry as a new execution. Source: flow-language 9.6."""
+
+from __future__ import annotations
+
+from podium.engine import effects as fx
+from podium.engine import events as ev
+from podium.engine.decide.decision import Decision, attempt_id
+from podium.engine.state import TaskRun
+from podium.engine.tree import is_flowable
+from podium.flows.model import Subflow, WorkingDirectory
+
+
+def stop(d: Decision, outcome: str, *, cascade: bool) -> None:
+    """Kill what runs and end the execution as `outcome` once that has ended."""
+    d.note_execution(stopping=outcome, held=None, cascade=cascade)
+    if outcome == "KILLED":
+        d.move_execution("KILLING")
+    stop_everything(d, cascade=cascade)
+    d.step(None)
+
+
+def stop_everything(d: Decision, *, cascade: bool) -> None:
+    """End at once what has not started or only waits; tell what runs to end."""
+    for run in reversed(list(d.state.runs.values())):
+        if not run.ended and run.phase != "after":
+            _stop_run(d, run, cascade)
+
+
+def _stop_run(d: Decision, run: TaskRun, cascade: bool) -> None:
+    task = d.tree.task(run.task_id)
+    started = bool(run.attempts) and run.attempts[-1].state == "RUNNING"
+    if run.scope.any_open():
+        d.move_run(run, "KILLING")
+        return
+    if isinstance(task, Subflow) and started and cascade:
+        d.effect(fx.KillSubflow(execution_id=run.notes["child"]))
+        d.move_run(run, "KILLING")
+        return
+    if started and task is not None and not is_flowable(task) and task.KIND != "timer":
+        d.effect(fx.KillAttempt(attempt_id=attempt_id(run.id, len(run.attempts))))
+        d.move_run(run, "KILLING")
+        return
+    if run.attempts and run.attempts[-1].state in ("CREATED", "RUNNING"):
+        if not started:
+            d.effect(fx.KillAttempt(attempt_id=attempt_id(run.id, len(run.attempts))))
+        d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=len(run.attempts), state="KILLED"))
+    if isinstance(task, WorkingDirectory):
+        d.effect(fx.CloseWorkspace(run_id=run.id, collect=False))
+    d.end_run(run, "KILLED")

@@ -1,0 +1,68 @@
+"""A flow as the engine walks it: every task by id, where it stands, and which list of its parent holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from podium.flows.model import Flow, Flowable, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """task: as written. parent: id of the task that holds it. place: name of the list that holds it (tasks, then, cases.x, errors …)."""
+
+    task: Task
+    parent: str | None
+    place: str
+
+
+class FlowTree:
+    """Index over one revision of a flow. Immutable; shared by all its executions."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.nodes: dict[str, Node] = {}
+        for place, tasks in (("tasks", flow.tasks), ("errors", flow.errors), ("finally", flow.finally_), ("after", flow.after_execution)):
+            self._enter(tasks, None, place)
+        self._lists: dict[tuple[str | None, str], list[Task]] = {
+            (None, "tasks"): enabled(flow.tasks),
+            (None, "errors"): enabled(flow.errors),
+            (None, "finally"): enabled(flow.finally_),
+            (None, "after"): enabled(flow.after_execution),
+        }
+
+    def _enter(self, tasks: Sequence[Task], parent: str | None, place: str) -> None:
+        for task in tasks:
+            self.nodes[task.id] = Node(task, parent, place)
+            for inner_place, inner in task.lists_of_tasks().items():
+                self._enter(inner, task.id, inner_place)
+
+    def task(self, task_id: str) -> Task | None:
+        """The task of that id, None when this revision has none (the flow was changed between a run and its restart)."""
+        node = self.nodes.get(task_id)
+        return node.task if node else None
+
+    def list_of(self, task_id: str | None, place: str) -> list[Task]:
+        """The enabled tasks of one list: of a task, or of the flow (task_id None)."""
+        key = (task_id, place)
+        if key not in self._lists:
+            node = self.nodes.get(task_id) if task_id else None
+            self._lists[key] = enabled(node.task.lists_of_tasks().get(place, [])) if node else []
+        return self._lists[key]
+
+    def ancestors(self, task_id: str) -> Iterator[Task]:
+        """Parent, its parent, … outermost last."""
+        node = self.nodes.get(task_id)
+        while node is not None and node.parent is not None:
+            node = self.nodes[node.parent]
+            yield node.task
+
+
+def enabled(tasks: Sequence[Task]) -> list[Task]:
+    """Without the disabled ones: they are not part of the graph."""
+    return [task for task in tasks if not task.disabled]
+
+
+def is_flowable(task: Task) -> bool:
+    return isinstance(task, Flowable)
