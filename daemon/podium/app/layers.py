@@ -130,6 +130,11 @@ def default_home(environ: Mapping[str, str]) -> Path:
     return Path(base) / "podium"
 
 
+def cache_directory(environ: Mapping[str, str]) -> Path:
+    """Where things are kept that can be made again."""
+    return Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home()) / ".cache") / "podium"
+
+
 def config_places(environ: Mapping[str, str]) -> list[Path]:
     """Where a settings file is looked for, in order, when none is named."""
     user = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".config")
