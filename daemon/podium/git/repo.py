@@ -226,6 +226,17 @@ class Repository:
         """Whether `newer` contains `older`."""
         return process.run(["merge-base", "--is-ancestor", older, newer], git_dir=self.git_dir, env=self._env).code == 0
 
+    @staticmethod
+    def work_files(directory: Path) -> list[str] | None:
+        """The files below `directory` that a commit of its work tree would hold: tracked, or new and not ignored. Paths from `directory`.
+
+        They may be gone from the disk. None when `directory` is in no work tree.
+        """
+        done = process.run(["-C", str(directory), "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate", "-z"])
+        if done.code != 0:
+            return None
+        return [path for path in done.stdout.decode("utf-8", "surrogateescape").split("\0") if path]
+
     # ---- writing
 
     def commit(
