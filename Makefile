@@ -1,0 +1,54 @@
+# Everything one does with this project. Each target does its own set-up and is quick the second time.
+# Quiet when all is well; on failure the last lines of the log in .podium/log are shown.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Set up and run the main job: push flows to Git, run them in containers, read the records in Git (DEMO=once ends by itself)
+	@tools/venv.sh runtime
+	@tools/machine.sh demo
+	@exec $(BIN)/python tools/demo.py $(if $(filter once,$(DEMO)),--once)
+
+.PHONY: test
+test: dev ## Set up and run every test
+	@tools/machine.sh test
+	@tools/tests.sh all
+
+.PHONY: check
+check: dev ## The fast half: lint, types, imports, unit, property and architecture tests
+	@tools/tests.sh fast
+
+.PHONY: dev
+dev: ## Make .venv with everything for working on Podium
+	@tools/venv.sh dev
+
+.PHONY: bench
+bench: dev ## Measure, and print the figures as ratios
+	@tools/machine.sh demo
+	@$(BIN)/python -m benchmarks
+
+.PHONY: docs
+docs: dev ## Write the generated pages of docs/ (settings, errors, command line)
+	@$(BIN)/python tools/docs.py
+
+.PHONY: lock
+lock: dev ## Pin all dependencies anew, with hashes
+	@tools/lock.sh
+
+.PHONY: engine-stop
+engine-stop: ## End the Docker Engine that `make` started, if it did
+	@tools/engine.sh stop
+
+.PHONY: clean
+clean: engine-stop ## Remove what `make` made here (not the images, not .venv)
+	@rm -rf .podium build dist daemon/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find daemon tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+.PHONY: distclean
+distclean: clean ## Also remove .venv
+	@rm -rf .venv
