@@ -1,0 +1,57 @@
+"""Reads the output files of a command as they grow. Called by the process runner.
+
+What always holds: the cursor stands after the last line that was handed on, so reading on from it neither loses nor doubles one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from podium.base.limits import COMMAND_LINE_BYTES_MAX
+from podium.base.ports import LogLine
+from podium.base.system.clock import Clock
+
+STREAMS = ("stdout", "stderr")
+_READ_BYTES = 512 * 1024
+
+
+class Tail:
+    """Both output files of one attempt."""
+
+    def __init__(self, directory: Path, cursor: str | None, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._offsets: dict[str, int] = dict.fromkeys(STREAMS, 0) | (json.loads(cursor) if cursor else {})
+
+    def read(self, stream: str, *, final: bool = False) -> tuple[list[LogLine], str]:
+        """The next whole lines of a stream, and the cursor behind them. final: the writer is gone, so a last line may lack its end."""
+        path, offset = self._directory / stream, self._offsets[stream]
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                data = file.read(_READ_BYTES)
+                while b"\n" not in data and len(data) < COMMAND_LINE_BYTES_MAX and (more := file.read(_READ_BYTES)):
+                    data += more
+                at_end = file.tell() == os.fstat(file.fileno()).st_size
+        except FileNotFoundError:
+            return [], self.cursor()
+        taken = data.rfind(b"\n") + 1
+        if (final and at_end) or (not taken and len(data) >= COMMAND_LINE_BYTES_MAX):
+            taken = len(data)
+        self._offsets[stream] = offset + taken
+        now, level = self._clock.now(), "INFO" if stream == "stdout" else "ERROR"
+        lines = [LogLine(at=now, level=level, message=text) for text in _split(data[:taken])]
+        return lines, self.cursor()
+
+    def cursor(self) -> str:
+        """Where to read on."""
+        return json.dumps(self._offsets)
+
+
+def _split(data: bytes) -> list[str]:
+    if not data:
+        return []
+    pieces = data.removesuffix(b"\n").split(b"\n")
+    return [piece.removesuffix(b"\r").decode(errors="replace") for piece in pieces]

@@ -1,0 +1,52 @@
+"""A caller of a runner that a test kills: runs one job and appends every batch of lines with its cursor to a file."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from podium.base.ports import LogLine
+from podium.base.system.clock import SystemClock
+from podium.runners.port import Job, Runner
+from podium.runners.process.runner import ProcessRunner
+
+
+class FileSink:
+    """One write of one line a batch: lines and cursor are stored together or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+
+    async def lines(self, stream: str, lines: Sequence[LogLine], *, cursor: str | None) -> None:
+        batch = {"stream": stream, "lines": [line.message for line in lines], "cursor": cursor}
+        self._file.write(json.dumps(batch).encode() + b"\n")
+
+    async def cursor(self) -> str | None:
+        return None
+
+
+async def main(order: dict[str, Any]) -> None:
+    home, clock = Path(order["home"]), SystemClock()
+    runner: Runner
+    if order["kind"] == "process":
+        runner = ProcessRunner(home=home, instance="bench", clock=clock, environ=dict(os.environ))
+    else:
+        from podium.runners.docker.runner import DockerRunner
+
+        runner = DockerRunner(instance="bench", clock=clock)
+    base = home / "attempts" / order["attempt"]
+    job = Job(
+        attempt_id=order["attempt"], argv=order["argv"], directory=base / "work", results=base / "results", private=base / "private",
+        image=order["image"], output_patterns=order["patterns"],
+    )
+    await runner.run(job, FileSink(Path(order["store"])))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(base64.b64decode(sys.argv[1]))))
