@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-import regex
-
-from podium.base.errors import FlowError, LimitError
-from podium.base.limits import REGEX_TIMEOUT_S
+from podium.base import patterns as expressions
+from podium.base.errors import FlowError
+from podium.base.patterns import RegexBudget
 
 Matches = Callable[[str], bool]
 _SPECIAL = frozenset("*?[{\\")
@@ -25,19 +24,13 @@ def normalise(pattern: str) -> str:
     return text
 
 
-def compile_globs(patterns: Iterable[str]) -> Matches:
-    """Whether a relative path (with `/`) matches any of `patterns`. Raises FlowError for a pattern that is none."""
-    compiled = [_compile(pattern) for pattern in patterns if pattern.strip()]
+def compile_globs(patterns: Iterable[str], *, budget: RegexBudget | None = None) -> Matches:
+    """Whether a relative path (with `/`) matches any of `patterns`. budget: for all calls together; without one each call has its own.
 
-    def matches(path: str) -> bool:
-        try:
-            return any(each.fullmatch(path, timeout=REGEX_TIMEOUT_S) for each in compiled)
-        except TimeoutError as exc:
-            raise LimitError(
-                f"a file pattern took longer than {REGEX_TIMEOUT_S} s on '{path[:200]}'", hint="use fewer * in it", limit="REGEX_TIMEOUT_S"
-            ) from exc
-
-    return matches
+    Raises FlowError for a pattern that is none; the function it gives raises LimitError for one that takes too long.
+    """
+    sources = [_source(pattern) for pattern in patterns if pattern.strip()]
+    return lambda path: any(expressions.matches(source, path, budget) for source in sources)
 
 
 def fixed_prefix(pattern: str) -> str:
@@ -61,12 +54,17 @@ def search_roots(patterns: Sequence[str]) -> list[str]:
     return roots
 
 
-def _compile(pattern: str) -> regex.Pattern[str]:
-    source = pattern.removeprefix("regex:") if pattern.startswith("regex:") else _Translation(normalise(pattern)).source
+def _source(pattern: str) -> str:
+    source = pattern.removeprefix("regex:") if pattern.startswith("regex:") else "(?s)" + _Translation(normalise(pattern)).source
     try:
-        return regex.compile(source, regex.DOTALL)
-    except regex.error as exc:
+        expressions.compile_java(source)
+    except ValueError as exc:
         raise FlowError(f"'{pattern}' is not a file pattern: {exc}", hint="use *, **, ?, [a-z] and {a,b}", pattern=pattern) from exc
+    return source
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isalnum() or not char.isascii() else f"\\{char}" for char in text)
 
 
 class _Translation:
@@ -96,7 +94,7 @@ class _Translation:
         self._at += 1
         if glob[at] == "\\" and self._at < len(glob):
             self._at += 1
-            return str(regex.escape(glob[at + 1]))
+            return _plain(glob[at + 1])
         return self._symbol(glob[at])
 
     def _symbol(self, char: str) -> str:
@@ -108,7 +106,7 @@ class _Translation:
             return ")"
         if self._depth and char == ",":
             return "|"
-        return {"*": "[^/]*", "?": "[^/]"}.get(char) or str(regex.escape(char))
+        return {"*": "[^/]*", "?": "[^/]"}.get(char) or _plain(char)
 
     def _one_of(self, end: int) -> str:
         inner = self._glob[self._at + 1 : end]
