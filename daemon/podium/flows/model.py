@@ -7,9 +7,9 @@ is passed in by whoever parses.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from podium.flows.models.base import (
     STATES,
@@ -157,7 +157,7 @@ class Flow(Model):
     namespace: str = Field(pattern=NAMESPACE_PATTERN + "$", min_length=1, max_length=150)
     revision: Annotated[int | None, Field(ge=1)] = None
     description: str | None = None
-    labels: dict[str, str] = {}
+    labels: Annotated[dict[str, str], BeforeValidator(labels_map)] = {}
     inputs: list[AnyInput] = []
     variables: dict[str, Any] = {}
     tasks: list[AnyTask]
@@ -177,6 +177,10 @@ class Flow(Model):
     draft: bool = False
     tenant_id: str | None = None
     policy_refs: list[str] = []
+    quotas: Any = None
     worker_group: dict[str, Any] | None = None
     worker_selector: Annotated[dict[str, Any], Shaped(WorkerSelector)] | None = None
     dialect: Literal["1.x", "2.0"] = "1.x"
+
+    NOT_WRITTEN: ClassVar[frozenset[str]] = frozenset({"dialect"})
+    """Fields that the loader sets; in a file they are unknown properties."""

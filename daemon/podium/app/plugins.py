@@ -1,0 +1,60 @@
+"""Which task, trigger, condition and runner types are installed: the entry points of the group `podium.plugins`.
+
+An entry point is a module that offers lists named TASKS, TRIGGERS, CONDITIONS and RUNNERS, or a list of classes. A plug-in that
+cannot be loaded is named in `Types.broken` and skipped, and whoever starts shows it; the others work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from podium.flows.model import Condition, Model, Task, Trigger
+from podium.flows.types import Types
+
+GROUP = "podium.plugins"
+_LISTS = ("TASKS", "TRIGGERS", "CONDITIONS", "RUNNERS")
+
+
+@cache
+def load_types() -> Types:
+    """Every type that the installed plug-ins offer, and those of the language itself. Loaded once."""
+    return types_of(entry_points(group=GROUP))
+
+
+def types_of(points: Iterable[EntryPoint]) -> Types:
+    """The types of these entry points. One that fails to load, or claims a name that is taken, is skipped and named."""
+    good: list[type[Any]] = []
+    broken: list[tuple[str, str]] = []
+    for point in sorted(points, key=lambda each: each.name):
+        try:
+            classes = _classes_of(point.load())
+            _build([*good, *classes], ())
+        except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way; the others must go on
+            broken.append((point.name, f"{type(error).__name__}: {error}"))
+        else:
+            good.extend(classes)
+    return _build(good, broken)
+
+
+def _build(classes: list[type[Any]], broken: Iterable[tuple[str, str]]) -> Types:
+    chosen = list(dict.fromkeys(classes))
+    known = (Task, Trigger, Condition)
+    return Types.build(
+        [each for each in chosen if issubclass(each, Task)],
+        [each for each in chosen if issubclass(each, Trigger)],
+        [each for each in chosen if issubclass(each, Condition)],
+        [each for each in chosen if not issubclass(each, known)],
+        broken=broken,
+    )
+
+
+def _classes_of(offered: Any) -> list[type[Any]]:
+    lists = [offered] if isinstance(offered, (list, tuple)) else [getattr(offered, name, ()) for name in _LISTS]
+    classes = [each for offer in lists for each in offer]
+    wrong = [each for each in classes if not (isinstance(each, type) and issubclass(each, Model))]
+    if wrong:
+        raise TypeError(f"not a task, trigger, condition or runner class: {wrong[0]!r}")
+    return classes

@@ -1,0 +1,73 @@
+"""From the text of a file to flows, with every mistake at once: parse, apply plug-in defaults, check, make models.
+
+Called by sources, cli, web and hooks. Never raises for what is in the text. Source: flow-language 0.1 and 1.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from podium.flows.checks.errors import report_errors
+from podium.flows.checks.problems import Problem, Report
+from podium.flows.checks.shape import Shaping, shape_map
+from podium.flows.model import Flow
+from podium.flows.types import Types
+from podium.flows.yaml import Document, Fields, Node, parse_documents
+
+__all__ = ["Parsed", "Problem", "parse_flows"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """What one YAML document gave. flow: None when there are problems. namespace and flow_id: as written, also of a refused flow."""
+
+    flow: Flow | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    namespace: str | None
+    flow_id: str | None
+    dialect: str
+
+
+def parse_flows(text: str, *, file: str, types: Types, defaults: Sequence[Mapping[str, Any]] = ()) -> list[Parsed]:
+    """One result for each YAML document of `text` that is not empty.
+
+    file: the name that problems carry. defaults: plug-in defaults of the instance and namespace, most important first, each
+    `{type, forced?, values}`; the flow's own come before them.
+    """
+    return [_document(document, file, types, defaults) for document in parse_documents(text)]
+
+
+def _document(document: Document, file: str, types: Types, defaults: Sequence[Mapping[str, Any]]) -> Parsed:
+    report = Report(file)
+    for mistake in document.mistakes:
+        report.mistake(mistake)
+    root: Node | None = document.root
+    if root is None:
+        return _parsed(None, report, None, "1.x")
+    if not isinstance(root, Fields):
+        what = "Illegal flow yaml: a flow is a map with id, namespace and tasks"
+        report.problem(root, "", "wrong-type", what, "write id: … in the first line")
+        return _parsed(None, report, None, "1.x")
+    dialect = "1.x"
+    shaping = Shaping(types, report, dialect)
+    data = shape_map(Flow, root, "", shaping)
+    flow: Flow | None = None
+    try:
+        flow = Flow.model_validate({**data, "dialect": dialect}, context={"types": types})
+    except ValidationError as error:
+        report_errors(error, root, Flow, types, report)
+    return _parsed(flow, report, root, dialect)
+
+
+def _parsed(flow: Flow | None, report: Report, root: Fields | None, dialect: str) -> Parsed:
+    problems = report.sorted_problems()
+    return Parsed(
+        flow=flow if not problems else None, problems=problems, warnings=report.sorted_warnings(),
+        namespace=root.text("namespace") if root is not None else None, flow_id=root.text("id") if root is not None else None,
+        dialect=dialect,
+    )
