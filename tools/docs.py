@@ -1,0 +1,142 @@
+"""Writes the pages of docs/ that are made from the code: settings.md and cli.md. Run by `make docs`; a test compares."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import click
+from pydantic import BaseModel, SecretStr
+
+from podium.app.layers import shown
+from podium.app.settings import Settings
+from podium.cli.main import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+MADE = "<!-- Made by `make docs` from the code; change it there. -->\n"
+
+SETTINGS_HEAD = """# Settings
+
+Every setting has a default that works on a laptop, so none is needed to begin. They are read from, strongest first:
+
+1. flags of a command (`podium serve --port 9090`);
+2. environment variables: `PODIUM_SERVER__PORT=9090`, with two underscores between section and key. Lists may be written `a,b`, tables
+   `name=value,name=value`, or either as JSON;
+3. one file: the one named by `--config` or `PODIUM_CONFIG`, else the first that exists of `./podium.toml`, `./.podium/podium.toml`,
+   `~/.config/podium/podium.toml`, `/etc/podium/podium.toml`;
+4. the defaults below.
+
+`podium config show` prints what is in force and where each value was written, secrets masked; `podium config check FILE` names
+every mistake of a file with its line. Sizes are bytes or carry a unit (`64k`, `512m`, `2g`, powers of 1024). Relative paths start at the
+working directory.
+
+```toml
+home = "/var/lib/podium"
+timezone = "Europe/Paris"
+
+[server]
+host = "0.0.0.0"
+token_file = "/etc/podium/token"
+allowed_hosts = ["podium.example.org"]
+
+[sources.main]
+url = "git@git.example.org:data/flows.git"
+branch = "main"
+ssh_key = "/etc/podium/deploy_key"
+poll_interval_s = 60
+
+[results]
+rotate = "monthly"
+
+[runner.images]
+"python:*" = "podium.local/python:bookworm"
+```
+"""
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    parts = [MADE, SETTINGS_HEAD, "\n## Outside sections\n\n", *_table(Settings, "")]
+    for name, field in Settings.model_fields.items():
+        model = _section(field.annotation)
+        if model is None:
+            continue
+        title = f"{name}.<name>" if name == "sources" else name
+        text = (model.__doc__ or "").strip()
+        parts += [f"\n## [{title}]\n\n{text}\n\n", *_table(model, f"{name}.<name>." if name == "sources" else f"{name}.")]
+    return "".join(parts)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return each
+    return None
+
+
+def _table(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    yield "| setting | type | default | meaning |\n|---|---|---|---|\n"
+    for name, field in model.model_fields.items():
+        if _section(field.annotation) is not None:
+            continue
+        default = "required" if field.is_required() else "see meaning" if field.default_factory else _literal(field.default)
+        yield f"| `{prefix}{name}` | {_type(field.annotation)} | {default} | {field.description} |\n"
+
+
+def _literal(value: Any) -> str:
+    value = shown(value)
+    if value is None or value in ("", [], {}):
+        return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, list):
+        return ", ".join(f"`{item}`" for item in value)
+    return f"`{value}`"
+
+
+def _type(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{choice}`" for choice in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return "list of texts"
+    if get_origin(annotation) is dict:
+        return "table"
+    names = {bool: "true or false", str: "text", int: "whole number", float: "number", Path: "path", SecretStr: "secret text"}
+    return names.get(annotation) or next(filter(None, map(_type, get_args(annotation))), "")
+
+
+def cli_page() -> str:
+    """docs/cli.md: the help of every command."""
+    parts = [MADE, "# Command line\n\nExit codes: 0 done, 1 the thing asked about failed, 2 wrong usage, 3 no daemon answers, 4 refused.\n"]
+    for path, command in _commands(cli, "podium"):
+        context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+        parts.append(f"\n## {path}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "".join(parts)
+
+
+def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is not None and not inner.hidden:
+                yield from _commands(inner, f"{path} {name}")
+
+
+PAGES = {"docs/settings.md": settings_page, "docs/cli.md": cli_page}
+
+
+def main() -> None:
+    """Write the pages that differ."""
+    for name, page in PAGES.items():
+        path, text = ROOT / name, page()
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+            sys.stdout.write(f"· {name}\n")
+
+
+if __name__ == "__main__":
+    main()
