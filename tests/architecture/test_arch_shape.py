@@ -1,0 +1,134 @@
+"""The house of ARCHITECTURE.md, checked by a machine: sizes, homes of outside things, words that must not be there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "daemon" / "podium"
+MODULE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 70
+MODULES_PER_ROOM_MAX = 9
+
+HOMES = {
+    "sqlite3": ("store", "plugins"),
+    "subprocess": ("runners", "git", "workers", "app/machine.py"),
+    "docker": ("runners", "app/images.py", "app/doctor.py"),
+    "apscheduler": ("triggers",),
+    "watchdog": ("triggers", "sources"),
+    "git": (),
+    "pygit2": (),
+    "jinja2": ("web",),
+    "prometheus_client": ("web",),
+    "pydantic_settings": ("app/settings.py",),
+    "structlog": ("base/system",),
+    "random": ("base/system",),
+    "secrets": ("base/system",),
+    "uuid": ("base/system",),
+    "rich": ("cli",),
+    "click": ("cli",),
+    "yaml": ("flows", "plugins", "expressions", "sources", "storage", "cli"),
+}
+"""Outside thing → the only rooms or modules that import it (style guide, section 1)."""
+
+PURE = ("flows", "engine", "expressions")
+OUTSIDE = {"os", "pathlib", "asyncio", "subprocess", "sqlite3", "socket", "random", "secrets", "time", "threading", "aiohttp", "requests", "tempfile"}
+
+
+@cache
+def modules() -> dict[str, str]:
+    """Path below the package → source text."""
+    return {str(path.relative_to(PACKAGE)): path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(text: str) -> Iterator[str]:
+    """Full names of what a module imports, wherever in it, `if TYPE_CHECKING` included."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def functions(text: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def test_modules_are_short() -> None:
+    assert {name: lines for name, text in modules().items() if (lines := text.count("\n")) > MODULE_LINES_MAX} == {}
+
+
+def test_functions_are_short() -> None:
+    long = {f"{name}:{function}": lines for name, text in modules().items() for function, lines in functions(text) if lines > FUNCTION_LINES_MAX}
+    assert long == {}
+
+
+def test_rooms_are_small() -> None:
+    rooms = Counter(str(Path(name).parent) for name in modules() if not name.endswith("__init__.py"))
+    assert {room: count for room, count in rooms.items() if count > MODULES_PER_ROOM_MAX} == {}
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [name for name, text in modules().items() if not ast.get_docstring(ast.parse(text))] == []
+
+
+@pytest.mark.parametrize("thing", sorted(HOMES))
+def test_an_outside_thing_has_one_home(thing: str) -> None:
+    strangers = [
+        name for name, text in modules().items()
+        if any(found == thing or found.startswith(thing + ".") for found in imports(text)) and not name.startswith(HOMES[thing])
+    ] if HOMES[thing] else [name for name, text in modules().items() if thing in imports(text) and not name.startswith("git")]
+    assert strangers == []
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_a_pure_room_touches_nothing_outside(room: str) -> None:
+    found = {name: sorted(OUTSIDE & {each.split(".")[0] for each in imports(text)}) for name, text in modules().items() if name.startswith(f"{room}/")}
+    assert {name: bad for name, bad in found.items() if bad} == {}
+
+
+def test_the_environment_is_read_at_the_top() -> None:
+    """Only faces and app read `os.environ`; the programs started elsewhere get what they need as arguments."""
+    allowed = ("app/", "cli/", "runners/process/", "git/", "workers/", "storage/secrets")
+    assert [name for name, text in modules().items() if "os.environ" in text and not name.startswith(allowed)] == []
+
+
+def test_faces_of_packages_stay_empty() -> None:
+    full = [name for name, text in modules().items() if name.endswith("__init__.py") and len(ast.parse(text).body) > 1]
+    assert [name for name in full if not name.startswith("plugins/")] == []
+
+
+def test_no_prints_and_nothing_left_for_later() -> None:
+    later = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+    assert [name for name, text in modules().items() if later.search(text)] == []
+    calls = [
+        name for name, text in modules().items() for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert calls == []
+
+
+def committed() -> list[Path]:
+    """Text files that Git knows."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout.split("\0")
+    return [ROOT / name for name in listed if name and (ROOT / name).is_file() and not name.startswith("LICENSE")]
+
+
+def test_no_committed_file_names_a_registry_or_this_machine() -> None:
+    """Where packages and images come from is the machine's business; a lock that names an index breaks behind a mirror."""
+    hosts = ("pypi" + ".org", "pythonhosted" + ".org", "registry" + ".npmjs", "docker" + ".io/", "ghcr" + ".io", "quay" + ".io")
+    wrong = []
+    for path in committed():
+        text = path.read_bytes().decode("utf-8", "replace")
+        wrong += [f"{path.relative_to(ROOT)}: {host}" for host in (*hosts, "/work" + "/main", "/work" + "/shared") if host in text]
+    assert wrong == []
