@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -152,18 +152,18 @@ class RefUpdater:
         self._child: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
 
-    def update(self, ref: str, new: str, old: str) -> None:
-        """Set `ref` from `old` to `new`. Forty zeros mean: not there. Raises GitMoved when it is not at `old`."""
+    def update(self, moves: Sequence[tuple[str, str, str]]) -> None:
+        """Move refs, all or none: each (ref, new, old); forty zeros as old mean: not there. Raises GitMoved when one is not at `old`."""
         with self._lock:
             if self._child is None or self._child.poll() is not None:
                 self._stop()
                 self._child = self._start()
             try:
-                for command in ("start", f"update {ref} {new} {old}", "prepare", "commit"):
+                for command in ("start", *(f"update {ref} {new} {old}" for ref, new, old in moves), "prepare", "commit"):
                     self._say(command)
             except (BrokenPipeError, EOFError) as exc:
                 self._stop()
-                raise self._refused(ref, old) from exc
+                raise self._refused(" and ".join(ref for ref, _, _ in moves)) from exc
 
     def close(self) -> None:
         """End the child. A later update starts another."""
@@ -198,12 +198,12 @@ class RefUpdater:
             process.stop(self._child)
             self._child = None
 
-    def _refused(self, ref: str, old: str) -> GitError:
+    def _refused(self, ref: str) -> GitError:
         self._errors.seek(0)
         words = self._errors.read().decode(errors="replace").strip()
         if "but expected" in words or "reference already exists" in words or "unable to resolve reference" in words:
             return GitMoved(
-                f"{ref} is not at {old}: {words}", hint="read the ref again, repeat on its new value", reason="ref-moved", ref=ref
+                f"{ref} is not where it was: {words}", hint="read the ref again, repeat on its new value", reason="ref-moved", ref=ref
             )
         return GitError(
             f"cannot update {ref}: {words}", hint="another git process may hold its lock; try again", reason="ref-locked", ref=ref

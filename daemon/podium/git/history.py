@@ -6,15 +6,16 @@ Commits are read by GitPython; lists of paths come from git's `-z` output, one p
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from podium.git import process
-from podium.git.trees import LINK, SUBMODULE
+from podium.git.commits import LINK, SUBMODULE
 
 _LINK_STEPS_MAX = 10
+_COMMITS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +98,29 @@ def changed(git_dir: Path, old: str, new: str, path: str, *, env: Mapping[str, s
         env=env,
     )
     words = out.decode("utf-8", "surrogateescape").split("\0")
-    found = []
-    for facts, name in zip(words[0::2], words[1::2], strict=False):
-        _, _, before, after, status = facts.split(" ")
-        found.append(("M" if status == "T" else status[0], name, before if status == "D" else after))
-    return found
+    return [_change(facts, name) for facts, name in zip(words[0::2], words[1::2], strict=False)]
+
+
+def changes_of(git_dir: Path, commits: list[str]) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """For each commit what it changed against its (first) parent, as `changed` gives it."""
+    command = ["diff-tree", "--stdin", "-r", "-z", "--root", "--no-renames", "--diff-merges=first-parent"]
+    for start in range(0, len(commits), _COMMITS_AT_ONCE):
+        chunk = commits[start : start + _COMMITS_AT_ONCE]
+        out = process.check(command, git_dir=git_dir, stdin="".join(f"{commit}\n" for commit in chunk).encode())
+        found: dict[str, list[tuple[str, str, str]]] = {commit: [] for commit in chunk}
+        words = iter(out.decode("utf-8", "surrogateescape").split("\0"))
+        current = ""
+        for word in words:
+            if word.startswith(":"):
+                found[current].append(_change(word, next(words)))
+            else:
+                current = word or current
+        yield from found.items()
+
+
+def _change(facts: str, path: str) -> tuple[str, str, str]:
+    _, _, before, after, status = facts.split(" ")
+    return "M" if status == "T" else status[0], path, before if status == "D" else after
 
 
 def log(git_dir: Path, commit: str, *, limit: int, path: str | None) -> list[CommitInfo]:

@@ -1,4 +1,10 @@
-"""A local copy of a remote repository that survives `kill -9`: made beside its place, checked, then moved there. Called by repo.py."""
+"""Repositories of our own: made, cloned, shared, and cleared of what a killed process left. Called by repo.py.
+
+A new one is made beside its place, checked, then moved there: a `kill -9` leaves a whole one or none.
+
+Git's lock files do not say who made them. So every process that works on a repository of ours, and every git child it starts,
+holds a shared flock on `podium.lock`; only whoever gets that lock alone knows that all owners are dead and may clear what they left.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +12,31 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from podium.base.errors import GitError
+from podium.base.system.clock import monotonic_s
 from podium.base.system.ids import new_token
 from podium.base.system.log import get_logger
 from podium.git import process, remote
 from podium.git.credentials import Credentials
-from podium.git.objects import sync_folder
+from podium.git.objects import TEMPORARY_PREFIX, sync_folder
 
 log = get_logger(__name__)
+_LEFTOVER_FILES = (
+    "tmp_pack_*",
+    "tmp_idx_*",
+    "tmp_rev_*",
+    "tmp_mtimes_*",
+    "tmp_bitmap_*",
+    ".tmp-*",
+    f"{TEMPORARY_PREFIX}*",
+    "multi-pack-index.lock",
+)
+
+_ORPHANS_END_S = 5.0
 _SETTINGS = {
     "core.fsync": "committed",
     "core.fsyncMethod": "batch",
@@ -116,3 +136,61 @@ def _carry_pins(old: Path, new: Path) -> None:
             process.check(["update-ref", f"refs/podium/pins/{commit}", commit], git_dir=new)
         else:
             log.warning("git_pin_lost", path=str(new), commit=commit)
+
+
+class Ownership:
+    """A share in a repository, held until `close`. The descriptor is inherited by git children."""
+
+    def __init__(self, git_dir: Path) -> None:
+        self._handle: int | None = os.open(git_dir / "podium.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if self._alone(git_dir):
+            _clear(git_dir)
+        fcntl.flock(self._handle, fcntl.LOCK_SH)
+
+    def _alone(self, git_dir: Path) -> bool:
+        """Whether nobody else is there. Children of a killed process get a moment to end, if something is left to clear."""
+        assert self._handle is not None
+        give_up_at = monotonic_s() + _ORPHANS_END_S
+        while True:
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if monotonic_s() > give_up_at or next(_leftovers(git_dir), None) is None:
+                    return False
+                time.sleep(0.05)
+            else:
+                return True
+
+    def descriptors(self) -> tuple[int, ...]:
+        """What a child must inherit to be counted as an owner."""
+        return (self._handle,) if self._handle is not None else ()
+
+    def close(self) -> None:
+        """Give the share back."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def _clear(git_dir: Path) -> None:
+    for path in _leftovers(git_dir):
+        log.info("git_leftover_removed", path=str(path))
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+
+def _leftovers(git_dir: Path) -> Iterator[Path]:
+    for name in ("HEAD.lock", "config.lock", "packed-refs.lock", "packed-refs.new", "shallow.lock", "index.lock", "gc.pid", "gc.pid.lock"):
+        if (git_dir / name).exists():
+            yield git_dir / name
+    yield from list((git_dir / "refs").rglob("*.lock"))
+    objects = git_dir / "objects"
+    yield from list(objects.glob("tmp_objdir-*"))
+    yield from list(objects.glob("[0-9a-f][0-9a-f]/tmp_obj_*"))
+    yield from list(objects.glob("info/*.lock"))
+    pack = objects / "pack"
+    for pattern in _LEFTOVER_FILES:
+        yield from list(pack.glob(pattern))

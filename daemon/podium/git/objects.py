@@ -1,4 +1,4 @@
-"""Git objects made by hand: hashing, the text of commits, and packs with their index. Called by trees.py and repo.py.
+"""Git objects made by hand: hashing, the text of commits, and packs with their index. Called by commits.py and repo.py.
 
 Why not git itself: one process per object or per batch costs more than the work (bets.md 3). A pack is written under a
 temporary name, synced, and renamed, its index last: a reader sees all of it or nothing, also after a power cut.
@@ -51,13 +51,9 @@ def object_id(kind: Kind, body: bytes) -> str:
     return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(body)) + body, usedforsecurity=False).hexdigest()
 
 
-def commit_body(
-    *, tree: str, parents: Sequence[str], author: Identity, committer: Identity, at: datetime, message: str, signature: str | None = None
-) -> bytes:
+def commit_body(*, tree: str, parents: Sequence[str], author: Identity, committer: Identity, at: datetime, message: str) -> bytes:
     """The text of a commit object."""
     lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {author.line(at)}", f"committer {committer.line(at)}"]
-    if signature:
-        lines.append("gpgsig " + signature.strip().replace("\n", "\n "))
     text = message.replace("\0", "").rstrip() + "\n"
     return ("\n".join(lines) + "\n\n" + text).encode("utf-8", "replace")
 
@@ -68,13 +64,16 @@ class PackWriter:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._entries: dict[str, tuple[int, int]] = {}
+        self._trees: dict[str, int] = {}
         self._size = 12
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries
+    def tree(self, name: str) -> bytes | None:
+        """The body of a tree that is in this pack."""
+        index = self._trees.get(name)
+        return None if index is None else zlib.decompress(self._parts[index][_entry_head_size(self._parts[index]) :])
 
     def add(self, kind: Kind, body: bytes) -> str:
         """Take an object; its id."""
@@ -82,6 +81,8 @@ class PackWriter:
         if name not in self._entries:
             packed = _entry_head(_TYPE_NUMBERS[kind], len(body)) + zlib.compress(body, _ZLIB_LEVEL)
             self._entries[name] = (self._size, zlib.crc32(packed))
+            if kind == "tree":
+                self._trees[name] = len(self._parts)
             self._parts.append(packed)
             self._size += len(packed)
         return name
@@ -172,6 +173,10 @@ def _entry_head(number: int, size: int) -> bytes:
         byte, size = size & 0x7F, size >> 7
     out.append(byte)
     return bytes(out)
+
+
+def _entry_head_size(packed: bytes) -> int:
+    return next(index for index, byte in enumerate(packed) if byte < 0x80) + 1
 
 
 def _plain(text: str) -> str:

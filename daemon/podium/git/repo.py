@@ -7,6 +7,7 @@ killed process left. Every failure is a GitError whose fact `reason` says which.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,11 +18,11 @@ from typing import Self
 from podium.base.errors import GitError
 from podium.git import history, mirror, process, remote
 from podium.git.batch import ObjectReader, RefUpdater
-from podium.git.credentials import Credentials, sign
+from podium.git.commits import FOLDER, Blob, Changes, Draft, TreeEditor, moved, parse_tree, write_commit
+from podium.git.credentials import Credentials
 from podium.git.history import CommitInfo, TreeEntry
-from podium.git.objects import PODIUM, Identity, PackWriter, commit_body
-from podium.git.ownership import Ownership
-from podium.git.trees import TreeEditor
+from podium.git.mirror import Ownership
+from podium.git.objects import PODIUM, Identity, PackWriter
 
 __all__ = ["PODIUM", "CommitInfo", "Credentials", "Identity", "Repository", "TreeEntry", "Unsupported"]
 
@@ -34,6 +35,7 @@ _FSCK_TIMEOUT_S = 3_600.0
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _LFS_BYTES_MAX = 1_024
 _PACKS_MAX = 200
+_OBJECTS_A_PACK = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Repository:
         self._objects = ObjectReader(git_dir, env=env, keep_open=self._held)
         self._refs = RefUpdater(git_dir, keep_open=self._held)
         self._trees = TreeEditor(self._tree_body)
+        self._writing = threading.Lock()
         self._commit_trees: dict[str, str] = {}
 
     # ---- making and closing
@@ -213,6 +216,19 @@ class Repository:
         found = self._objects.read(f"{commit}:{path}")
         return found[1] if found and found[0] == "blob" else None
 
+    def folder(self, commit: str, path: str) -> dict[str, tuple[str, str]]:
+        """Name → (file or folder, object id) of one folder of that commit; empty when it is not there. No process is started for it."""
+        found = self._objects.read(f"{commit}:{'' if path == '.' else path}")
+        if found is None or found[0] != "tree":
+            return {}
+        return {
+            key.rstrip(b"/").decode("utf-8", "surrogateescape"): (
+                "folder" if entry.startswith(FOLDER.encode()) else "file",
+                entry[-20:].hex(),
+            )
+            for key, entry in parse_tree(found[1]).items()
+        }
+
     def log(self, ref: str, *, limit: int, path: str | None = None) -> list[CommitInfo]:
         """The newest `limit` commits of `ref` (that touch `path`), newest first. Empty when the ref is not there."""
         commit = self.resolve(ref)
@@ -237,6 +253,11 @@ class Repository:
             return None
         return [path for path in done.stdout.decode("utf-8", "surrogateescape").split("\0") if path]
 
+    def check_signature(self, commit: str, allowed_signers: Path) -> bool:
+        """Whether a key of that file (format of ssh-keygen's ALLOWED SIGNERS) signed this commit."""
+        options = ["-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={allowed_signers.absolute()}"]
+        return process.run([*options, "verify-commit", commit], git_dir=self.git_dir).code == 0
+
     # ---- writing
 
     def commit(
@@ -244,7 +265,7 @@ class Repository:
         *,
         ref: str,
         parent: str | None,
-        changes: Mapping[str, bytes | None],
+        changes: Changes,
         message: str,
         at: datetime,
         author: Identity = PODIUM,
@@ -256,25 +277,49 @@ class Repository:
         Durable when it returns. parent None: the first commit of a branch that is not there. at: aware.
         Raises GitMoved when `ref` is not at `parent`; nothing is changed then.
         """
-        assert at.tzinfo is not None
-        pack = PackWriter()
-        base = self.tree_of(parent) if parent else None
-        tree = self._trees.apply(base, changes, pack)
-        parents = [parent] if parent else []
-        body = commit_body(tree=tree, parents=parents, author=author, committer=committer, at=at, message=message)
-        if signing_key:
-            signature = sign(body, signing_key)
-            body = commit_body(tree=tree, parents=parents, author=author, committer=committer, at=at, message=message, signature=signature)
-        commit = pack.add("commit", body)
-        pack.write(self.git_dir)
-        self.update_ref(ref, commit, parent or "")
-        self._commit_trees = {commit: tree}
+        draft = Draft(message=message, at=at, author=author, committer=committer, signing_key=signing_key)
+        with self._writing:
+            pack = PackWriter()
+            base = self.tree_of(parent) if parent else None
+            parents = [parent] if parent else []
+            commit, tree = write_commit(self._trees, pack, base=base, parents=parents, changes=changes, draft=draft)
+            pack.write(self.git_dir)
+            self.update_refs([(ref, commit, parent or "")])
+            self._commit_trees = {commit: tree}
         return commit
+
+    def replay(self, *, ref: str, old: str, onto: str, done: Sequence[str] = (), signing_key: Path | None = None) -> str:
+        """Put the commits of `old` that are neither in `onto` nor in `done` on top of `onto` and move `ref` from `old` there; the new tip.
+
+        Each keeps people, dates and message; one that changes nothing any more is left out; where both changed a path, ours counts.
+        Raises GitMoved when `ref` is not at `old`; nothing is changed then.
+        """
+        excluded = [onto, *(commit for commit in done if self._objects.read(commit))]
+        out = process.check(["rev-list", "--reverse", "--topo-order", old, "--not", *excluded], git_dir=self.git_dir)
+        with self._writing:
+            pack, tip, tree = PackWriter(), onto, self.tree_of(onto)
+            for commit, changed in history.changes_of(self.git_dir, out.decode().split()):
+                changes = {path: None if status == "D" else Blob(blob) for status, path, blob in changed}
+                new_tree = self._trees.apply(tree, changes, pack)
+                if new_tree != tree:
+                    tip, tree = pack.add("commit", moved(self.read(commit), tree=new_tree, parent=tip, signing_key=signing_key)), new_tree
+                if len(pack) > _OBJECTS_A_PACK:
+                    pack.write(self.git_dir)
+                    pack = PackWriter()
+            if len(pack):
+                pack.write(self.git_dir)
+            self.update_refs([(ref, tip, old)])
+            self._commit_trees = {tip: tree}
+        return tip
+
+    def update_refs(self, moves: Sequence[tuple[str, str, str]]) -> None:
+        """Move several refs at once or none, durably. Each: (ref, new, old; "" = not there). Raises GitMoved."""
+        self._refs.update([(ref, new, old or NOWHERE) for ref, new, old in moves])
 
     def update_ref(self, ref: str, new: str | None, old: str | None = None) -> None:
         """Move `ref`, durably. old: what it must be now ("" = not there, None = anything). new None deletes it. Raises GitMoved."""
         if new is not None and old is not None:
-            self._refs.update(ref, new, old or NOWHERE)
+            self.update_refs([(ref, new, old)])
             return
         args = ["-d", ref] if new is None else [ref, new]
         if old is not None:
