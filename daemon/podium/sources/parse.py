@@ -1,0 +1,121 @@
+"""One flow file → the flows in it, its problems, and which flows a broken part of it stands for. Called by loader and the hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from podium.flows.load import Parsed, Problem, parse_flows
+from podium.flows.model import Flow
+from podium.flows.types import Types
+from podium.git.repo import Repository
+from podium.sources.project import Project
+from podium.sources.tree import decode, documents, looks_like_flow
+
+Key = tuple[str, str]
+"""Namespace and id of a flow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A good text of a flow, found at `path` (line: where its document begins)."""
+
+    key: Key
+    path: str
+    blob: str
+    text: str
+    flow: Flow
+    line: int
+    defaults: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def where(self) -> str:
+        """`file:line` of the flow."""
+        return f"{self.path}:{self.line}"
+
+    def problem(self, code: str, message: str, hint: str) -> Problem:
+        """A problem with this flow as a whole."""
+        return Problem(file=self.path, line=self.line, column=1, path="id", code=code, message=message, hint=hint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedFile:
+    """What a file says. broken: flows whose text in it is bad. nameless: something is bad and does not say whose it is.
+
+    ignored: no document in it is meant as a flow.
+    """
+
+    claims: tuple[Claim, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    broken: frozenset[Key] = frozenset()
+    nameless: bool = False
+    ignored: bool = False
+
+
+def parse_file(repository: Repository, path: str, blob: str, types: Types, project: Project) -> ParsedFile:
+    """Read and parse the blob of a flow file. Raises GitError when it cannot be read."""
+    return parse_body(repository.read(blob), path=path, blob=blob, types=types, project=project)
+
+
+def parse_body(body: bytes, *, path: str, blob: str, types: Types, project: Project) -> ParsedFile:
+    """Parse the bytes of a flow file. Every mistake is a Problem with file, line and column; nothing is raised."""
+    try:
+        text = decode(body)
+    except ValueError as error:
+        hint = "commit the file itself, as UTF-8 text"
+        problem = Problem(file=path, line=1, column=1, path="", code="file-unreadable", message=str(error), hint=hint)
+        return ParsedFile(problems=(problem,), nameless=True)
+    if not looks_like_flow(text):
+        return ParsedFile(ignored=True)
+    found = _parse(text, path, types, project)
+    texts = documents(text)
+    starts = _starts(text, texts)
+    aligned = len(texts) == len(found)
+    claims: list[Claim] = []
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    broken: set[Key] = set()
+    nameless = False
+    for index, (parsed, defaults) in enumerate(found):
+        whole = text if len(found) == 1 or not aligned else texts[index]
+        if not looks_like_flow(whole):
+            continue
+        warnings.extend(parsed.warnings)
+        if parsed.flow is not None and not parsed.problems:
+            line = starts[index] if aligned else 1
+            key = (parsed.flow.namespace, parsed.flow.id)
+            claims.append(Claim(key=key, path=path, blob=blob, text=whole, flow=parsed.flow, line=line, defaults=defaults))
+            continue
+        problems.extend(parsed.problems)
+        if parsed.namespace and parsed.flow_id:
+            broken.add((parsed.namespace, parsed.flow_id))
+        else:
+            nameless = True
+    return ParsedFile(
+        claims=tuple(claims), problems=tuple(problems), warnings=tuple(warnings), broken=frozenset(broken), nameless=nameless
+    )
+
+
+def _parse(text: str, path: str, types: Types, project: Project) -> list[tuple[Parsed, Sequence[Mapping[str, Any]]]]:
+    """Each document with the defaults that hold for its namespace."""
+    common = project.defaults(None)
+    found = [(parsed, common) for parsed in parse_flows(text, file=path, types=types, defaults=common)]
+    for index, (parsed, _) in enumerate(found):
+        own = project.defaults(parsed.namespace)
+        if parsed.namespace and list(own) != list(common):
+            found[index] = (parse_flows(text, file=path, types=types, defaults=own)[index], own)
+    return found
+
+
+def _starts(text: str, texts: Sequence[str]) -> list[int]:
+    """The line, from 1, on which each document's content begins."""
+    lines = []
+    at = 0
+    for part in texts:
+        at = text.index(part, at)
+        blank = len(part) - len(part.lstrip())
+        lines.append(text.count("\n", 0, at + blank) + 1)
+        at += len(part)
+    return lines

@@ -1,0 +1,134 @@
+"""podium.yaml of a source: plug-in defaults for all its flows and for those of a namespace. Called by loader and the hooks.
+
+    pluginDefaults: [{type, values, forced}]
+    namespaces:
+      company.team:
+        pluginDefaults: […]
+
+A namespace's defaults hold for the namespaces below it too; the nearer wins, and a flow's own win over all. Source: ruling 12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from podium.flows.load import Problem
+from podium.flows.yaml import Entry, Fields, Items, Node, parse_documents, plain
+from podium.git.repo import Repository
+from podium.sources.tree import decode, project_path
+
+_KEYS = ("pluginDefaults", "namespaces")
+_DEFAULT_KEYS = ("type", "values", "forced")
+
+
+@dataclass(slots=True)
+class Project:
+    """What podium.yaml says. path, blob: where it is ("" when there is none)."""
+
+    path: str = ""
+    blob: str = ""
+    common: tuple[Mapping[str, Any], ...] = ()
+    by_namespace: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    _cache: dict[str | None, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+
+    def defaults(self, namespace: str | None) -> Sequence[Mapping[str, Any]]:
+        """The plug-in defaults for flows of `namespace` (None: of no particular one), most important first."""
+        if namespace not in self._cache:
+            own: list[Mapping[str, Any]] = []
+            parts = namespace.split(".") if namespace else []
+            while parts:
+                own += self.by_namespace.get(".".join(parts), ())
+                parts.pop()
+            self._cache[namespace] = (*own, *self.common)
+        return self._cache[namespace]
+
+
+def read_project(repository: Repository, commit: str, folder: str, *, fallback: str | None = None) -> Project:
+    """podium.yaml of `commit`. When it is wrong, its problems are told and the one of commit `fallback` holds, if that is right."""
+    path = project_path(folder)
+    body = repository.read_path(commit, path)
+    if body is None:
+        return Project()
+    project = parse_project(body, path=path)
+    project.blob = repository.files(commit, path).get(path, "")
+    if project.problems and fallback is not None and repository.resolve(fallback) is not None:
+        before = read_project(repository, fallback, folder)
+        if not before.problems:
+            return Project(path, project.blob, before.common, before.by_namespace, project.problems)
+    return project
+
+
+def parse_project(body: bytes, *, path: str) -> Project:
+    """Parse podium.yaml. Mistakes are problems with line and column; with any, no default of the file holds."""
+    try:
+        text = decode(body)
+    except ValueError as error:
+        return Project(path, problems=(Problem(file=path, line=1, column=1, path="", code="file-unreadable", message=str(error), hint=""),))
+    documents = parse_documents(text)
+    mistakes = [mistake for document in documents for mistake in document.mistakes]
+    problems = [
+        Problem(file=path, line=each.line, column=each.column, path="", code=each.code, message=each.message, hint=each.hint)
+        for each in mistakes
+    ]
+    if problems or not documents:
+        return Project(path, problems=tuple(problems))
+    reader = _Reader(path)
+    common, namespaces = reader.top(documents[0].root)
+    if reader.problems:
+        return Project(path, problems=tuple(reader.problems))
+    return Project(path, common=common, by_namespace=namespaces)
+
+
+class _Reader:
+    """Walks the tree of podium.yaml and collects what is wrong."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.problems: list[Problem] = []
+
+    def top(self, root: Node | None) -> tuple[tuple[Mapping[str, Any], ...], dict[str, tuple[Mapping[str, Any], ...]]]:
+        """The common defaults, and those of each namespace."""
+        common: tuple[Mapping[str, Any], ...] = ()
+        namespaces: dict[str, tuple[Mapping[str, Any], ...]] = {}
+        for key, entry in self._entries(root, "", _KEYS):
+            if key == "pluginDefaults":
+                common = self._defaults(entry.node, key)
+            else:
+                for name, each in self._entries(entry.node, key, None):
+                    for inner, found in self._entries(each.node, f"{key}.{name}", ("pluginDefaults",)):
+                        namespaces[name] = self._defaults(found.node, f"{key}.{name}.{inner}")
+        return common, namespaces
+
+    def _entries(self, node: Node | None, at: str, allowed: Sequence[str] | None) -> Iterator[tuple[str, Entry]]:
+        if not isinstance(node, Fields):
+            if node is not None:
+                self._wrong(node, at, "a map is expected here", "")
+            return
+        for key, entry in node.entries.items():
+            if allowed is not None and key not in allowed:
+                self._wrong(entry, f"{at}.{key}".strip("."), f"'{key}' is not known here", f"known: {', '.join(allowed)}")
+                continue
+            yield key, entry
+
+    def _defaults(self, node: Node, at: str) -> tuple[Mapping[str, Any], ...]:
+        if not isinstance(node, Items):
+            self._wrong(node, at, "a list of {type, values} is expected here", "")
+            return ()
+        found = []
+        for index, item in enumerate(node.items):
+            entries = dict(self._entries(item, f"{at}[{index}]", _DEFAULT_KEYS))
+            if not isinstance(item, Fields):
+                continue
+            if not item.text("type") or not isinstance(item.get("values"), Fields):
+                self._wrong(item, f"{at}[{index}]", "a default needs a type and a map of values", "write {type: io.kestra…, values: {…}}")
+            elif len(entries) == len(item.entries):
+                found.append(plain(item))
+        return tuple(found)
+
+    def _wrong(self, place: Node | Entry, at: str, message: str, hint: str) -> None:
+        self.problems.append(
+            Problem(file=self._path, line=place.line, column=place.column, path=at, code="project-invalid", message=message, hint=hint)
+        )

@@ -1,0 +1,110 @@
+"""Which files of a commit are flow files. Called by loader, the work tree, hooks and `podium plan`, so that all agree.
+
+A flow file is `*.yaml` or `*.yml` under the source's folder, except: `podium.yaml`, `*.test.yaml`, anything in a folder whose
+name begins with `_` or `.`, and `dashboards/`. A YAML document with none of the keys id, namespace and tasks at its top is
+data of somebody else (a compose file, a chart) and is ignored. Source: ruling 12.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from podium.base.errors import LimitError
+from podium.base.limits import FLOW_BYTES_MAX, SOURCE_FLOW_FILES_MAX
+from podium.git.repo import Repository
+
+PROJECT_FILE = "podium.yaml"
+_SUFFIXES = (".yaml", ".yml")
+_OTHER_FOLDERS = ("dashboards",)
+_FLOW_KEY = re.compile(r"""^(?:["']?(?:id|namespace|tasks)["']?\s*:|\{.*["']?(?:id|namespace|tasks)["']?\s*:)""", re.MULTILINE)
+_IDENTITY = re.compile(r"""^(id|namespace)\s*:\s*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#"'][^#\n]*?))\s*(?:#.*)?$""", re.MULTILINE)
+_DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_LFS_HEAD = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The flow files of a commit: path in the repository → blob id; and what cannot be read as files."""
+
+    files: Mapping[str, str]
+    submodules: tuple[str, ...] = ()
+
+
+def is_flow_path(path: str, folder: str = ".") -> bool:
+    """Whether `path` (in the repository) names a flow file of a source whose folder is `folder`."""
+    inside = relative_to(path, folder)
+    if inside is None:
+        return False
+    *folders, name = PurePosixPath(inside).parts
+    if not name.lower().endswith(_SUFFIXES) or name.startswith(".") or name == PROJECT_FILE:
+        return False
+    if name.lower().rpartition(".")[0].endswith(".test"):
+        return False
+    if folders and folders[0] in _OTHER_FOLDERS:
+        return False
+    return not any(part.startswith(("_", ".")) for part in folders)
+
+
+def relative_to(path: str, folder: str) -> str | None:
+    """`path` seen from `folder`, or None when it is not inside."""
+    if folder == ".":
+        return path
+    return path.removeprefix(f"{folder}/") if path.startswith(f"{folder}/") else None
+
+
+def project_path(folder: str) -> str:
+    """Where podium.yaml of a source with this folder is."""
+    return PROJECT_FILE if folder == "." else f"{folder}/{PROJECT_FILE}"
+
+
+def looks_like_flow(text: str) -> bool:
+    """Whether a YAML document is meant as a flow: it has one of the keys id, namespace, tasks at its top."""
+    return _FLOW_KEY.search(text) is not None
+
+
+def is_lfs_pointer(body: bytes) -> bool:
+    """Whether Git holds only a pointer to Git LFS instead of the file."""
+    return body.startswith(_LFS_HEAD)
+
+
+def documents(text: str) -> list[str]:
+    """The YAML documents of a file as text, those without content left out."""
+    parts = _DOCUMENT.split(text)
+    return [part for part in parts if any(line.strip() and not line.lstrip().startswith(("#", "%", "...")) for line in part.splitlines())]
+
+
+def identities(text: str) -> list[tuple[str, str]]:
+    """(namespace, id) of the flows in a file, read without parsing it: for files that are known to be good."""
+    found = []
+    for document in documents(text):
+        values = {name: next(value for value in rest if value or value == rest[-1]) for name, *rest in _IDENTITY.findall(document)}
+        if values.get("id") and values.get("namespace"):
+            found.append((values["namespace"], values["id"]))
+    return found
+
+
+def list_flow_files(repository: Repository, commit: str, folder: str) -> Listing:
+    """The flow files of `commit` under `folder`. Raises GitError, LimitError when there are too many."""
+    files = {path: blob for path, blob in repository.files(commit, folder).items() if is_flow_path(path, folder)}
+    if len(files) > SOURCE_FLOW_FILES_MAX:
+        raise LimitError(
+            f"{len(files)} flow files in one source, more than {SOURCE_FLOW_FILES_MAX}",
+            hint="split the repository, or set `path` of the source to the folder with the flows", limit="SOURCE_FLOW_FILES_MAX",
+        )
+    submodules = tuple(item.path for item in repository.tree(commit, folder) if item.kind == "submodule")
+    return Listing(files=files, submodules=submodules)
+
+
+def decode(body: bytes) -> str:
+    """The text of a flow file. Raises ValueError that says why it is none."""
+    if is_lfs_pointer(body):
+        raise ValueError("this is a pointer of Git LFS, not the file; flow files must be ordinary files in Git")
+    if len(body) > FLOW_BYTES_MAX:
+        raise ValueError(f"the file has {len(body)} bytes, more than {FLOW_BYTES_MAX}")
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the file is not UTF-8 text (byte {error.start})") from None
