@@ -1,7 +1,8 @@
-"""Writes the pages of docs/ that are made from the code: settings.md and cli.md. Run by `make docs`; a test compares."""
+"""Writes the pages of docs/ that are made from the code: settings.md, cli.md, dependencies.md. Run by `make docs`; a test compares."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,7 +127,29 @@ def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Co
                 yield from _commands(inner, f"{path} {name}")
 
 
-PAGES = {"docs/settings.md": settings_page, "docs/cli.md": cli_page}
+DEPENDENCIES_HEAD = """# Dependencies
+
+What Podium is installed with, and why each is there. A library is imported in one room only (ARCHITECTURE.md), most of them when they are
+first used, so that `podium validate` does not pay for Docker. Versions are pinned with hashes in `requirements/runtime.txt` and
+`requirements/dev.txt`, which name no index; `make lock` writes them anew. To add one: `pyproject.toml` with its reason, `make lock`,
+`make docs`, and an ADR when it shapes the code.
+
+| package | why |
+|---|---|
+"""
+_DEPENDENCY = re.compile(r'^  "(?P<name>[a-z0-9-]+)(?:\[[a-z,]+\])?[<>=][^"]*",? *(?:# *(?P<why>.+))?$', re.MULTILINE | re.IGNORECASE)
+
+
+def dependencies_page() -> str:
+    """docs/dependencies.md."""
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    listed = text[text.index("\ndependencies = [") :].partition("\n]")[0]
+    rows = [f"| `{match['name']}` | {match['why']} |\n" for match in _DEPENDENCY.finditer(listed)]
+    tail = "\nOn the machine: git; Docker where tasks run in containers. Not needed: a database server, a message broker, Node.\n"
+    return "".join([MADE, DEPENDENCIES_HEAD, *rows, tail])
+
+
+PAGES = {"docs/settings.md": settings_page, "docs/cli.md": cli_page, "docs/dependencies.md": dependencies_page}
 
 
 def main() -> None:

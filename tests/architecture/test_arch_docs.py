@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
@@ -10,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+import podium
 from podium import plugin
 from podium.app.settings import Settings
 from podium.base import errors
@@ -20,13 +23,14 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("podium_docs", ROOT / "tools" / "docs.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-@pytest.mark.parametrize("page", ["docs/settings.md", "docs/cli.md"])
+@pytest.mark.parametrize("page", ["docs/settings.md", "docs/cli.md", "docs/dependencies.md"])
 def test_generated_page_is_that_of_the_code(page: str) -> None:
     assert (ROOT / page).read_text("utf-8") == generator().PAGES[page](), "run `make docs`"
 
@@ -47,6 +51,9 @@ def subclasses(root: type) -> set[type]:
 
 
 def test_every_error_code_is_a_heading_of_the_errors_page() -> None:
+    for module in pkgutil.walk_packages(podium.__path__, "podium."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     headings = set(re.findall(r"^## `([a-z-]+)`", (ROOT / "docs/errors.md").read_text("utf-8"), re.MULTILINE))
     codes = {each.code for each in subclasses(errors.PodiumError) if each.__module__.startswith("podium.")}  # type: ignore[attr-defined]
     assert headings == codes
@@ -71,11 +78,17 @@ def test_make_targets_named_in_a_page_exist(page: Path) -> None:
     assert set(re.findall(r"`make ([a-z-]+)", page.read_text("utf-8"))) <= targets
 
 
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/index.md").read_text("utf-8")
+    pages = [page.name for page in (ROOT / "docs").glob("*.md") if page.name != "index.md"]
+    assert [name for name in pages if f"({name})" not in index] == []
+
+
 def test_every_dependency_has_its_reason() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    page = (ROOT / "docs/dependencies.md").read_text("utf-8").lower()
-    wanted = {re.split(r"[\[<>=~!; ]", each)[0].lower() for each in project["dependencies"]}
-    assert {name for name in wanted if f"`{name}`" not in page} == set()
+    names = {re.split(r"[\[<>=~!; ]", each)[0] for each in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]}
+    rows = dict(re.findall(r"^\| `(.+?)` \| (.+) \|$", (ROOT / "docs/dependencies.md").read_text("utf-8"), re.MULTILINE))
+    assert set(rows) == names
+    assert [name for name, why in rows.items() if why == "None"] == []
 
 
 def test_locks_pin_every_dependency_with_hashes() -> None:
