@@ -134,7 +134,7 @@ class FakeOrchestrator:
             self._put(each)
         for gone in deployment.removed:
             key = (gone.namespace, gone.flow_id)
-            self.known[key] = gone
+            self.known[key] = replace(gone, revision=gone.revision + 1, deleted=True)
             self.current.pop(key, None)
         self.rejections[deployment.source] = [
             {"source": deployment.source, "commit": deployment.commit, **each} for each in deployment.rejected

@@ -97,6 +97,9 @@ class FlowRevision:
 class Deployment:
     """What one commit of one source changes. Applied as one transaction; the sync file is queued with it.
 
+    accepted: new revisions. moved: known revisions with a new place (path, blob, source) or new defaults. removed: as they were last;
+    their tombstones are the next revision.
+
     rejected: [{path, blob, problems: [{file, line, column, path, code, message, hint}]}].
     held: why nothing was removed although files vanished (over half of the flows), or None.
     """

@@ -8,7 +8,7 @@ of the flows would vanish at once, nothing is removed until a person confirms.  
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
@@ -100,12 +100,11 @@ def remove_source(name: str, *, known: Known, at: datetime) -> Deployment:
     """The removal of every flow of a source that is no longer in the settings."""
     gone = [flow for flow in known.flows.values() if flow.source == name and not flow.deleted]
     commit = gone[0].commit if gone else ""
-    removed = [replace(flow, revision=flow.revision + 1, deleted=True) for flow in gone]
     body = sync_body(
-        source=name, url="", branch="", path="", commit=commit, previous_commit=commit, at=at, dirty=False, held=None, removed=removed,
+        source=name, url="", branch="", path="", commit=commit, previous_commit=commit, at=at, dirty=False, held=None, removed=gone,
     )
     return Deployment(
-        source=name, commit=commit, previous_commit=commit, accepted=(), removed=removed, moved=(), rejected=(), held=None,
+        source=name, commit=commit, previous_commit=commit, accepted=(), removed=gone, moved=(), rejected=(), held=None,
         sync_path=sync_path(commit, at, again=True), sync_body=body, at=at,
     )
 
@@ -202,7 +201,7 @@ def _reading(work: _Work, *, previous_commit: str | None, dirty: bool, confirmed
             moved.append(revision)
     vanished = [flow for key, flow in work.mine.items() if key not in work.claims and key not in work.kept and key not in work.safe]
     held = None if confirmed else _held(vanished, len(work.mine))
-    removed = [] if held else [replace(flow, revision=flow.revision + 1, commit=work.commit, deleted=True) for flow in vanished]
+    removed = [] if held else vanished
     rejected = [
         {"path": path, "blob": work.blobs[path], "problems": [problem.as_dict() for problem in problems]}
         for path, problems in sorted(work.problems.items())

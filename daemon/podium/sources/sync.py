@@ -27,12 +27,12 @@ def sync_body(
     """The record as JSON, sorted and indented so that two of them can be compared by eye.
 
     `flows` lists only what changed: verdict accepted (a new revision), moved (same revision, new place or defaults), deleted
-    (a tombstone, itself a revision), held (would be deleted, waits to be confirmed; nothing changed).
+    (a tombstone, itself the next revision), held (would be deleted, waits to be confirmed; nothing changed).
     """
     flows = [
         *(_entry(each, "accepted") for each in accepted),
         *(_entry(each, "moved") for each in moved),
-        *(_entry(each, "deleted") for each in removed),
+        *(_entry(each, "deleted") | {"revision": each.revision + 1, "commit": commit} for each in removed),
         *(_entry(each, "held") for each in held_flows),
     ]
     record: dict[str, Any] = {
