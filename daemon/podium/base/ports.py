@@ -48,12 +48,16 @@ class RecordQueue(Protocol):
         """Files not committed yet, in order."""
         ...
 
+    async def reopen(self) -> None:
+        """Called once at start: what is committed but not pushed is pending again (should the local branch be lost; what it has is found)."""
+        ...
+
     async def committed(self, seqs: Sequence[int], commit: str) -> None:
-        """These files are in `commit` on the local branch."""
+        """These files are in `commit` on the local branch. Called again with another commit when commits were put on a new tip."""
         ...
 
     async def pushed(self, up_to_commit: str) -> None:
-        """Everything committed so far is on the remote; forget it."""
+        """The files of `up_to_commit` and of all commits before it (lower seqs) are on the remote; forget them."""
         ...
 
     async def unpushed(self) -> tuple[int, datetime | None]:

@@ -183,7 +183,7 @@ class RefUpdater:
         self._errors.seek(0)
         self._errors.truncate()
         return subprocess.Popen(
-            process.argv(["-c", "core.fsync=committed", "update-ref", "--no-deref", "--stdin"], self._git_dir),
+            process.argv(["-c", "core.fsync=committed,reference", "update-ref", "--no-deref", "--stdin"], self._git_dir),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

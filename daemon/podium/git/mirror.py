@@ -38,7 +38,7 @@ _LEFTOVER_FILES = (
 
 _ORPHANS_END_S = 5.0
 _SETTINGS = {
-    "core.fsync": "committed",
+    "core.fsync": "committed,reference",
     "core.fsyncMethod": "batch",
     "gc.auto": "0",
     "maintenance.auto": "false",

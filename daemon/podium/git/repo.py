@@ -324,7 +324,7 @@ class Repository:
         args = ["-d", ref] if new is None else [ref, new]
         if old is not None:
             args.append(old or NOWHERE)
-        process.check(["-c", "core.fsync=committed", "update-ref", "--no-deref", *args], git_dir=self.git_dir, keep_open=self._held())
+        process.check(["-c", "core.fsync=committed,reference", "update-ref", "--no-deref", *args], git_dir=self.git_dir, keep_open=self._held())
 
     def pin(self, commit: str) -> None:
         """Keep a commit and all it contains, whatever is fetched or pruned."""

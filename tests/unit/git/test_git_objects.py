@@ -45,7 +45,7 @@ def test_a_pack_is_accepted_by_git_and_holds_every_object(repository: Repository
 def test_trees_have_the_order_of_git(repository: Repository) -> None:
     """A folder `a` sorts as `a/`, after `a-b` and `a.txt`; fsck would report the wrong order."""
     names = ["a/x", "a.txt", "a-b", "a0", "é/ü", "Z", "a b/c d"]
-    commit = repository.commit(ref="refs/heads/main", parent=None, changes={name: b"1" for name in names}, message="m", at=AT)
+    commit = repository.commit(ref="refs/heads/main", parent=None, changes=dict.fromkeys(names, b"1"), message="m", at=AT)
     repository.fsck()
     assert sorted(git(repository, "ls-tree", "-r", "-z", "--name-only", commit).split("\0")[:-1]) == sorted(names)
 

@@ -323,8 +323,8 @@ def test_signed_commits_are_verified_by_git(repository: Repository, tmp_path: Pa
     moved = repository.replay(ref=MAIN, old=commit, onto=onto, signing_key=key)
     assert repository.check_signature(moved, allowed)
     assert not repository.check_signature(onto, allowed)
+    (tmp_path / "nokey").write_text("nothing")
     with pytest.raises(GitError) as caught:
-        (tmp_path / "nokey").write_text("nothing")
         repository.commit(ref=MAIN, parent=moved, changes={"a": b"2"}, message="x", at=AT, signing_key=tmp_path / "nokey")
     assert caught.value.facts["reason"] == "signing"
 
