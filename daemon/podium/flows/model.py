@@ -138,7 +138,7 @@ class PluginDefault(Model):
 
     type: str
     forced: bool = False
-    values: dict[str, Any]
+    values: dict[str, Any] = {}
     ref: str | None = None
 
 
