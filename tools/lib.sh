@@ -21,10 +21,10 @@ quietly() {
 
 # with_lock NAME COMMAND… : two makes at one time do not trip over each other.
 with_lock() {
-  local lock="$state/stamps/$1.lock"
+  local _lock="$state/stamps/$1.lock"
   shift
   if command -v flock >/dev/null; then
-    (flock 9 && "$@") 9>"$lock"
+    (flock 9 && "$@") 9>"$_lock"
   else
     "$@"
   fi
