@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from podium.base.ports import LogLine
 from podium.base.system.clock import SystemClock
-from podium.runners.port import Job, Runner
+from podium.runners.port import Job, Line, Runner
 from podium.runners.process.runner import ProcessRunner
 
 
@@ -23,8 +22,8 @@ class FileSink:
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
 
-    async def lines(self, stream: str, lines: Sequence[LogLine], *, cursor: str | None) -> None:
-        batch = {"stream": stream, "lines": [line.message for line in lines], "cursor": cursor}
+    async def lines(self, lines: Sequence[Line], *, cursor: str | None) -> None:
+        batch = {"lines": [(line.stream, line.text) for line in lines], "cursor": cursor}
         self._file.write(json.dumps(batch).encode() + b"\n")
 
     async def cursor(self) -> str | None:

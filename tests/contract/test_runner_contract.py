@@ -19,10 +19,9 @@ from typing import Any
 import pytest
 
 from podium.base.errors import RunnerError
-from podium.base.ports import LogLine
 from podium.base.system.clock import SystemClock
 from podium.base.system.ids import new_id
-from podium.runners.port import Finished, Job, Runner
+from podium.runners.port import Finished, Job, Line, Runner
 from podium.runners.process.runner import ProcessRunner
 
 DRIVER = Path(__file__).with_name("runner_driver.py")
@@ -35,8 +34,8 @@ class Sink:
         self.kept: list[tuple[str, str]] = []
         self.at = cursor
 
-    async def lines(self, stream: str, lines: Sequence[LogLine], *, cursor: str | None) -> None:
-        self.kept += [(stream, line.message) for line in lines]
+    async def lines(self, lines: Sequence[Line], *, cursor: str | None) -> None:
+        self.kept += [(line.stream, line.text) for line in lines]
         if cursor is not None:
             self.at = cursor
 
@@ -387,7 +386,7 @@ class Caller:
         self.process.wait()
         sink = Sink()
         for batch in self.stored():
-            sink.kept += [(batch["stream"], text) for text in batch["lines"]]
+            sink.kept += [(stream, text) for stream, text in batch["lines"]]
             sink.at = batch["cursor"] or sink.at
         return sink
 

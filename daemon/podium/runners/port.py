@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
-
-from podium.base.ports import LogLine
+from typing import Any, NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +61,19 @@ class Finished:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Line(NamedTuple):
+    """A line that a command printed, without its newline. stream: stdout, stderr, or runner for what the runner itself says (a warning)."""
+
+    stream: str
+    at: datetime
+    text: str
+
+
 class OutputSink(Protocol):
     """Takes the lines a command prints, in order within each stream. Durable when it returns, with the cursor."""
 
-    async def lines(self, stream: str, lines: Sequence[LogLine], *, cursor: str | None) -> None:
-        """stream: stdout, stderr, or runner for what the runner itself has to say. cursor: where to go on reading after a crash."""
+    async def lines(self, lines: Sequence[Line], *, cursor: str | None) -> None:
+        """cursor: where to go on reading after a crash (opaque to the caller); None leaves it as it is."""
         ...
 
     async def cursor(self) -> str | None:

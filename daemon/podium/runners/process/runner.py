@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from podium.base.errors import AttemptLost, RunnerError
-from podium.base.ports import LogLine
 from podium.base.system.clock import Clock
 from podium.base.system.log import get_logger
 from podium.runners.collect import Budget, copy_matching
-from podium.runners.port import Finished, Job, OutputSink, Places
+from podium.runners.port import Finished, Job, Line, OutputSink, Places
 from podium.runners.process import spawn, supervisor
-from podium.runners.process.tail import STREAMS, Tail
+from podium.runners.process.tail import Tail
 
 log = get_logger(__name__)
 MARK = "PODIUM_ATTEMPT"
@@ -165,13 +164,10 @@ class ProcessRunner:
         return found
 
     async def _hand_on(self, tail: Tail, sink: OutputSink, *, final: bool) -> bool:
-        busy = False
-        for stream in STREAMS:
-            lines, cursor = await asyncio.to_thread(tail.read, stream, final=final)
-            if lines:
-                await sink.lines(stream, lines, cursor=cursor)
-                busy = True
-        return busy
+        lines, cursor = await asyncio.to_thread(tail.read, final=final)
+        if lines:
+            await sink.lines(lines, cursor=cursor)
+        return bool(lines)
 
     def _end_of(self, attempt_id: str) -> tuple[int, bool]:
         try:
@@ -193,7 +189,7 @@ class ProcessRunner:
             left_out += await asyncio.to_thread(copy_matching, self._outputs(job), job.results, ["**"], budget=budget)
         if left_out:
             text = f"not kept, because they are links that lead out of the working directory: {', '.join(sorted(left_out)[:20])}"
-            await sink.lines("runner", [LogLine(at=self._clock.now(), level="WARN", message=text)], cursor=None)
+            await sink.lines([Line("runner", self._clock.now(), text)], cursor=None)
 
     def _end_strays(self, doomed: Callable[[str], bool]) -> int:
         """Kill processes marked as ours whose attempt is doomed: those that outlived their supervisor."""

@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 
 from podium.base.limits import COMMAND_LINE_BYTES_MAX
-from podium.base.ports import LogLine
 from podium.base.system.clock import Clock
+from podium.runners.port import Line
 
 STREAMS = ("stdout", "stderr")
 _READ_BYTES = 512 * 1024
@@ -25,8 +25,12 @@ class Tail:
         self._clock = clock
         self._offsets: dict[str, int] = dict.fromkeys(STREAMS, 0) | (json.loads(cursor) if cursor else {})
 
-    def read(self, stream: str, *, final: bool = False) -> tuple[list[LogLine], str]:
-        """The next whole lines of a stream, and the cursor behind them. final: the writer is gone, so a last line may lack its end."""
+    def read(self, *, final: bool = False) -> tuple[list[Line], str]:
+        """The next whole lines, and the cursor behind them. final: the writer is gone, so a last line may lack its end."""
+        lines = [line for stream in STREAMS for line in self._read(stream, final=final)]
+        return lines, json.dumps(self._offsets)
+
+    def _read(self, stream: str, *, final: bool) -> list[Line]:
         path, offset = self._directory / stream, self._offsets[stream]
         try:
             with path.open("rb") as file:
@@ -36,18 +40,13 @@ class Tail:
                     data += more
                 at_end = file.tell() == os.fstat(file.fileno()).st_size
         except FileNotFoundError:
-            return [], self.cursor()
+            return []
         taken = data.rfind(b"\n") + 1
         if (final and at_end) or (not taken and len(data) >= COMMAND_LINE_BYTES_MAX):
             taken = len(data)
         self._offsets[stream] = offset + taken
-        now, level = self._clock.now(), "INFO" if stream == "stdout" else "ERROR"
-        lines = [LogLine(at=now, level=level, message=text) for text in _split(data[:taken])]
-        return lines, self.cursor()
-
-    def cursor(self) -> str:
-        """Where to read on."""
-        return json.dumps(self._offsets)
+        now = self._clock.now()
+        return [Line(stream, now, text) for text in _split(data[:taken])]
 
 
 def _split(data: bytes) -> list[str]:

@@ -1,0 +1,339 @@
+"""Runs a command in a fresh container for each attempt, on a Docker Engine that may come and go (design 7, rulings 5, 8, 9).
+
+Who calls: `workers`. What always holds: an attempt's container is known by its name, which the engine gives once, so it starts at
+most once; its log, exit code and files stay in the engine until `release`, so nothing is lost while no daemon runs; nothing of the
+host but files handed over by archive gets in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from podium.base.errors import AttemptLost, RunnerError, RunnerRefused
+from podium.base.system.clock import Clock
+from podium.base.system.log import get_logger
+from podium.runners.docker import archive
+from podium.runners.docker.config import (
+    LABEL_ATTEMPT,
+    LABEL_INSTANCE,
+    LABEL_KEEP,
+    OUTPUTS,
+    PRIVATE,
+    WORKING,
+    Policy,
+    container_name,
+    container_request,
+)
+from podium.runners.docker.engine import Engine, EngineAnswer, EngineAway
+from podium.runners.docker.images import Image, Images
+from podium.runners.docker.logs import LogReader, Pump
+from podium.runners.docker.network import Networks
+from podium.runners.port import Finished, Job, Line, OutputSink, Places
+
+log = get_logger(__name__)
+KILLED = 137
+_NEVER = "0001-01-01T00:00:00Z"
+
+
+class DockerRunner:
+    """See the module's docstring.
+
+    host: None for DOCKER_HOST, else the local socket. network: podium, none or a name of Docker's. isolation: shared or strict.
+    starts_max: containers that start at one time, default 2 × cores (more only makes each slower).
+    """
+
+    TYPE = "io.kestra.plugin.scripts.runner.docker.Docker"
+
+    def __init__(
+        self, *, instance: str, clock: Clock, host: str | None = None, network: str = "podium", isolation: str = "shared",
+        policy: Policy | None = None, starts_max: int | None = None,
+    ) -> None:
+        self._instance = instance
+        self._clock = clock
+        self._default_host = host
+        self._network = (network, isolation == "strict")
+        self._policy = policy or Policy()
+        self._starts = asyncio.Semaphore(starts_max or 2 * (os.cpu_count() or 1))
+        self._sites: dict[str | None, _Site] = {}
+        self._site_of: dict[str, _Site] = {}
+        self._kills: dict[str, asyncio.Event] = {}
+
+    def places(self, directory: Path, private: Path) -> Places:
+        """Always the same, so that absolute paths (of a venv, say) hold from task to task."""
+        return Places(working=WORKING, outputs=OUTPUTS, private=PRIVATE)
+
+    async def run(self, job: Job, sink: OutputSink) -> Finished:
+        """See Runner."""
+        site = self._site(job)
+        began = await self._begin(site, job)
+        if isinstance(began, Finished):
+            return began
+        return await self._finish(site, job, sink)
+
+    async def attach(self, job: Job, sink: OutputSink) -> Finished | None:
+        """See Runner. Waits for an engine that is away."""
+        site = self._site(job)
+        seen = await site.engine.inspect(container_name(job.attempt_id))
+        if seen is None or not _was_started(seen):
+            return None
+        return await self._finish(site, job, sink)
+
+    async def kill(self, attempt_id: str, *, grace_s: float = 0.0) -> None:
+        """See Runner."""
+        self._killing(attempt_id).set()
+        engine = (self._site_of.get(attempt_id) or self._default_site()).engine
+        name = container_name(attempt_id)
+        seen = await engine.inspect(name)
+        if seen is None or not seen["State"].get("Running"):
+            return
+        with suppress(EngineAnswer):  # it has just ended, or was removed
+            if grace_s > 0:
+                await engine.patiently(lambda api: api.stop(name, timeout=math.ceil(grace_s)))
+            else:
+                await engine.patiently(lambda api: api.kill(name))
+
+    async def release(self, attempt_id: str) -> None:
+        """See Runner."""
+        site = self._site_of.pop(attempt_id, None) or self._default_site()
+        self._kills.pop(attempt_id, None)
+        seen = await site.engine.inspect(container_name(attempt_id))
+        if seen is not None and LABEL_KEEP not in (seen["Config"].get("Labels") or {}):
+            await _remove(site.engine, container_name(attempt_id))
+        await site.networks.forget(attempt_id)
+
+    async def reap(self, live_attempts: set[str]) -> int:
+        """See Runner. An engine that is away has nothing to reap now; it is asked again next time."""
+        removed = 0
+        wanted = {"label": [f"{LABEL_INSTANCE}={self._instance}"]}
+        for site in {self._default_site(), *self._sites.values()}:
+            try:
+                found = await site.engine.call(lambda api: list(api.containers(all=True, filters=wanted)))
+                for each in found:
+                    if each["Labels"].get(LABEL_ATTEMPT) not in live_attempts and LABEL_KEEP not in each["Labels"]:
+                        await _remove(site.engine, each["Id"])
+                        removed += 1
+                removed += await site.networks.reap(live_attempts)
+            except EngineAway as away:
+                log.debug("docker_reap_postponed", reason=away.what)
+        return removed
+
+    async def close(self) -> None:
+        """Let go of the engine. Containers run on and are found again."""
+        for site in self._sites.values():
+            with suppress(EngineAway, EngineAnswer):
+                await site.networks.close()
+            await site.engine.close()
+        self._sites.clear()
+
+    # ---- beginning
+
+    async def _begin(self, site: _Site, job: Job) -> Finished | None:
+        """Make sure the container was started, once. Finished when it never will be."""
+        engine, name = site.engine, container_name(job.attempt_id)
+        if not job.image:
+            raise RunnerRefused("the task names no image to run in", hint="set containerImage")
+        await engine.reach()
+        seen = await engine.inspect(name)
+        if seen is not None and _was_started(seen):
+            return None
+        image = await self._unless_killed(job, site.images.ensure(job.image, job.options))
+        if image is None:
+            return self._never(job)
+        network = await site.networks.choose(job.attempt_id, job.options)
+        async with self._starts:
+            if self._killing(job.attempt_id).is_set():
+                return self._never(job)
+            if seen is not None:
+                await _remove(engine, name)
+            await self._create(site, job, image, network)
+            user = str(job.options.get("user") or image.user)
+            with await asyncio.to_thread(archive.pack, job, user=user) as files:
+                await engine.patiently(lambda api: (files.seek(0), api.put_archive(name, "/", files)))
+            await self._start(engine, job)
+        if self._killing(job.attempt_id).is_set():
+            await self.kill(job.attempt_id)
+        return None
+
+    async def _unless_killed(self, job: Job, work: Any) -> Image | None:
+        doing = asyncio.ensure_future(work)
+        killed = asyncio.ensure_future(self._killing(job.attempt_id).wait())
+        try:
+            await asyncio.wait({doing, killed}, return_when=asyncio.FIRST_COMPLETED)
+            return await doing if doing.done() else None
+        finally:
+            doing.cancel()
+            killed.cancel()
+
+    async def _create(self, site: _Site, job: Job, image: Image, network: str) -> None:
+        name = container_name(job.attempt_id)
+        container, host = container_request(
+            job, instance=self._instance, image=image.id, policy=self._policy, network=network, cpus_max=await site.cpus()
+        )
+        while True:
+            try:
+                await site.engine.call(lambda api: api.create_container(host_config=api.create_host_config(**host), **container))
+                return
+            except EngineAnswer as answer:
+                if answer.status == 409 and "already in use" in answer.text:
+                    return
+                raise RunnerRefused(
+                    f"the container cannot be created: {answer.text}", hint="check the task's taskRunner properties"
+                ) from answer
+            except EngineAway:
+                if await site.engine.inspect(name) is not None:
+                    return
+
+    async def _start(self, engine: Engine, job: Job) -> None:
+        name = container_name(job.attempt_id)
+        while True:
+            try:
+                await engine.call(lambda api: api.start(name))
+                return
+            except EngineAnswer as answer:
+                raise RunnerError(f"the container cannot be started: {answer.text}", hint=_start_hint(answer.text)) from answer
+            except EngineAway:
+                seen = await engine.inspect(name)
+                if seen is None:
+                    raise _lost(job) from None
+                if _was_started(seen):
+                    return
+
+    def _never(self, job: Job) -> Finished:
+        return Finished(exit_code=KILLED, killed=True, facts={"runner": self.TYPE, "image": job.image})
+
+    # ---- following and ending
+
+    async def _finish(self, site: _Site, job: Job, sink: OutputSink) -> Finished:
+        engine, name = site.engine, container_name(job.attempt_id)
+        reader = LogReader(await sink.cursor())
+        seen = await engine.inspect(name)
+        if job.options.get("wait") is False:
+            return Finished(exit_code=0, facts=self._facts(job, seen))
+        while seen is not None and seen["State"].get("Running"):
+            with suppress(EngineAway):
+                await self._read(engine, name, reader, sink, follow=True)
+                await engine.call(lambda api: api.wait(name, timeout=10))
+            seen = await engine.inspect(name)
+        while seen is not None:
+            try:
+                await self._read(engine, name, reader, sink, follow=False)
+                break
+            except EngineAway:
+                seen = await engine.inspect(name)
+        if seen is None:
+            raise _lost(job)
+        if rest := reader.rest():
+            await sink.lines(rest, cursor=reader.cursor())
+        await self._collect(engine, job, sink)
+        return self._ended(job, seen)
+
+    async def _read(self, engine: Engine, name: str, reader: LogReader, sink: OutputSink, *, follow: bool) -> None:
+        """One log request, to its end. Raises EngineAway when it breaks off."""
+        try:
+            stream = await engine.logs(name, since=reader.begin(), follow=follow)
+        except EngineAnswer as answer:
+            if answer.status == 404:
+                return
+            raise
+        async with Pump(stream, reader) as pump:
+            while (batch := await pump.batch()) is not None:
+                lines, cursor = batch
+                if lines:
+                    await sink.lines(lines, cursor=cursor)
+
+    async def _collect(self, engine: Engine, job: Job, sink: OutputSink) -> None:
+        name = container_name(job.attempt_id)
+        if job.output_patterns or job.output_directory:
+            left_out = await engine.patiently(lambda api: archive.bring_back(api, name, job))
+            if left_out:
+                text = f"not kept, because they are links that lead out of the working directory: {', '.join(left_out[:20])}"
+                await sink.lines([Line("runner", self._clock.now(), text)], cursor=None)
+        if job.write_back:
+            await engine.patiently(lambda api: archive.write_back(api, name, job))
+
+    def _ended(self, job: Job, seen: Mapping[str, Any]) -> Finished:
+        state = seen["State"]
+        killed = job.attempt_id in self._kills and self._kills[job.attempt_id].is_set()
+        return Finished(
+            exit_code=int(state.get("ExitCode") or 0), killed=killed, oom_killed=bool(state.get("OOMKilled")), facts=self._facts(job, seen)
+        )
+
+    def _facts(self, job: Job, seen: Mapping[str, Any] | None) -> dict[str, Any]:
+        facts: dict[str, Any] = {"runner": self.TYPE, "image": job.image}
+        if seen is not None:
+            site = self._site_of.get(job.attempt_id)
+            known = site.images.known(seen["Image"]) if site else None
+            facts |= {"containerId": seen["Id"], "imageId": seen["Image"]} | (known.facts() if known else {})
+            if seen["State"].get("OOMKilled"):
+                facts["oomKilled"] = True
+        return facts
+
+    # ---- helpers
+
+    def _killing(self, attempt_id: str) -> asyncio.Event:
+        return self._kills.setdefault(attempt_id, asyncio.Event())
+
+    def _site(self, job: Job) -> _Site:
+        host = job.options.get("host") or self._default_host
+        site = self._sites.get(host) or self._sites.setdefault(host, self._open(host))
+        self._site_of[job.attempt_id] = site
+        return site
+
+    def _default_site(self) -> _Site:
+        return self._sites.get(self._default_host) or self._sites.setdefault(self._default_host, self._open(self._default_host))
+
+    def _open(self, host: str | None) -> _Site:
+        return _Site(Engine(host), self._instance, self._network, self._policy)
+
+
+class _Site:
+    """An engine with what we know of it."""
+
+    def __init__(self, engine: Engine, instance: str, network: tuple[str, bool], policy: Policy) -> None:
+        self.engine = engine
+        self.images = Images(engine)
+        self.networks = Networks(
+            engine, instance=instance, default=network[0], strict=network[1], allow_privileged=policy.allow_privileged
+        )
+        self._cpus: int | None = None
+
+    async def cpus(self) -> int:
+        """How many CPUs the engine's machine has."""
+        if self._cpus is None:
+            self._cpus = int((await self.engine.patiently(lambda api: dict(api.info())))["NCPU"])
+        return self._cpus
+
+
+def _was_started(seen: Mapping[str, Any]) -> bool:
+    return bool(seen["State"].get("Running")) or seen["State"].get("StartedAt", _NEVER) != _NEVER
+
+
+async def _remove(engine: Engine, container: str) -> None:
+    try:
+        await engine.patiently(lambda api: api.remove_container(container, v=True, force=True))
+    except EngineAnswer as answer:
+        if answer.status not in (404, 409):
+            raise
+
+
+def _lost(job: Job) -> AttemptLost:
+    return AttemptLost(
+        "the task's container is gone and with it its output and exit code", attempt=job.attempt_id,
+        hint="somebody removed it (docker rm, system prune): look at what the task did, then restart the execution",
+    )
+
+
+def _start_hint(text: str) -> str:
+    if "docker-init" in text:
+        return "the engine has no docker-init: install the package that brings it (tini)"
+    if "device driver" in text:
+        return "the engine has no such device: check taskRunner.deviceRequests"
+    if "network" in text or "endpoint" in text:
+        return "check networkMode, or try again"
+    return "check the task's taskRunner properties and the engine's log"
