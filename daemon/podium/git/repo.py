@@ -242,6 +242,11 @@ class Repository:
         """Whether `newer` contains `older`."""
         return process.run(["merge-base", "--is-ancestor", older, newer], git_dir=self.git_dir, env=self._env).code == 0
 
+    def config(self, key: str) -> str | None:
+        """The value of a key of git's configuration (such as `podium.socket`), as this user sees it for this repository, or None."""
+        done = process.run(["config", "--get", key], git_dir=self.git_dir)
+        return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n") if done.code == 0 else None
+
     @staticmethod
     def work_files(directory: Path) -> list[str] | None:
         """The files below `directory` that a commit of its work tree would hold: tracked, or new and not ignored. Paths from `directory`.

@@ -23,15 +23,17 @@ from podium.conductor.port import Orchestrator
 from podium.flows.types import Types
 from podium.git.repo import Repository
 from podium.sources.forge import check_push, is_ping
-from podium.sources.loader import Known, Reading, read_commit, remove_source
 from podium.sources.mirror import Mirror, Snapshot, is_damage
+from podium.sources.reading.loader import Known, Reading, read_commit, remove_source
+from podium.sources.reading.sync import sync_path
 from podium.sources.source import Source, SourceState
-from podium.sources.sync import sync_path
 from podium.sources.worktree import WorkTree
 
 log = get_logger(__name__)
 _SYNCS_READ = 200
 _IGNORED_SHOWN = 20
+_PUSH_WAITS_S = 1.5
+"""How long a push waits to be told what came of it; the hook gives up after 2 s."""
 
 
 class _Follower:
@@ -44,6 +46,10 @@ class _Follower:
         self.wake = asyncio.Event()
         self.busy = asyncio.Lock()
         self.read_once = False
+        self.begun = 0
+        self.ended = asyncio.Condition()
+        self.done = 0
+        """begun, done: numbers of the newest look that has begun, and of the newest that is over."""
 
 
 class Repositories(Mapping[str, tuple[Repository, str]]):
@@ -160,6 +166,7 @@ class SourceWatcher:
         """Read and deploy once. Never raises but for cancellation: the source's state says what went wrong."""
         async with follower.busy:
             state = follower.state
+            follower.begun += 1
             try:
                 snapshot = await asyncio.to_thread(follower.origin.read)
                 await self._deploy(follower, snapshot)
@@ -170,6 +177,9 @@ class SourceWatcher:
                 await self._failed(follower, PodiumError(f"unexpected: {type(error).__name__}: {error}", hint="see the daemon's log"))
             else:
                 state.fetched_at, state.error, state.hint, state.failures = self._clock.now(), None, None, 0
+            async with follower.ended:
+                follower.done = follower.begun
+                follower.ended.notify_all()
 
     async def _failed(self, follower: _Follower, error: PodiumError) -> None:
         state = follower.state
@@ -222,14 +232,20 @@ class SourceWatcher:
     # ---- what others may ask: base/ports.SourceControls
 
     async def notify(self, name: str, headers: Sequence[tuple[str, str]], body: bytes, *, trusted: bool = False) -> Answer:
-        """See SourceControls. Returns at once: the look happens in `run`."""
+        """See SourceControls. A forge is answered at once; a trusted caller is told what came of the look if that is quick."""
         follower = self._find(name)
         if not trusted:
             forge = check_push(headers, body, source=name, secrets=follower.source.hook_secrets, now=self._clock.now())
             log.info("source_notified", source=name, forge=forge)
         if is_ping(headers):
             return Answer(status=200, body={"source": name, "message": "pong"})
+        wanted = follower.begun + 1
         follower.wake.set()
+        if trusted:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PUSH_WAITS_S), follower.ended:
+                    await follower.ended.wait_for(lambda: follower.done >= wanted)
+                return Answer(status=200, body=follower.state.as_dict(follower.source) | {"message": "looked for new commits"})
         return Answer(status=202, body={"source": name, "message": "looking for new commits"})
 
     async def confirm(self, name: str, *, commit: str | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from fake_orchestrator import FakeOrchestrator, flow_text
 from podium.base.ports import Deployment
 from podium.flows.types import Types
 from podium.git.repo import Repository
-from podium.sources.loader import Known, Reading, read_commit, remove_source
+from podium.sources.reading.loader import Known, Reading, read_commit, remove_source
 from podium.sources.source import Source
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -276,7 +276,7 @@ async def test_a_source_gone_from_the_settings_can_be_removed(world: World, comm
 
 async def test_many_files_are_refused_by_a_limit_that_is_named(world: World, commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
     from podium.base.errors import LimitError
-    from podium.sources import tree
+    from podium.sources.reading import tree
 
     monkeypatch.setattr(tree, "SOURCE_FLOW_FILES_MAX", 2)
     with pytest.raises(LimitError) as caught:

@@ -15,11 +15,11 @@ from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.flows.load import Problem
 from podium.flows.types import Types
 from podium.git.repo import Repository
-from podium.sources.parse import Claim, Key, ParsedFile, parse_file
-from podium.sources.project import Project, read_project
+from podium.sources.reading.parse import Claim, Key, ParsedFile, parse_file
+from podium.sources.reading.project import Project, read_project
+from podium.sources.reading.sync import sync_body, sync_path
+from podium.sources.reading.tree import list_flow_files
 from podium.sources.source import Source
-from podium.sources.sync import sync_body, sync_path
-from podium.sources.tree import list_flow_files
 
 HELD_FLOWS_MIN = 3
 """Fewer vanished flows than this are removed without asking."""

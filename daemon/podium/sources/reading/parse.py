@@ -10,8 +10,8 @@ from podium.flows.load import Parsed, Problem, parse_flows
 from podium.flows.model import Flow
 from podium.flows.types import Types
 from podium.git.repo import Repository
-from podium.sources.project import Project
-from podium.sources.tree import decode, documents, looks_like_flow
+from podium.sources.reading.project import Project
+from podium.sources.reading.tree import decode, documents, looks_like_flow
 
 Key = tuple[str, str]
 """Namespace and id of a flow."""

@@ -17,7 +17,7 @@ from typing import Any
 from podium.flows.load import Problem
 from podium.flows.yaml import Entry, Fields, Items, Node, parse_documents, plain
 from podium.git.repo import Repository
-from podium.sources.tree import decode, project_path
+from podium.sources.reading.tree import decode, project_path
 
 _KEYS = ("pluginDefaults", "namespaces")
 _DEFAULT_KEYS = ("type", "values", "forced")
