@@ -213,8 +213,10 @@ def _entries(api: Any, container: str, home: str, root: str) -> Iterator[tuple[s
 
     try:
         chunks, _ = api.get_archive(container, posixpath.join(home, root) if root else home)
-    except docker.errors.NotFound:
-        return
+    except docker.errors.APIError as exc:
+        if exc.status_code == 404 or "too many links" in str(exc.explanation):
+            return
+        raise
     base = posixpath.dirname(root) if root else ""
     try:
         with tarfile.open(fileobj=io.BufferedReader(_Stream(chunks), 1024 * 1024), mode="r|") as tar:

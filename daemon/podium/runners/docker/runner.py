@@ -39,6 +39,7 @@ from podium.runners.port import Finished, Job, Line, OutputSink, Places
 log = get_logger(__name__)
 KILLED = 137
 _NEVER = "0001-01-01T00:00:00Z"
+_AGAIN_S = 0.1
 
 
 class DockerRunner:
@@ -216,9 +217,11 @@ class DockerRunner:
         if job.options.get("wait") is False:
             return Finished(exit_code=0, facts=self._facts(job, seen))
         while seen is not None and seen["State"].get("Running"):
-            with suppress(EngineAway):
+            try:
                 await self._read(engine, name, reader, sink, follow=True)
                 await engine.call(lambda api: api.wait(name, timeout=10))
+            except (EngineAway, EngineAnswer):
+                await asyncio.sleep(_AGAIN_S)  # what became of the container is asked below
             seen = await engine.inspect(name)
         while seen is not None:
             try:
