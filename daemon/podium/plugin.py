@@ -28,11 +28,12 @@ __all__ = [
 
 
 class TaskFailed(Exception):
-    """The task ends FAILED (or `state`). Outputs given here are kept."""
+    """The task ends FAILED. Outputs and metrics given here are kept."""
 
-    def __init__(self, message: str, *, outputs: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, message: str, *, outputs: Mapping[str, Any] | None = None, metrics: Sequence[Metric] = ()) -> None:
         super().__init__(message)
         self.outputs = dict(outputs or {})
+        self.metrics = list(metrics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Tasks about stored files, records in them, and namespace files."""
