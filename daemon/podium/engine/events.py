@@ -39,6 +39,14 @@ class ExecutionCreated(Fact, frozen=True, kw_only=True, tag="execution_created")
     """How many executions above started this one as a subflow."""
 
 
+class ExecutionRestored(Fact, frozen=True, kw_only=True, tag="execution_restored"):
+    """The execution as its record tells it, whose own events were dropped. Always the first of a stream."""
+
+    view: dict[str, Any]
+    flow: dict[str, Any]
+    notes: dict[str, Any]
+
+
 class ExecutionMoved(Fact, frozen=True, kw_only=True, tag="execution_moved"):
     """The execution entered a state."""
 
@@ -150,7 +158,7 @@ class ExecutionReopened(Fact, frozen=True, kw_only=True, tag="execution_reopened
 
 
 Event = (
-    ExecutionCreated | ExecutionMoved | ExecutionNoted | RunCreated | RunMoved | RunNoted | RunOutputs | RunsRemoved
+    ExecutionCreated | ExecutionRestored | ExecutionMoved | ExecutionNoted | RunCreated | RunMoved | RunNoted | RunOutputs | RunsRemoved
     | AttemptOpened | AttemptStarted | AttemptClosed | Asked | Answered | LabelsSet | VariablesSet | OutputsSet
     | ExecutionClosed | ExecutionReopened
 )

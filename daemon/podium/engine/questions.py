@@ -158,7 +158,7 @@ def _values_of(written: Any) -> Finish:
         if not isinstance(written, str):
             for item in items:
                 if isinstance(item, bool) or not isinstance(item, (str, int, float, Mapping)):
-                    raise ValueError(f"Unknown value element type: {type(item).__name__}")  # noqa: TRY004 - it is the value that is wrong
+                    raise ValueError(f"Unknown value element type: {type(item).__name__}")
         texts = [item if isinstance(item, str) else to_json(item) for item in items]
         return list(dict.fromkeys(texts))
 
@@ -172,5 +172,5 @@ def _parsed(rendered: Any) -> Sequence[Any]:
         except ValueError as exc:
             raise ValueError(f"the values are not a JSON array: {rendered[:200]!r}") from exc
     if isinstance(rendered, Mapping) or not isinstance(rendered, Sequence):
-        raise ValueError(f"the values are not an array: {java_text(rendered)[:200]}")  # noqa: TRY004 - it is the value that is wrong
+        raise ValueError(f"the values are not an array: {java_text(rendered)[:200]}")
     return rendered

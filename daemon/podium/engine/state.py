@@ -184,6 +184,10 @@ def apply(state: Execution, fact: ev.Event) -> None:  # noqa: C901, PLR0912 - on
     match fact:
         case ev.ExecutionCreated():
             _created(state, fact)
+        case ev.ExecutionRestored():
+            from podium.engine.restore import restore
+
+            restore(state, fact.view, fact.flow, fact.notes)
         case ev.ExecutionMoved():
             state.state = fact.state
             state.history.append((fact.state, fact.at))

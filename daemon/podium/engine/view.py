@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from podium.base.durations import format_duration
-from podium.engine.decide.plans import is_loop
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree, is_flowable
 from podium.flows.model import TERMINAL
+
+_KEPT_NOTES = ("values", "branch", "iteration", "since", "child", "wait", "transmit", "run_if", "resumed", "collected", "opened", "done")
 
 
 def iso(moment: datetime) -> str:
@@ -80,7 +81,9 @@ def engine_notes(state: Execution, tree: FlowTree) -> dict[str, Any]:
     """What a restart needs beyond the view: phases of task runs and the values of loops. Kept in the record."""
     runs: dict[str, Any] = {}
     for run in state.runs.values():
-        kept = {key: run.notes[key] for key in ("values", "branch", "iteration", "since", "child", "wait", "transmit", "run_if") if key in run.notes}
-        if kept and (is_loop(tree.task(run.task_id)) or kept.keys() - {"values"}):
+        kept = {key: run.notes[key] for key in _KEPT_NOTES if key in run.notes}
+        if not run.attempts and _attempts(run, tree):
+            kept["madeUp"] = True
+        if kept:
             runs[run.id] = kept
     return {"runNumber": state.run_number, "depth": state.depth, "runs": runs}

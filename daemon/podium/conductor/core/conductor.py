@@ -1,0 +1,401 @@
+"""The middle of the house: commands in, decisions, one transaction, then effects. One loop owns every decision.
+
+`submit` returns when its command is on disk. Commands that wait together are decided together and share a transaction (group commit).
+Effects are performed after the transaction; what a crash cuts off is derived again from the state by `recover`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from podium.base.errors import LimitError, NotFound, PodiumError, StoreError
+from podium.base.limits import QUEUED_COMMANDS_MAX
+from podium.base.system.clock import Clock
+from podium.base.system.log import get_logger
+from podium.conductor.core.closing import Closer
+from podium.conductor.core.dispatch import Slots, Timers
+from podium.conductor.core.performing import Performer
+from podium.conductor.core.round import Round
+from podium.conductor.core.stream import Stream
+from podium.conductor.library import Library
+from podium.conductor.live import Broadcast
+from podium.conductor.reads import StoreReads
+from podium.engine import codec
+from podium.engine import commands as cmd
+from podium.engine.decide.entry import decide, pending
+from podium.engine.state import Execution, fold
+from podium.engine.view import execution_view
+from podium.storage.crypto import Cipher
+from podium.store.journal import Journal
+
+log = get_logger(__name__)
+Extra = Callable[[Round], None]
+COMMANDS_A_ROUND = 200
+"""Commands that share a transaction, at most."""
+
+
+class Conductor:
+    """See the module's docstring. Opened by `start`, closed by `close`."""
+
+    def __init__(
+        self, *, journal: Journal, library: Library, reads: StoreReads, closer: Closer, cipher: Cipher, clock: Clock, attempts_max: int,
+        performer: Callable[[Conductor], Performer],
+    ) -> None:
+        self.library = library
+        self.live = Broadcast()
+        self._journal = journal
+        self._reads = reads
+        self._closer = closer
+        self._cipher = cipher
+        self._clock = clock
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(maxsize=QUEUED_COMMANDS_MAX)
+        self._streams: dict[str, Stream] = {}
+        self._active: dict[tuple[str, str], set[str]] = {}
+        self._queued: dict[tuple[str, str], dict[str, None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.slots = Slots(attempts_max)
+        self.timers = Timers(clock, self._timer_fired)
+        self.performer = performer(self)
+        self.ended_runs: dict[str, int] = {}
+        """How many task runs ended in which state since the start."""
+
+    # ---- life
+    async def start(self) -> None:
+        """Take up what was in flight, then take commands."""
+        self._spawn(self._loop(), "conductor")
+        self._spawn(self.timers.run(), "timers")
+        await self.recover()
+
+    async def recover(self) -> None:
+        """Read every open execution from the journal and do again what may not have been done."""
+        live: set[str] = set()
+        for execution_id in await self._journal.open_streams():
+            try:
+                stream = await self._load(execution_id)
+            except PodiumError as error:
+                log.error("execution_not_recovered", execution_id=execution_id, error=error.what)
+                continue
+            self._streams[execution_id] = stream
+            self._count(stream)
+            live |= {f"{run.id}-{len(run.attempts)}" for run in stream.state.runs.values() if run.attempts and not run.ended}
+        await self.performer.reap(live)
+        for stream in list(self._streams.values()):
+            if stream.state.state in ("CREATED",) and not stream.state.closed:
+                self.post(stream.state.id, cmd.Begin())
+            self.performer.perform(stream, pending(stream.tree, stream.state, self._clock.now()))
+        for key in list(self._queued):
+            self._admit(key)
+
+    async def close(self, *, drain_s: float) -> None:
+        """Take no more attempts, give running ones `drain_s` seconds, then let go: they are taken up again at the next start."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.slots.close(cancel=drain_s <= 0), timeout=max(drain_s, 1.0))
+        await self.slots.close(cancel=True)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---- commands
+    async def submit(
+        self, execution_id: str, command: cmd.Command, extra: Extra | None = None, *, view: bool = True
+    ) -> dict[str, Any]:
+        """Decide a command; the execution's view (if asked for) once that is on disk. Raises ConflictError, NotFound, StoreError, LimitError.
+
+        extra: adds to the same transaction (documents, a key against repetition).
+        """
+        if self._queue.full():
+            raise LimitError(
+                f"{QUEUED_COMMANDS_MAX} commands are waiting", hint="try again in a moment", limit="QUEUED_COMMANDS_MAX", retry_after_s=1
+            )
+        item = Item(execution_id, command, extra, asyncio.get_running_loop().create_future(), wants_view=view)
+        self._queue.put_nowait(item)
+        return await item.done
+
+    def post(self, execution_id: str, command: cmd.Command) -> None:
+        """Submit without waiting; outcomes of effects, which the state tells again after a crash."""
+        self.spawn(self._posted(execution_id, command), f"post {type(command).__name__}")
+
+    async def _posted(self, execution_id: str, command: cmd.Command) -> None:
+        try:
+            await self.insist(execution_id, command)
+        except PodiumError as error:
+            log.info("command_refused", execution_id=execution_id, command=type(command).__name__, error=error.what)
+
+    async def insist(self, execution_id: str, command: cmd.Command, extra: Extra | None = None) -> None:
+        """Submit until it is on disk: a full queue or a full disk delays an outcome and never loses it. Raises what a retry cannot mend."""
+        delay = 0.05
+        while True:
+            try:
+                await self.submit(execution_id, command, extra, view=False)
+            except (StoreError, LimitError) as error:
+                log.warning("command_not_taken", execution_id=execution_id, command=type(command).__name__, error=error.what)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+            else:
+                return
+
+    async def write(self, extra: Extra) -> None:
+        """Enter documents without deciding anything; on disk when it returns. Raises StoreError."""
+        item = Item(None, None, extra, asyncio.get_running_loop().create_future(), wants_view=False)
+        await self._queue.put(item)
+        await item.done
+
+    def spawn(self, work: Any, name: str) -> None:
+        """Run a coroutine beside the loop until it ends or the conductor closes."""
+        self._spawn(work, name)
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._spawned_done)
+
+    def _spawned_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background_task_failed", task=task.get_name(), exc_info=task.exception())
+
+    # ---- reading
+    def stream(self, execution_id: str) -> Stream | None:
+        """The execution if it is in flight."""
+        return self._streams.get(execution_id)
+
+    @property
+    def in_flight(self) -> Mapping[str, Stream]:
+        return self._streams
+
+    @property
+    def queue_depth(self) -> int:
+        return self._queue.qsize()
+
+    def running(self, namespace: str, flow_id: str) -> int:
+        """Executions of a flow that hold a slot of its concurrency limit."""
+        return len(self._active.get((namespace, flow_id), ()))
+
+    # ---- the loop
+    async def _loop(self) -> None:
+        while True:
+            items = [await self._queue.get()]
+            while len(items) < COMMANDS_A_ROUND and not self._queue.empty():
+                items.append(self._queue.get_nowait())
+            await self._round(items)
+
+    async def _round(self, items: list[Item]) -> None:
+        turn = Round(self._clock.now())
+        self._reads.turn = turn
+        for item in items:
+            await self._take(turn, item)
+        try:
+            if turn.batch:
+                await self._journal.commit(turn.batch, turn.now)
+        except StoreError as error:
+            log.error("journal_not_written", error=error.what, hint=error.hint)
+            await self._take_back(turn)
+            for item in items:
+                item.fail(error)
+            return
+        finally:
+            self._reads.turn = None
+        for stream, effects in turn.effects:
+            self.performer.perform(stream, effects)
+        for execution_id in turn.closed:
+            self._forget(execution_id)
+        self.live.publish([*turn.changed.values(), *turn.changes])
+        for item in items:
+            item.succeed()
+        if turn.batch.outgoing:
+            self._closer.wake()
+        if turn.kv_namespaces or turn.triggers:
+            self._closer.state_changed(turn.kv_namespaces, triggers=bool(turn.triggers))
+
+    async def _take(self, turn: Round, item: Item) -> None:
+        try:
+            if item.execution_id is not None and item.command is not None:
+                await self._take_command(turn, item, item.execution_id, item.command)
+            item.enter(turn)
+        except PodiumError as error:
+            item.fail(error)
+        except Exception as error:
+            log.error("decision_failed", execution_id=item.execution_id, command=type(item.command).__name__, exc_info=error)
+            item.fail(PodiumError(f"internal error: {error}", hint="report it with the daemon's log"))
+
+    async def _take_command(self, turn: Round, item: Item, execution_id: str, command: cmd.Command) -> None:
+        stream = await self._stream_for(turn, execution_id, command)
+        turn.touched[execution_id] = stream
+        if isinstance(command, cmd.Create) and stream.state.id:
+            item.view = self._view(stream)
+            return
+        if isinstance(command, cmd.Begin):
+            command = cmd.Begin(running=self.running(stream.state.namespace, stream.state.flow_id), force=command.force)
+        await self._decide(turn, stream, command)
+        if isinstance(command, cmd.Create) and command.failed_because is None:
+            await self._decide(turn, stream, cmd.Begin(running=self.running(stream.state.namespace, stream.state.flow_id)))
+        elif isinstance(command, (cmd.Restart, cmd.SetRunState)):
+            await self._decide(turn, stream, cmd.Begin(force=True))
+        if item.wants_view:
+            item.view = self._view(stream)
+
+    async def _stream_for(self, turn: Round, execution_id: str, command: cmd.Command) -> Stream:
+        stream = self._streams.get(execution_id)
+        if stream is not None:
+            return stream
+        if isinstance(command, cmd.Create):
+            tree = self.library.tree(command.namespace, command.flow_id, command.revision)
+            stream = Stream(state=Execution(), tree=tree, cipher=self._cipher)
+        elif isinstance(command, (cmd.Restart, cmd.ChangeStatus, cmd.SetRunState, cmd.SetLabels)):
+            stream = await self._reopened(turn, execution_id)
+        else:
+            raise NotFound(f"execution '{execution_id}' is not in flight", hint="it ended already, or never was", execution_id=execution_id)
+        self._streams[execution_id] = stream
+        return stream
+
+    async def _reopened(self, turn: Round, execution_id: str) -> Stream:
+        """An execution that ended, from its events, or from its record when those were dropped. Raises NotFound."""
+        bodies = await self._journal.stream(execution_id)
+        if bodies:
+            return self._stream_of(fold(map(codec.decode, bodies)))
+        restored = await self._closer.restored(execution_id)
+        stream = self._stream_of(fold([restored]))
+        turn.enter(stream, [restored], 0)
+        return stream
+
+    async def _load(self, execution_id: str) -> Stream:
+        """An execution from its events. Raises NotFound."""
+        bodies = await self._journal.stream(execution_id)
+        if not bodies:
+            raise NotFound(f"there are no events of execution '{execution_id}'", hint="it was never begun, or its record is on the branch")
+        return self._stream_of(fold(map(codec.decode, bodies)))
+
+    def _stream_of(self, state: Execution) -> Stream:
+        stream = Stream(state=state, tree=self.library.tree(state.namespace, state.flow_id, state.revision), cipher=self._cipher)
+        stream.saw_outputs(state.inputs)
+        for run in state.runs.values():
+            stream.saw_outputs(run.outputs)
+        stream.inputs()
+        return stream
+
+    async def _decide(self, turn: Round, stream: Stream, command: cmd.Command) -> None:
+        """Decide, enter the events, and go on with whatever can be answered at once."""
+        state = stream.state
+        before = state.version
+        commands = [command]
+        while commands:
+            events, effects = decide(stream.tree, state, commands.pop(0), turn.now)
+            turn.enter(stream, events, before)
+            before = state.version
+            for event in events:
+                turn.count(event, self.ended_runs)
+            later = []
+            for effect in effects:
+                answers = await self.performer.at_once(turn, stream, effect)
+                if answers is None:
+                    later.append(effect)
+                else:
+                    commands.extend(answers)
+            if later:
+                turn.effects.append((stream, later))
+        if state.version:
+            self._after(turn, stream)
+
+    def _after(self, turn: Round, stream: Stream) -> None:
+        """What a changed execution means for the index, the concurrency limit, and its record."""
+        state = stream.state
+        self._count(stream)
+        if state.closed and state.id not in turn.closed:
+            self._closer.close(turn, stream)
+            turn.closed[state.id] = None
+        turn.index(stream, self._closer.record_path(stream) if state.closed else None)
+
+    def _count(self, stream: Stream) -> None:
+        state = stream.state
+        key = (state.namespace, state.flow_id)
+        active = self._active.setdefault(key, set())
+        queued = self._queued.setdefault(key, {})
+        held = not state.ended and state.state not in ("CREATED", "QUEUED")
+        (active.add if held else active.discard)(state.id)
+        if state.state == "QUEUED":
+            queued[state.id] = None
+        else:
+            queued.pop(state.id, None)
+        if not held and queued:
+            self._admit(key)
+
+    def _admit(self, key: tuple[str, str]) -> None:
+        """Let the oldest queued executions of a flow begin, as far as its limit allows."""
+        queued = self._queued.get(key)
+        if not queued:
+            return
+        first = self._streams.get(min(queued))
+        limit = first.tree.flow.concurrency if first else None
+        free = len(queued) if limit is None else limit.limit - self.running(*key)
+        for execution_id in sorted(queued)[: max(free, 0)]:
+            self.post(execution_id, cmd.Begin())
+
+    async def _take_back(self, turn: Round) -> None:
+        """The transaction failed: forget what was decided, go on from what is on disk."""
+        for execution_id in turn.touched:
+            old = self._streams.pop(execution_id, None)
+            if old is not None:
+                key = (old.state.namespace, old.state.flow_id)
+                self._active.get(key, set()).discard(execution_id)
+                self._queued.get(key, {}).pop(execution_id, None)
+            try:
+                stream = await self._load(execution_id)
+            except PodiumError:
+                continue
+            if not stream.state.closed:
+                stream.waiters = old.waiters if old else []
+                self._streams[execution_id] = stream
+                self._count(stream)
+                self.performer.perform(stream, pending(stream.tree, stream.state, self._clock.now()))
+
+    def _forget(self, execution_id: str) -> None:
+        stream = self._streams.get(execution_id)
+        if stream is None or not stream.state.closed:
+            return
+        del self._streams[execution_id]
+        self.timers.forget(execution_id)
+        stream.wake()
+        self.performer.closed(stream)
+
+    def _view(self, stream: Stream) -> dict[str, Any]:
+        return execution_view(stream.state, tree=stream.tree, now=self._clock.now())
+
+    def _timer_fired(self, execution_id: str, key: str) -> None:
+        if execution_id not in self._streams:
+            return
+        if key == ":schedule":
+            self.post(execution_id, cmd.Begin())
+        else:
+            self.post(execution_id, cmd.TimerFired(key=key))
+
+
+def _nothing(_turn: Round) -> None:
+    """What a command adds to the transaction by default."""
+
+
+class Item:
+    """A command on its way, and who waits for it."""
+
+    __slots__ = ("command", "done", "enter", "execution_id", "view", "wants_view")
+
+    def __init__(
+        self, execution_id: str | None, command: cmd.Command | None, extra: Extra | None, done: asyncio.Future[dict[str, Any]], *,
+        wants_view: bool,
+    ) -> None:
+        self.execution_id = execution_id
+        self.command = command
+        self.enter = extra or _nothing
+        self.done = done
+        self.wants_view = wants_view
+        self.view: dict[str, Any] = {}
+
+    def fail(self, error: PodiumError) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+    def succeed(self) -> None:
+        if not self.done.done():
+            self.done.set_result(self.view)

@@ -1,0 +1,79 @@
+"""Answers the engine's questions by rendering. At once, in the same batch, unless the expression would have to wait for the outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from podium.base.errors import PodiumError
+from podium.conductor.core.stream import Stream
+from podium.engine.commands import Answer
+from podium.engine.questions import Question, question
+from podium.expressions.compile import compile_template
+from podium.flows.inputs import coerce_output
+from podium.rendering.renderer import Renderer
+
+_SLOW = frozenset({"http", "subflow", "errorLogs"})
+"""Functions that may take longer than a look into memory or one indexed query."""
+
+
+def is_slow(value: Any, dialect: str) -> bool:
+    """Whether rendering `value` may wait for the outside."""
+    if isinstance(value, str):
+        if "{" not in value:
+            return False
+        try:
+            return bool(compile_template(value, dialect=dialect).functions & _SLOW)
+        except PodiumError:
+            return False
+    if isinstance(value, Mapping):
+        return any(is_slow(key, dialect) or is_slow(item, dialect) for key, item in value.items())
+    return isinstance(value, Sequence) and any(is_slow(item, dialect) for item in value)
+
+
+class Evaluator:
+    """Renders questions over the variables of a stream."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    def answer_now(self, stream: Stream, key: str) -> Answer | None:
+        """The answer, or None when the expression may have to wait (then `answer_later`)."""
+        asked = question(stream.tree, stream.state, key)
+        if asked is None:
+            return Answer(key=key, error="the task is not in this revision of the flow any more")
+        if is_slow(asked.template, stream.tree.flow.dialect):
+            return None
+        return self._answer(stream, key, asked, stream.variables(asked.run))
+
+    async def answer_later(self, stream: Stream, key: str) -> Answer:
+        """The answer, found on a worker thread."""
+        asked = question(stream.tree, stream.state, key)
+        if asked is None:
+            return Answer(key=key, error="the task is not in this revision of the flow any more")
+        return await asyncio.to_thread(self._answer, stream, key, asked, stream.variables(asked.run))
+
+    def _answer(self, stream: Stream, key: str, asked: Question, variables: Mapping[str, Any]) -> Answer:
+        try:
+            if key == ":outputs":
+                return Answer(key=key, value=self._outputs(stream, asked, variables))
+            rendered = self._renderer.value(asked.template, variables, stream.scope(asked.run), typed=asked.typed)
+            return Answer(key=key, value=asked.finish(rendered))
+        except (PodiumError, ValueError, TypeError, ArithmeticError) as error:
+            what = error.what if isinstance(error, PodiumError) else str(error)
+            return Answer(key=key, error=stream.redactor.text(what))
+
+    def _outputs(self, stream: Stream, asked: Question, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The flow's outputs, each rendered and made what its type says. Source: flow-language 3."""
+        values: dict[str, Any] = {}
+        for output in stream.tree.flow.outputs:
+            try:
+                rendered = self._renderer.value(output.value, variables, stream.scope(None), typed=True)
+                value = coerce_output(output, rendered)
+            except (PodiumError, ValueError, TypeError):
+                if output.id in asked.optional:
+                    continue
+                raise
+            values[output.id] = stream.cipher.seal(value) if str(output.type) == "SECRET" and value is not None else value
+        return values

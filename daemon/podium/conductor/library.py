@@ -1,0 +1,116 @@
+"""The deployed flows in memory: the newest revision of each, older ones when asked for. Filled from the catalog, changed by deployments."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from podium.base.errors import FlowNotFound
+from podium.base.ports import Deployment, FlowRevision, KnownFlow
+from podium.engine.tree import FlowTree
+from podium.flows.load import parse_flows
+from podium.flows.types import Types
+from podium.store.catalog import Catalog, StoredRevision, known
+
+Key = tuple[str, str]
+TREES_MAX = 2_000
+
+
+class Library:
+    """Reads are synchronous: a flow is looked up in the middle of a decision."""
+
+    def __init__(self, catalog: Catalog, types: Types) -> None:
+        self._catalog = catalog
+        self._types = types
+        self._current: dict[Key, StoredRevision] = {}
+        self._models: dict[Key, FlowRevision] = {}
+        self._trees: OrderedDict[tuple[str, str, int], FlowTree] = OrderedDict()
+        self.commits: dict[str, str] = {}
+        """source → the commit deployed last; executions of the newest revision are pinned to it."""
+
+    def load(self, commits: Mapping[str, str]) -> None:
+        """Fill from the catalog. For start-up."""
+        self._current = {(each.namespace, each.flow_id): each for each in self._catalog.newest()}
+        self._models.clear()
+        self.commits = dict(commits)
+
+    def apply(self, deployment: Deployment) -> None:
+        """Make a deployment that is on disk the current one."""
+        for each in (*deployment.accepted, *deployment.moved):
+            key = (each.namespace, each.flow_id)
+            self._current[key] = StoredRevision(
+                namespace=each.namespace, flow_id=each.flow_id, revision=each.revision, source=each.source, commit=each.commit,
+                path=each.path, blob=each.blob, text=each.text, defaults=each.defaults, deployed_at=each.deployed_at, deleted=False,
+            )
+            self._models.pop(key, None)
+            self._trees.pop((*key, each.revision), None)
+        for gone in deployment.removed:
+            key = (gone.namespace, gone.flow_id)
+            self._current[key] = StoredRevision(
+                namespace=gone.namespace, flow_id=gone.flow_id, revision=gone.revision + 1, source=gone.source, commit=deployment.commit,
+                path=gone.path, blob=gone.blob, text="", defaults=(), deployed_at=deployment.at, deleted=True,
+            )
+            self._models.pop(key, None)
+        self.commits[deployment.source] = deployment.commit
+
+    def known(self) -> dict[Key, KnownFlow]:
+        """Newest revision of every flow, deleted ones included."""
+        return {key: known(each) for key, each in self._current.items()}
+
+    def flows(self) -> list[FlowRevision]:
+        """The deployed flows, sorted by namespace and id."""
+        return [self.newest(*key) for key in sorted(self._current) if not self._current[key].deleted]
+
+    def __len__(self) -> int:
+        return sum(1 for each in self._current.values() if not each.deleted)
+
+    def newest(self, namespace: str, flow_id: str) -> FlowRevision:
+        """Raises FlowNotFound."""
+        key = (namespace, flow_id)
+        stored = self._current.get(key)
+        if stored is None or stored.deleted:
+            raise FlowNotFound(
+                f"there is no flow '{namespace}.{flow_id}'", hint="list what is deployed: podium flows list", namespace=namespace,
+                flow_id=flow_id,
+            )
+        if key not in self._models:
+            self._models[key] = self._parse(stored)
+        return self._models[key]
+
+    def revision(self, namespace: str, flow_id: str, revision: int) -> FlowRevision:
+        """A certain revision, deployed or not. Raises FlowNotFound."""
+        stored = self._current.get((namespace, flow_id))
+        if stored is not None and stored.revision == revision and not stored.deleted:
+            return self.newest(namespace, flow_id)
+        stored = self._catalog.revision(namespace, flow_id, revision)
+        if stored is None or stored.deleted:
+            raise FlowNotFound(
+                f"flow '{namespace}.{flow_id}' has no revision {revision}", hint=f"list them: podium flows revisions {namespace}.{flow_id}",
+                namespace=namespace, flow_id=flow_id, revision=revision,
+            )
+        return self._parse(stored)
+
+    def tree(self, namespace: str, flow_id: str, revision: int) -> FlowTree:
+        """The engine's index over a revision. Raises FlowNotFound."""
+        key = (namespace, flow_id, revision)
+        tree = self._trees.get(key)
+        if tree is None:
+            tree = self._trees[key] = FlowTree(self.revision(namespace, flow_id, revision).model)
+            if len(self._trees) > TREES_MAX:
+                self._trees.popitem(last=False)
+        else:
+            self._trees.move_to_end(key)
+        return tree
+
+    def _parse(self, stored: StoredRevision) -> FlowRevision:
+        for parsed in parse_flows(stored.text, file=stored.path, types=self._types, defaults=stored.defaults):
+            if parsed.flow is not None and (parsed.namespace, parsed.flow_id) == (stored.namespace, stored.flow_id):
+                return FlowRevision(
+                    namespace=stored.namespace, flow_id=stored.flow_id, revision=stored.revision, source=stored.source,
+                    commit=stored.commit, path=stored.path, blob=stored.blob, text=stored.text, model=parsed.flow,
+                    deployed_at=stored.deployed_at, defaults=stored.defaults,
+                )
+        raise FlowNotFound(
+            f"flow '{stored.namespace}.{stored.flow_id}' of {stored.path} can no longer be read",
+            hint="a plug-in that it uses may be missing: podium doctor", namespace=stored.namespace, flow_id=stored.flow_id,
+        )

@@ -1,0 +1,341 @@
+"""The face of the conductor (port.Orchestrator): what pages, API, command line and triggers may ask."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from podium.base.errors import ConflictError, InputError, NotFound
+from podium.base.ports import Deployment, FlowRevision, KnownFlow
+from podium.base.system.clock import Clock
+from podium.base.system.ids import new_id
+from podium.conductor.core.closing import Closer
+from podium.conductor.core.conductor import Conductor
+from podium.conductor.core.requests import merge_trigger, put_kv
+from podium.conductor.core.round import Round
+from podium.conductor.port import StartRequest, View
+from podium.conductor.reads import StoreReads
+from podium.conductor.replaying import copied_runs
+from podium.conductor.starting import Starter, labels_for
+from podium.engine import commands as cmd
+from podium.engine.view import execution_view
+from podium.flows.inputs import flatten
+from podium.flows.model import TERMINAL, Pause
+from podium.storage.files import FileStorage
+from podium.storage.uris import input_file_uri
+from podium.store.catalog import Catalog, known
+from podium.store.documents import Documents
+from podium.store.journal import Outgoing, decode
+from podium.store.logs import Logs
+from podium.store.views import Views
+
+
+class Podium:
+    """Implements port.Orchestrator. Commands are durable when they return."""
+
+    def __init__(
+        self, *, conductor: Conductor, starter: Starter, closer: Closer, reads: StoreReads, documents: Documents, catalog: Catalog,
+        views: Views, logs: Logs, files: FileStorage, clock: Clock, version: str, runner: str,
+    ) -> None:
+        self._conductor = conductor
+        self._starter = starter
+        self._closer = closer
+        self._reads = reads
+        self._documents = documents
+        self._catalog = catalog
+        self._views = views
+        self._logs = logs
+        self._files = files
+        self._clock = clock
+        self._version = version
+        self._runner = runner
+        self._deploying = asyncio.Lock()
+        self.source_status: Any = list
+        """Set by wiring: gives the state of every source for `health`."""
+
+    # ---- commands
+    async def start(self, request: StartRequest) -> View:
+        return await self._starter.start(request)
+
+    async def wait(self, execution_id: str, *, timeout_s: float | None = None) -> View:
+        stream = self._conductor.stream(execution_id)
+        if stream is not None and not stream.state.closed:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            stream.waiters.append(done)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(done, timeout=timeout_s)
+        return await self.execution(execution_id)
+
+    async def kill(self, execution_id: str, *, cascade: bool = True) -> View:
+        view = await self.execution(execution_id)
+        current = view["state"]["current"]
+        if current in TERMINAL:
+            raise ConflictError("Execution is already finished, can't kill it", hint="its state is terminal", state=current)
+        return await self._conductor.submit(execution_id, cmd.Kill(cascade=cascade))
+
+    async def restart(self, execution_id: str, *, revision: int | None = None) -> View:
+        if revision is not None:
+            return await self.replay(execution_id, revision=revision)
+        await self.execution(execution_id)
+        return await self._conductor.submit(execution_id, cmd.Restart())
+
+    async def replay(self, execution_id: str, *, task_run_id: str | None = None, revision: int | None = None) -> View:
+        state = await self._closer.state_of(execution_id)
+        if not state.ended:
+            raise ConflictError(f"execution '{execution_id}' is {state.state}", hint="wait for its end or kill it", state=state.state)
+        wanted = self._conductor.library.revision(state.namespace, state.flow_id, revision or state.revision)
+        new = new_id()
+        tree = self._conductor.library.tree(state.namespace, state.flow_id, wanted.revision)
+        runs = copied_runs(state, tree, task_run_id, new) if task_run_id else []
+        labels = {key: value for key, value in state.labels.items() if key != "system.correlationId" or value != execution_id}
+        return await self._conductor.submit(new, cmd.Create(
+            id=new, namespace=state.namespace, flow_id=state.flow_id, revision=wanted.revision, source=state.source,
+            commit=state.commit if revision is None else wanted.commit, path=wanted.path, blob=wanted.blob, inputs=state.inputs,
+            labels=labels_for(wanted.model, labels, new), trigger=state.trigger, parent_id=execution_id, original_id=state.original_id,
+            attempt_number=state.attempt_number + 1, original_created_at=state.original_created_at, copied_runs=runs,
+        ))
+
+    async def pause(self, execution_id: str) -> View:
+        return await self._conductor.submit(execution_id, cmd.Pause())
+
+    async def resume(self, execution_id: str, *, inputs: Mapping[str, Any] | None = None) -> View:
+        await self.execution(execution_id)
+        stream = self._conductor.stream(execution_id)
+        values: dict[str, Any] = {}
+        run = paused_run_of(stream) if stream is not None else None
+        if stream is not None and run is not None:
+            task = stream.tree.task(run.task_id)
+            assert isinstance(task, Pause)
+            if task.on_resume:
+                revision = self._conductor.library.revision(stream.state.namespace, stream.state.flow_id, stream.state.revision)
+                values, problems = await asyncio.to_thread(
+                    self._starter.resolve_declared, task.on_resume, revision, execution_id, inputs or {}
+                )
+                if problems:
+                    raise InputError(
+                        "; ".join(each.message for each in problems), hint="give the inputs that the paused task asks for",
+                        input=problems[0].id, problems=[{"input": each.id, "message": each.message} for each in problems],
+                    )
+        if stream is None:
+            raise ConflictError(f"execution '{execution_id}' is not PAUSED", hint="only a paused execution can be resumed")
+        return await self._conductor.submit(execution_id, cmd.Resume(inputs=values))
+
+    async def change_status(self, execution_id: str, state: str) -> View:
+        await self.execution(execution_id)
+        return await self._conductor.submit(execution_id, cmd.ChangeStatus(state=state))
+
+    async def change_task_run_state(self, execution_id: str, task_run_id: str, state: str) -> View:
+        await self.execution(execution_id)
+        return await self._conductor.submit(execution_id, cmd.SetRunState(run_id=task_run_id, state=state))
+
+    async def set_labels(self, execution_id: str, labels: Mapping[str, str]) -> View:
+        view = await self.execution(execution_id)
+        if view["state"]["current"] not in TERMINAL:
+            raise ConflictError("labels can be set on a terminated execution only", hint="wait for its end")
+        if any(key.startswith("system.") for key in labels):
+            raise InputError("system labels cannot be set", hint="use a key that does not begin with 'system.'", input="labels")
+        return await self._conductor.submit(execution_id, cmd.SetLabels(labels=dict(labels)))
+
+    async def force_run(self, execution_id: str) -> View:
+        view = await self.execution(execution_id)
+        if view["state"]["current"] == "PAUSED":
+            return await self.resume(execution_id)
+        if view["state"]["current"] in TERMINAL:
+            raise ConflictError("a terminated execution cannot be forced to run", hint="restart or replay it")
+        return await self._conductor.submit(execution_id, cmd.Begin(force=True))
+
+    async def validate_inputs(self, request: StartRequest) -> list[dict[str, Any]]:
+        revision = self._conductor.library.newest(request.namespace, request.flow_id)
+        values, problems = await self._starter.resolve(revision, new_id(), request.inputs)
+        wrong: dict[str, list[dict[str, str]]] = {}
+        for problem in problems:
+            wrong.setdefault(problem.id, []).append({"message": problem.message})
+        return [
+            {"input": name, "value": _nested(values, name), "enabled": _present(values, name) or name in wrong, "errors": wrong.get(name, [])}
+            for name, _ in flatten(revision.model.inputs)
+        ]
+
+    async def deploy(self, deployment: Deployment) -> None:
+        async with self._deploying:
+            state = {
+                "source": deployment.source, "commit": deployment.commit, "at": deployment.at.isoformat(), "held": deployment.held,
+                "rejected": [dict(each) for each in deployment.rejected], "sync": decode(deployment.sync_body), "path": deployment.sync_path,
+            }
+            outgoing = Outgoing(
+                path=deployment.sync_path, body=deployment.sync_body, kind="sync",
+                summary={"source": deployment.source, "commit": deployment.commit, "accepted": len(deployment.accepted),
+                         "removed": len(deployment.removed), "rejected": len(deployment.rejected)},
+            )
+            await self._catalog.deploy(deployment, state, outgoing)
+            self._conductor.library.apply(deployment)
+        self._conductor.live.publish([{"kind": "flows", "source": deployment.source, "commit": deployment.commit}])
+        self._closer.wake()
+
+    async def remember_trigger(self, namespace: str, flow_id: str, trigger_id: str, state: Mapping[str, Any]) -> None:
+        def enter(turn: Round) -> None:
+            merge_trigger(turn, self._documents, namespace=namespace, flow_id=flow_id, trigger_id=trigger_id, state=state)
+
+        await self._conductor.write(enter)
+
+    # ---- reading executions
+    async def execution(self, execution_id: str) -> View:
+        stream = self._conductor.stream(execution_id)
+        if stream is not None and stream.state.id:
+            return execution_view(stream.state, tree=stream.tree, now=self._clock.now())
+        return await self._closer.view_of(execution_id)
+
+    async def executions(
+        self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
+        query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
+        trigger_execution_id: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc",
+    ) -> tuple[list[View], int]:
+        filters = {
+            "namespace": namespace, "flow_id": flow_id, "states": list(states), "labels": labels, "query": query, "after": started_after,
+            "before": started_before, "parent": trigger_execution_id,
+        }
+        return await self._views.find(filters=filters, page=page, size=size, sort=sort)
+
+    async def logs(
+        self, execution_id: str, *, after_seq: int = 0, min_level: str = "TRACE", task_id: str | None = None, task_run_id: str | None = None,
+        attempt: int | None = None, limit: int = 10_000,
+    ) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(
+            self._logs.of, execution_id, after_seq=after_seq, min_level=min_level, task_ids=[task_id] if task_id else [],
+            task_run_id=task_run_id, attempt=attempt, limit=limit,
+        )
+
+    async def search_logs(
+        self, *, namespace: str | None = None, flow_id: str | None = None, query: str | None = None, min_level: str = "TRACE",
+        started_after: datetime | None = None, started_before: datetime | None = None, page: int = 1, size: int = 25,
+    ) -> tuple[list[dict[str, Any]], int]:
+        filters = {
+            "namespace": namespace, "flow_id": flow_id, "query": query, "min_level": min_level, "after": started_after,
+            "before": started_before,
+        }
+        return await self._logs.search(filters, page=page, size=size)
+
+    async def metrics(self, execution_id: str) -> list[dict[str, Any]]:
+        return await self._views.metrics(execution_id)
+
+    async def record(self, execution_id: str) -> dict[str, Any] | None:
+        return await self._closer.record_of(execution_id)
+
+    # ---- reading flows
+    def flows(self, *, namespace: str | None = None, query: str | None = None) -> list[FlowRevision]:
+        found = self._conductor.library.flows()
+        if namespace:
+            found = [each for each in found if each.namespace == namespace or each.namespace.startswith(namespace + ".")]
+        if query:
+            text = query.lower()
+            found = [each for each in found if text in f"{each.namespace}.{each.flow_id}".lower()]
+        return found
+
+    async def flow(self, namespace: str, flow_id: str, *, revision: int | None = None) -> FlowRevision:
+        library = self._conductor.library
+        return library.newest(namespace, flow_id) if revision is None else library.revision(namespace, flow_id, revision)
+
+    async def revisions(self, namespace: str, flow_id: str) -> list[KnownFlow]:
+        return [known(each) for each in await self._catalog.revisions(namespace, flow_id)]
+
+    def known_flows(self) -> Mapping[tuple[str, str], KnownFlow]:
+        return self._conductor.library.known()
+
+    async def syncs(self, *, limit: int = 20) -> list[dict[str, Any]]:
+        return [each["sync"] for each in self._documents.newest("sync", limit)]
+
+    def rejected(self) -> list[dict[str, Any]]:
+        return [
+            {"source": each["value"]["source"], "commit": each["value"]["commit"], **problem}
+            for each in self._documents.entries("source") for problem in each["value"]["rejected"]
+        ]
+
+    # ---- small state
+    async def trigger_state(self, namespace: str, flow_id: str, trigger_id: str) -> dict[str, Any] | None:
+        state = self._documents.get("trigger", namespace, f"{flow_id}/{trigger_id}")
+        return dict(state) if state is not None else None
+
+    async def kv(self, namespace: str, key: str) -> dict[str, Any] | None:
+        entry = self._reads.kv(namespace, key)
+        return dict(entry) if entry is not None else None
+
+    async def kv_list(self, namespace: str) -> list[dict[str, Any]]:
+        return self._reads.kv_entries(namespace)
+
+    async def kv_put(self, namespace: str, key: str, value: Any, *, kind: str | None = None, ttl_s: float | None = None) -> None:
+        await self._conductor.write(lambda turn: put_kv(turn, namespace, key, value, kind=kind, ttl_s=ttl_s))
+
+    async def kv_delete(self, namespace: str, key: str) -> bool:
+        there = self._reads.kv(namespace, key) is not None
+        await self._conductor.write(lambda turn: turn.drop_kv(namespace, key))
+        return there
+
+    # ---- files
+    async def store_upload(self, namespace: str, flow_id: str, input_id: str, filename: str, data: bytes | Path) -> str:
+        uri = input_file_uri(namespace, flow_id, new_id(), input_id=input_id, name=filename)
+        return await asyncio.to_thread(self._files.put, uri, data)
+
+    async def read_file(self, uri: str, *, offset: int = 0, length: int | None = None) -> bytes:
+        return await asyncio.to_thread(self._read, uri, offset, length)
+
+    def _read(self, uri: str, offset: int, length: int | None) -> bytes:
+        if not self._files.exists(uri):
+            raise NotFound(f"there is no file at {uri}", hint="it may have been removed by retention", uri=uri)
+        with self._files.open(uri) as stream:
+            stream.seek(offset)
+            return bytes(stream.read() if length is None else stream.read(length))
+
+    async def file_size(self, uri: str) -> int:
+        if not await asyncio.to_thread(self._files.exists, uri):
+            raise NotFound(f"there is no file at {uri}", hint="it may have been removed by retention", uri=uri)
+        return await asyncio.to_thread(self._files.size, uri)
+
+    # ---- watching
+    async def health(self) -> dict[str, Any]:
+        count, oldest = await self._closer.unpushed()
+        age = (self._clock.now() - oldest).total_seconds() if oldest else 0.0
+        running = sum(1 for each in self._conductor.in_flight.values() if each.state.state not in ("CREATED", "QUEUED"))
+        sources = self.source_status()
+        troubled = age > UNPUSHED_TOO_LONG_S or any(each.get("error") for each in sources)
+        return {
+            "status": "DEGRADED" if troubled else "UP", "version": self._version, "runner": self._runner, "flows": len(self._conductor.library),
+            "unpushed": {"count": count, "oldestSeconds": round(age, 3)},
+            "executions": {"running": running, "queued": len(self._conductor.in_flight) - running},
+            "taskRuns": dict(self._conductor.ended_runs), "queueDepth": self._conductor.queue_depth, "sources": sources,
+            "results": await self._closer.writer_status(),
+        }
+
+    def subscribe(self, *, after_seq: int | None = None) -> AsyncIterator[dict[str, Any]]:
+        return self._conductor.live.listen(after_seq)
+
+
+UNPUSHED_TOO_LONG_S = 300.0
+"""Records that wait longer than this for the remote make the daemon DEGRADED."""
+
+
+def paused_run_of(stream: Any) -> Any:
+    """The Pause task run that a resume would end, or None."""
+    for run in stream.state.runs.values():
+        if run.state == "PAUSED" and isinstance(stream.tree.task(run.task_id), Pause):
+            return run
+    return None
+
+
+def _nested(values: Mapping[str, Any], key: str) -> Any:
+    node: Any = values
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
+
+
+def _present(values: Mapping[str, Any], key: str) -> bool:
+    *path, last = key.split(".")
+    node: Any = values
+    for part in path:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return isinstance(node, Mapping) and last in node
+
+

@@ -1,0 +1,100 @@
+"""What expressions and inline tasks may read (base/ports.Reads): memory, the round in the making, then one indexed query.
+
+A task sees what the tasks before it wrote, also when all of them run in one round that is not on disk yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from podium.base.system.clock import Clock
+from podium.conductor.core.round import Round
+from podium.store.documents import Documents
+from podium.store.journal import LEVELS, LogRow, iso
+from podium.store.logs import Logs
+from podium.store.views import Views
+
+
+class StoreReads:
+    """See the module's docstring. `turn` is set by the conductor while it decides."""
+
+    def __init__(self, *, documents: Documents, logs: Logs, views: Views, clock: Clock) -> None:
+        self._documents = documents
+        self._logs = logs
+        self._views = views
+        self._clock = clock
+        self.turn: Round | None = None
+        self.in_flight: Callable[[str], Mapping[str, Any] | None] = lambda _: None
+
+    def _pending(self, kind: str, namespace: str, key: str) -> tuple[bool, Any]:
+        turn = self.turn
+        document = turn.pending.get((kind, namespace, key)) if turn is not None else None
+        if document is None:
+            return False, None
+        expired = document.expires_at is not None and document.expires_at <= self._clock.now()
+        return True, None if expired else document.value
+
+    def kv(self, namespace: str, key: str) -> Mapping[str, Any] | None:
+        """See base/ports.Reads."""
+        found, value = self._pending("kv", namespace, key)
+        if found:
+            now = iso(self._clock.now())
+            return None if value is None else {"namespace": namespace, "key": key, "creationDate": now, "updateDate": now, **value}
+        entry = self._documents.entry("kv", namespace, key)
+        return None if entry is None else {**entry, **entry["value"]}
+
+    def kv_keys(self, namespace: str, prefix: str = "") -> list[str]:
+        """See base/ports.Reads."""
+        keys = {each["key"] for each in self._documents.entries("kv", namespace, prefix=prefix)}
+        for (kind, space, key), document in (self.turn.pending if self.turn else {}).items():
+            if kind == "kv" and space == namespace and key.startswith(prefix):
+                (keys.discard if document.value is None else keys.add)(key)
+        return sorted(keys)
+
+    def kv_entries(self, namespace: str | None, *, children: bool = False, expired: bool = False) -> list[dict[str, Any]]:
+        """See base/ports.Reads."""
+        return [{**each, **each["value"]} for each in self._documents.entries("kv", namespace, children=children, expired=expired)]
+
+    def document(self, kind: str, namespace: str, key: str) -> Any:
+        """See base/ports.Reads."""
+        found, value = self._pending(kind, namespace, key)
+        return value if found else self._documents.get(kind, namespace, key)
+
+    def logs(
+        self, execution_id: str, *, min_level: str = "TRACE", task_ids: Sequence[str] = (), attempt: int | None = None, limit: int = 10_000
+    ) -> list[dict[str, Any]]:
+        """See base/ports.Reads."""
+        stored = self._logs.of(execution_id, min_level=min_level, task_ids=task_ids, attempt=attempt, limit=limit)
+        fresh = [
+            _entry(row) for row in (list(self.turn.batch.logs) if self.turn else [])
+            if row.execution_id == execution_id and LEVELS[row.level] >= LEVELS[min_level] and (not task_ids or row.task_id in task_ids)
+            and attempt in (None, row.attempt)
+        ]
+        return [*stored, *fresh][:limit]
+
+    def count_executions(
+        self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], start: datetime, end: datetime | None
+    ) -> int:
+        """See base/ports.Reads."""
+        return self._views.count(namespace=namespace, flow_id=flow_id, states=states, start=start, end=end)
+
+    def execution(self, execution_id: str) -> Mapping[str, Any] | None:
+        """See base/ports.Reads."""
+        return self.in_flight(execution_id) or self._views.summary(execution_id)
+
+    def purgeable(
+        self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], levels: Sequence[str], start: datetime | None, end: datetime,
+    ) -> Mapping[str, int]:
+        """See base/ports.Reads."""
+        filters = {"namespace": namespace, "flow_id": flow_id, "states": states, "after": start, "before": end}
+        return {**self._views.purgeable(filters, [LEVELS[each] for each in levels]), "files": 0}
+
+
+def _entry(row: LogRow) -> dict[str, Any]:
+    entry = {
+        "executionId": row.execution_id, "namespace": row.namespace, "flowId": row.flow_id, "taskId": row.task_id, "taskRunId": row.task_run_id,
+        "attemptNumber": row.attempt, "timestamp": iso(row.at), "level": row.level, "message": row.message,
+    }
+    return {key: value for key, value in entry.items() if value is not None}

@@ -1,0 +1,274 @@
+"""Makes executions: a flow is found, its inputs resolved and checked, its labels put together, and a Create is submitted.
+
+Nothing is journaled for a request that is refused. Source: flow-language 1.9, 1.10, 2.3, 5.9; ruling 3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from podium.base.errors import ConflictError, FlowDisabled, FlowError, InputError, LimitError, NotFound, PodiumError
+from podium.base.limits import SUBFLOW_DEPTH_MAX
+from podium.base.ports import FlowRevision
+from podium.base.redact import Redactor
+from podium.base.system.clock import Clock
+from podium.base.system.ids import new_id
+from podium.conductor.core.conductor import Conductor
+from podium.conductor.core.requests import merge_trigger
+from podium.conductor.core.round import Round
+from podium.conductor.core.stream import Stream
+from podium.conductor.port import StartRequest, View
+from podium.engine import commands as cmd
+from podium.engine.decide.decision import derived_id
+from podium.engine.decide.tasks import encode_time
+from podium.engine.questions import labels_map
+from podium.engine.state import TaskRun
+from podium.expressions.compile import truthy
+from podium.flows.inputs import resolve_inputs
+from podium.flows.model import Flow
+from podium.rendering.renderer import Renderer
+from podium.rendering.scope import Scope
+from podium.storage.crypto import Cipher
+from podium.storage.files import FileStorage
+from podium.storage.uris import input_file_uri
+from podium.store.documents import Documents
+from podium.store.journal import Journal
+
+CORRELATION = "system.correlationId"
+
+
+class Starter:
+    """Every way in starts executions through this."""
+
+    def __init__(
+        self, *, conductor: Conductor, journal: Journal, documents: Documents, renderer: Renderer, files: FileStorage, cipher: Cipher, clock: Clock,
+        existing: Callable[[str], Any],
+    ) -> None:
+        self._conductor = conductor
+        self._journal = journal
+        self._documents = documents
+        self._renderer = renderer
+        self._files = files
+        self._cipher = cipher
+        self._clock = clock
+        self._existing = existing
+        """Reads an execution's view by id; raises NotFound."""
+        self._starting: dict[str, asyncio.Future[View]] = {}
+
+    async def start(self, request: StartRequest) -> View:
+        """Create an execution; its view once that is on disk. See conductor/port for what is raised."""
+        if request.dedupe_key is None:
+            return await self._start(request)
+        under_way = self._starting.get(request.dedupe_key)
+        if under_way is not None:
+            first = await asyncio.shield(under_way)
+            return {**first, "duplicate": True}
+        done: asyncio.Future[View] = asyncio.get_running_loop().create_future()
+        self._starting[request.dedupe_key] = done
+        try:
+            view = await self._start(request)
+        except BaseException as error:
+            done.set_exception(error if isinstance(error, PodiumError) else ConflictError("the first request failed", hint="send it again"))
+            done.exception()
+            raise
+        else:
+            done.set_result(view)
+            return view
+        finally:
+            del self._starting[request.dedupe_key]
+
+    async def _start(self, request: StartRequest) -> View:
+        if request.dedupe_key is not None:
+            known = self._journal.dedupe(request.dedupe_key)
+            if known is not None:
+                if request.cursor is not None:
+                    await self.remember(request)
+                return {**await self._existing(known), "duplicate": True}
+        revision = self._find(request.namespace, request.flow_id, request.revision)
+        execution_id = new_id()
+        failed_because = request.failed_because
+        inputs: dict[str, Any] = {}
+        try:
+            inputs = await self.inputs(revision, execution_id, request.inputs)
+            failed_because = failed_because or await self._checks(revision, execution_id, inputs)
+        except InputError as error:
+            if not request.fail_on_bad_inputs:
+                raise
+            failed_because = failed_because or error.what
+        command = self._create(revision, execution_id, request, inputs, failed_because)
+        return await self._conductor.submit(execution_id, command, self._extra(request, execution_id))
+
+    def _create(
+        self, revision: FlowRevision, execution_id: str, request: StartRequest, inputs: Mapping[str, Any], failed_because: str | None
+    ) -> cmd.Create:
+        return cmd.Create(
+            id=execution_id, namespace=revision.namespace, flow_id=revision.flow_id, revision=revision.revision, source=revision.source,
+            commit=self._commit(revision, request.revision), path=revision.path, blob=revision.blob, inputs=inputs,
+            labels=labels_for(revision.model, request.labels, execution_id), trigger=request.trigger, schedule_date=request.schedule_date,
+            failed_because=failed_because,
+        )
+
+    def _commit(self, revision: FlowRevision, asked: int | None) -> str:
+        """The commit an execution is pinned to: the source's newest, for a revision asked for by number the one that brought it."""
+        newest = self._conductor.library.commits.get(revision.source, revision.commit)
+        return revision.commit if asked is not None else newest
+
+    def _extra(self, request: StartRequest, execution_id: str) -> Callable[[Round], None]:
+        def enter(turn: Round) -> None:
+            if request.dedupe_key is not None:
+                turn.batch.dedupe.append((request.dedupe_key, execution_id))
+            self._cursor(turn, request, execution_id)
+
+        return enter
+
+    def _cursor(self, turn: Round, request: StartRequest, execution_id: str | None) -> None:
+        if request.cursor is not None and request.trigger is not None:
+            state = {**request.cursor, **({"executionId": execution_id} if execution_id else {})}
+            merge_trigger(
+                turn, self._documents, namespace=request.namespace, flow_id=request.flow_id, trigger_id=str(request.trigger["id"]), state=state,
+            )
+
+    async def remember(self, request: StartRequest) -> None:
+        """Store only the cursor of a request whose execution exists."""
+        await self._conductor.write(lambda turn: self._cursor(turn, request, None))
+
+    def _find(self, namespace: str, flow_id: str, revision: int | None) -> FlowRevision:
+        library = self._conductor.library
+        found = library.newest(namespace, flow_id) if revision is None else library.revision(namespace, flow_id, revision)
+        if found.model.disabled:
+            raise FlowDisabled(
+                f"Cannot execute a flow which is disabled: '{namespace}.{flow_id}'", hint="remove `disabled: true` and push", namespace=namespace,
+                flow_id=flow_id,
+            )
+        return found
+
+    # ---- inputs
+    async def inputs(self, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any]) -> dict[str, Any]:
+        """The resolved inputs. Raises InputError naming the first that is wrong; `facts["problems"]` has all."""
+        values, problems = await self.resolve(revision, execution_id, supplied)
+        if problems:
+            first = problems[0]
+            raise InputError(
+                "; ".join(each.message for each in problems), hint=f"look at the inputs of {revision.namespace}.{revision.flow_id}",
+                input=first.id, problems=[{"input": each.id, "message": each.message} for each in problems],
+            )
+        return values
+
+    async def resolve(self, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+        """Values and problems; on a worker thread, since defaults may be expressions that wait."""
+        flow: Flow = revision.model
+        if not flow.inputs:
+            return {}, []
+        return await asyncio.to_thread(self.resolve_declared, flow.inputs, revision, execution_id, supplied)
+
+    def resolve_declared(
+        self, declared: Any, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], list[Any]]:
+        """As `resolve`, for any list of inputs (of a flow, or of a Pause task)."""
+        scope = self._scope(revision, execution_id)
+        base = {"flow": {"id": revision.flow_id, "namespace": revision.namespace, "revision": revision.revision},
+                "vars": dict(revision.model.variables)}
+
+        def render(template: Any, variables: Mapping[str, Any]) -> Any:
+            return self._renderer.value(template, {**base, **variables}, scope, typed=True)
+
+        def store_file(input_id: str, source: str) -> str:
+            return self._store(revision, execution_id, input_id, source)
+
+        return resolve_inputs(declared, supplied, render, encrypt=self._cipher.seal, store_file=store_file)
+
+    def _store(self, revision: FlowRevision, execution_id: str, input_id: str, source: str) -> str:
+        """Copy a FILE input into internal storage: a local path, or a namespace file."""
+        if source.startswith("nsfile:"):
+            name = source.removeprefix("nsfile://").lstrip("/")
+            data: Path | bytes = self._renderer.namespace_file(self._scope(revision, execution_id), name)
+        else:
+            path = Path(source.removeprefix("file://"))
+            if not path.is_file():
+                raise InputError(f"there is no file '{source}'", hint="give the path of a file, or a kestra:// URI", input=input_id)
+            name, data = path.name, path
+        uri = input_file_uri(revision.namespace, revision.flow_id, execution_id, input_id=input_id, name=name)
+        return self._files.put(uri, data)
+
+    def _scope(self, revision: FlowRevision, execution_id: str) -> Scope:
+        return Scope(
+            namespace=revision.namespace, flow_id=revision.flow_id, execution_id=execution_id, task_run_id=None, source=revision.source,
+            commit=self._commit(revision, None), dialect=revision.model.dialect, redactor=Redactor(),
+        )
+
+    async def _checks(self, revision: FlowRevision, execution_id: str, inputs: Mapping[str, Any]) -> str | None:
+        """The flow's checks: None, or why the execution is created FAILED. Raises InputError when one blocks it."""
+        flow: Flow = revision.model
+        failing = []
+        for check in flow.checks:
+            variables = {"inputs": inputs, "vars": dict(flow.variables), "flow": {"id": flow.id, "namespace": flow.namespace}}
+            try:
+                holds = truthy(await asyncio.to_thread(self._renderer.value, check.condition, variables, self._scope(revision, execution_id)))
+            except PodiumError as error:
+                raise InputError(f"a check of the flow cannot be evaluated: {error.what}", hint="fix its condition", input="") from error
+            if not holds:
+                failing.append(check)
+        for check in failing:
+            if check.behavior == "BLOCK_EXECUTION":
+                raise InputError(check.message, hint="this flow refuses such a start: see its checks", input="", check=check.condition)
+        return next((check.message for check in failing if check.behavior == "FAIL_EXECUTION"), None)
+
+    # ---- other executions
+    async def start_child(self, parent: Stream, run: TaskRun, execution_id: str, request: Mapping[str, Any]) -> View:
+        """The execution of a Subflow task. Asked again, it gives the one that exists (with `closed` when it ended)."""
+        try:
+            return dict(await self._existing(execution_id))
+        except NotFound:
+            pass
+        if parent.state.depth >= SUBFLOW_DEPTH_MAX:
+            raise LimitError(f"subflows are nested more than {SUBFLOW_DEPTH_MAX} deep", hint="does the flow call itself?", limit="SUBFLOW_DEPTH_MAX")
+        namespace, flow_id = str(request["namespace"]), str(request["flowId"])
+        wanted = request.get("revision")
+        try:
+            revision = self._find(namespace, flow_id, wanted)
+        except FlowDisabled:
+            raise
+        except FlowError as error:
+            raise FlowError(
+                f"Unable to find flow '{namespace}'.'{flow_id}' with revision '{wanted or 'latest'}'", hint="is it deployed?"
+            ) from error
+        inputs = await self.inputs(revision, execution_id, request.get("inputs") or {})
+        task = parent.tree.task(run.task_id)
+        state = parent.state
+        inherited = {key: value for key, value in state.labels.items() if request["inheritLabels"] or key == CORRELATION}
+        labels = {**inherited, **{key: str(value) for key, value in labels_map(request.get("labels") or {}).items()}}
+        date = request.get("scheduleDate")
+        return await self._conductor.submit(execution_id, cmd.Create(
+            id=execution_id, namespace=namespace, flow_id=flow_id, revision=revision.revision, source=revision.source,
+            commit=state.commit if state.source == revision.source and wanted is None else self._commit(revision, wanted), path=revision.path,
+            blob=revision.blob, inputs=inputs, labels=labels_for(revision.model, labels, execution_id), depth=state.depth + 1,
+            schedule_date=datetime.fromisoformat(date) if date else None,
+            trigger={
+                "id": run.task_id, "type": task.type if task else "", "taskRunId": run.id,
+                "variables": {"executionId": state.id, "namespace": state.namespace, "flowId": state.flow_id, "flowRevision": state.revision},
+            },
+        ))
+
+    async def start_again(self, stream: Stream, due: datetime) -> None:
+        """A new execution in place of one that failed (retry with CREATE_NEW_EXECUTION), begun at `due`."""
+        state = stream.state
+        head = int(self._clock.now().timestamp() * 1000)
+        execution_id = encode_time(head, derived_id("retry", state.id, state.attempt_number))
+        await self._conductor.insist(execution_id, cmd.Create(
+            id=execution_id, namespace=state.namespace, flow_id=state.flow_id, revision=state.revision, source=state.source, commit=state.commit,
+            path=state.path, blob=state.blob, inputs=state.inputs, labels=state.labels, trigger=state.trigger, parent_id=state.id,
+            original_id=state.original_id, attempt_number=state.attempt_number + 1, original_created_at=state.original_created_at,
+            schedule_date=due, depth=state.depth,
+        ))
+
+
+def labels_for(flow: Flow, supplied: Mapping[str, str], execution_id: str) -> dict[str, str]:
+    """Labels of a new execution: the flow's, those supplied, and a correlation id. Source: flow-language 1.10."""
+    labels = {key: value for key, value in flow.labels.items() if not key.startswith("system.")}
+    labels.update({key: str(value) for key, value in supplied.items()})
+    labels.setdefault(CORRELATION, execution_id)
+    return labels

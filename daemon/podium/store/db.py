@@ -1,0 +1,166 @@
+"""The SQLite database of a home: one writer thread with group commit, one thread for reads, one connection for tiny reads on the loop.
+
+What comes in: functions of a connection. What always holds: `write` returns after the transaction is on disk (WAL, synchronous=FULL);
+functions that wait together share one transaction, and one that fails takes only itself back. Nothing else opens this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from podium.base.errors import StoreError
+from podium.base.limits import QUEUED_COMMANDS_MAX
+
+T = TypeVar("T")
+Write = Callable[[sqlite3.Connection], T]
+BATCH_MAX = 500
+"""Functions that share one transaction, at most."""
+
+
+class Database:
+    """See the module's docstring. Made by `open`; closed once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writes: queue.Queue[tuple[Write[Any], Future[Any]] | None] = queue.Queue(maxsize=QUEUED_COMMANDS_MAX)
+        self._writer = threading.Thread(target=self._write_loop, name="podium-journal", daemon=True)
+        self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="podium-read")
+        self._local = threading.local()
+        self._here = _connect(path)
+        self._all: list[sqlite3.Connection] = [self._here]
+
+    @classmethod
+    def open(cls, path: Path) -> Database:
+        """Open or make the database at `path` and bring its tables up to date. Raises StoreError."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = _connect(path)
+            _migrate(connection)
+            connection.close()
+            database = cls(path)
+        except (sqlite3.Error, OSError) as exc:
+            raise _error(exc, path) from exc
+        database._writer.start()
+        return database
+
+    async def write(self, function: Write[T]) -> T:
+        """Run `function` in a transaction; its result once that is on disk. Raises StoreError when it could not be written."""
+        future: Future[T] = Future()
+        await asyncio.get_running_loop().run_in_executor(None, self._writes.put, (function, future)) if self._writes.full() else (
+            self._writes.put_nowait((function, future))
+        )
+        try:
+            return await asyncio.wrap_future(future)
+        except (sqlite3.Error, OSError) as exc:
+            raise _error(exc, self._path) from exc
+
+    async def read(self, function: Write[T]) -> T:
+        """Run a query on a reader thread."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: function(self._mine()))
+        except (sqlite3.Error, OSError) as exc:
+            raise _error(exc, self._path) from exc
+
+    def read_now(self, function: Write[T]) -> T:
+        """Run one indexed query here and now. For the loop's thread and for worker threads alike."""
+        try:
+            return function(self._mine())
+        except (sqlite3.Error, OSError) as exc:
+            raise _error(exc, self._path) from exc
+
+    def close(self) -> None:
+        """Finish what was handed in, then close. Blocks."""
+        self._writes.put(None)
+        self._writer.join()
+        self._readers.shutdown()
+        for connection in self._all:
+            connection.close()
+
+    def _mine(self) -> sqlite3.Connection:
+        if threading.current_thread() is threading.main_thread():
+            return self._here
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = _connect(self._path)
+            self._all.append(connection)
+        return connection
+
+    def _write_loop(self) -> None:
+        connection = _connect(self._path)
+        while True:
+            item = self._writes.get()
+            if item is None:
+                break
+            batch = [item]
+            while len(batch) < BATCH_MAX:
+                try:
+                    more = self._writes.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    self._writes.put(None)
+                    break
+                batch.append(more)
+            _commit(connection, batch)
+        connection.close()
+
+
+def _commit(connection: sqlite3.Connection, batch: list[tuple[Write[Any], Future[Any]]]) -> None:
+    """Run the functions of a batch in one transaction, then tell each how it went."""
+    done: list[tuple[Future[Any], Any]] = []
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for function, future in batch:
+            connection.execute("SAVEPOINT one")
+            try:
+                result = function(connection)
+            except Exception as exc:  # noqa: BLE001 - whatever went wrong belongs to whoever handed it in
+                connection.execute("ROLLBACK TO one")
+                future.set_exception(exc)
+            else:
+                done.append((future, result))
+            connection.execute("RELEASE one")
+        connection.execute("COMMIT")
+    except sqlite3.Error as exc:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(exc)
+        return
+    for future, result in done:
+        future.set_result(result)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection.executescript(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8000;"
+    )
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Apply the numbered scripts of sql/ that this database has not seen. Forward only."""
+    scripts = sorted((each for each in resources.files("podium.store").joinpath("sql").iterdir() if each.name[:4].isdigit()), key=lambda each: each.name)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(scripts):
+        raise StoreError(
+            f"the database is of version {version}, newer than this Podium knows ({len(scripts)})", hint="upgrade Podium, or restore the home it came with"
+        )
+    for number, script in enumerate(scripts[version:], start=version + 1):
+        connection.executescript(f"BEGIN;\n{script.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")
+
+
+def _error(exc: Exception, path: Path) -> StoreError:
+    text = str(exc)
+    hint = "free some space on that disk; nothing acknowledged is lost" if "full" in text else "check the disk and the permissions of the home"
+    return StoreError(f"cannot read or write the journal {path}: {text}", hint=hint, path=str(path))

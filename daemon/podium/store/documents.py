@@ -1,0 +1,70 @@
+"""Reads of small JSON documents: the key-value store, task state, trigger state, syncs. Writes go through the journal's batches."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from podium.base.system.clock import Clock
+from podium.store.db import Database
+from podium.store.journal import decode, iso
+
+
+class Documents:
+    """All reads are one indexed query. An expired document is as good as none."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._db = database
+        self._clock = clock
+
+    def get(self, kind: str, namespace: str, key: str) -> Any:
+        """The document's value, or None."""
+        row = self._db.read_now(
+            lambda c: c.execute(
+                "SELECT value FROM documents WHERE kind = ? AND namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
+                (kind, namespace, key, iso(self._clock.now())),
+            ).fetchone()
+        )
+        return decode(row[0]) if row else None
+
+    def entry(self, kind: str, namespace: str, key: str, *, expired: bool = False) -> dict[str, Any] | None:
+        """{key, value, creationDate, updateDate, expirationDate?}, or None. expired: also one that has expired."""
+        row = self._db.read_now(
+            lambda c: c.execute(
+                "SELECT value, created_at, updated_at, expires_at FROM documents WHERE kind = ? AND namespace = ? AND key = ?"
+                " AND (? OR expires_at IS NULL OR expires_at > ?)",
+                (kind, namespace, key, expired, iso(self._clock.now())),
+            ).fetchone()
+        )
+        if row is None:
+            return None
+        shown = {"namespace": namespace, "key": key, "value": decode(row[0]), "creationDate": row[1], "updateDate": row[2]}
+        return {**shown, "expirationDate": row[3]} if row[3] else shown
+
+    def entries(self, kind: str, namespace: str | None = None, *, children: bool = False, expired: bool = False, prefix: str = "") -> list[dict[str, Any]]:
+        """As `entry`, of a namespace (and those below), or of all (None), sorted by namespace and key."""
+        low, high = (namespace or "") + ".", (namespace or "") + "/"
+        rows = self._db.read_now(
+            lambda c: c.execute(
+                "SELECT namespace, key, value, created_at, updated_at, expires_at FROM documents WHERE kind = ?"
+                " AND (? IS NULL OR namespace = ? OR (? AND namespace >= ? AND namespace < ?))"
+                " AND (? OR expires_at IS NULL OR expires_at > ?) AND substr(key, 1, ?) = ? ORDER BY namespace, key",
+                (kind, namespace, namespace, children, low, high, expired, iso(self._clock.now()), len(prefix), prefix),
+            ).fetchall()
+        )
+        return [
+            {"namespace": row[0], "key": row[1], "value": decode(row[2]), "creationDate": row[3], "updateDate": row[4],
+             **({"expirationDate": row[5]} if row[5] else {})}
+            for row in rows
+        ]
+
+    def newest(self, kind: str, limit: int) -> list[Any]:
+        """Values, those changed last first."""
+        rows = self._db.read_now(
+            lambda c: c.execute("SELECT value FROM documents WHERE kind = ? ORDER BY updated_at DESC, key DESC LIMIT ?", (kind, limit)).fetchall()
+        )
+        return [decode(row[0]) for row in rows]
+
+    async def drop_expired(self, before: datetime) -> None:
+        """Remove documents that expired before `before`."""
+        await self._db.write(lambda c: c.execute("DELETE FROM documents WHERE expires_at < ?", (iso(before),)))
