@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from podium.flows.dynamic import Dyn
-from podium.flows.model import Duration, Model, Task, Trigger
+from podium.flows.model import Duration, Model, NamespaceFiles, Task, Trigger
+from podium.runners.port import Places
 from podium.storage.uris import NamespaceFile
 
 __all__ = [
-    "CommandSpec", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "NamespaceFile", "PollContext", "Polling",
+    "Cached", "CommandContext", "CommandSpec", "Commanding", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "NamespaceFile", "PollContext", "Polling",
     "Request", "Result", "RunContext", "Runnable", "Task", "TaskFailed", "Trigger",
 ]
 
@@ -208,16 +209,61 @@ class Polling(Protocol):
         ...
 
 
+class CommandContext(RunContext, Protocol):
+    """What `command` gets. Calls block; `command` runs in a thread."""
+
+    @property
+    def places(self) -> Places:
+        """Where the command will see its directories: working, outputs (`{{ outputDir }}`) and private."""
+        ...
+
+    @property
+    def runner_type(self) -> str:
+        """The full type of the task runner that will run the command."""
+        ...
+
+    def local_copies(self, text: str) -> str:
+        """`text` with every literal `kestra://` URI replaced by the path of a copy that the command can read. Raises StorageError."""
+        ...
+
+
+class Commanding(Protocol):
+    """What a task of kind command offers."""
+
+    def runner_options(self) -> Mapping[str, Any] | None:
+        """The task runner as written, with its `type`; None means the runner of the settings. Asked before and after rendering."""
+        ...
+
+    def command(self, ctx: CommandContext) -> CommandSpec:
+        """The command to run. Raises TaskFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cached:
+    """A directory below the private one that is kept from run to run under `key` (letters, digits, dashes), once a run succeeded."""
+
+    name: str
+    key: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec:
-    """A command for a runner, already rendered. Paths inside it are relative to the working directory or templates of it."""
+    """A command for a runner, already rendered. Paths inside it are relative to the working directory or come from `ctx.places`."""
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
     runner: Mapping[str, Any] = field(default_factory=dict)
-    """The taskRunner as written: type and options."""
-    input_files: Mapping[str, str | bytes] = field(default_factory=dict)
+    """The task runner's own properties, by their names in the language."""
+    input_files: Mapping[str, Any] = field(default_factory=dict)
+    """Relative path → text, bytes, or the URI of a stored file."""
+    namespace_files: NamespaceFiles | None = None
+    script_files: Mapping[str, str] = field(default_factory=dict)
+    """Relative path → text; in the working directory like input files, but never a result."""
+    private_files: Mapping[str, str] = field(default_factory=dict)
+    """File name → text, below `ctx.places.private`: what the command needs and the task must not see among its files."""
+    cached: Sequence[Cached] = ()
     output_patterns: Sequence[str] = ()
     output_directory: bool = False
     warning_on_stderr: bool = False

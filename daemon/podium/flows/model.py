@@ -15,6 +15,7 @@ from podium.flows.models.base import (
     STATES,
     TERMINAL,
     AnyCondition,
+    AnyRunner,
     AnyTask,
     AnyTrigger,
     Condition,
@@ -87,7 +88,7 @@ from podium.flows.models.tasks import (
 )
 
 __all__ = [
-    "FLOWABLES", "INPUT_CLASSES", "STATES", "TERMINAL", "AllowFailure", "AnyCondition", "AnyInput", "AnyTask", "AnyTrigger", "Approval",
+    "FLOWABLES", "INPUT_CLASSES", "STATES", "TERMINAL", "AllowFailure", "AnyCondition", "AnyInput", "AnyRunner", "AnyTask", "AnyTrigger", "Approval",
     "ArrayInput", "Batch", "BooleanInput", "Cache", "Check", "CheckFrequency", "Concurrency", "Condition", "Dag", "DagTask", "DateInput",
     "DatetimeInput", "Decisions", "DependsOn", "Duration", "DurationInput", "EachParallel", "EachSequential", "EnumInput", "FileInput",
     "FloatInput", "Flow", "Flowable", "ForEach", "ForEachItem", "FormInput", "If", "Input", "IntInput", "Label", "Labels", "Listener",

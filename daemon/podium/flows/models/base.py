@@ -211,6 +211,7 @@ class Registry(Protocol):
     def task(self, name: str) -> type[Task] | None: ...
     def trigger(self, name: str) -> type[Trigger] | None: ...
     def condition(self, name: str) -> type[Condition] | None: ...
+    def runner(self, name: str) -> type[Model] | None: ...
 
 
 class Typed:
@@ -237,6 +238,8 @@ def _by_type(what: str) -> WrapValidator:
 
 AnyTask = SerializeAsAny[Annotated[Task, _by_type("task"), Typed("task")]]
 """A task of any known type."""
+AnyRunner = SerializeAsAny[Annotated[TaskRunner, _by_type("runner"), Typed("runner")]]
+"""The options of a task runner of any known type."""
 AnyCondition = SerializeAsAny[Annotated[Condition, _by_type("condition"), Typed("condition")]]
 """A condition of any known type."""
 
