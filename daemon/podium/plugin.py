@@ -23,8 +23,8 @@ from podium.runners.port import Places
 from podium.storage.uris import NamespaceFile
 
 __all__ = [
-    "Cached", "CommandContext", "CommandSpec", "Commanding", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model", "NamespaceFile", "PollContext", "Polling",
-    "Request", "Result", "RunContext", "Runnable", "Task", "TaskFailed", "Trigger",
+    "Cached", "CommandContext", "CommandSpec", "Commanding", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model",
+    "NamespaceFile", "PollContext", "Polling", "Request", "Result", "RunContext", "Runnable", "Task", "TaskFailed", "Trigger",
 ]
 
 

@@ -88,13 +88,13 @@ from podium.flows.models.tasks import (
 )
 
 __all__ = [
-    "FLOWABLES", "INPUT_CLASSES", "STATES", "TERMINAL", "AllowFailure", "AnyCondition", "AnyInput", "AnyRunner", "AnyTask", "AnyTrigger", "Approval",
-    "ArrayInput", "Batch", "BooleanInput", "Cache", "Check", "CheckFrequency", "Concurrency", "Condition", "Dag", "DagTask", "DateInput",
-    "DatetimeInput", "Decisions", "DependsOn", "Duration", "DurationInput", "EachParallel", "EachSequential", "EnumInput", "FileInput",
-    "FloatInput", "Flow", "Flowable", "ForEach", "ForEachItem", "FormInput", "If", "Input", "IntInput", "Label", "Labels", "Listener",
-    "LogLevel", "Loop", "LoopUntil", "Model", "MultiselectInput", "NamespaceFiles", "ObjectInput", "Output", "Parallel", "Pause",
-    "PlainInput", "PluginDefault", "Retry", "ReusableInputs", "SecretInput", "SelectInput", "Sequential", "Shaped", "Sla", "State",
-    "StringInput", "Subflow", "Switch", "TableInput", "Task", "TaskCache", "TaskRunner", "Template", "TimeInput", "Trigger",
+    "FLOWABLES", "INPUT_CLASSES", "STATES", "TERMINAL", "AllowFailure", "AnyCondition", "AnyInput", "AnyRunner", "AnyTask", "AnyTrigger",
+    "Approval", "ArrayInput", "Batch", "BooleanInput", "Cache", "Check", "CheckFrequency", "Concurrency", "Condition", "Dag", "DagTask",
+    "DateInput", "DatetimeInput", "Decisions", "DependsOn", "Duration", "DurationInput", "EachParallel", "EachSequential", "EnumInput",
+    "FileInput", "FloatInput", "Flow", "Flowable", "ForEach", "ForEachItem", "FormInput", "If", "Input", "IntInput", "Label", "Labels",
+    "Listener", "LogLevel", "Loop", "LoopUntil", "Model", "MultiselectInput", "NamespaceFiles", "ObjectInput", "Output", "Parallel",
+    "Pause", "PlainInput", "PluginDefault", "Retry", "ReusableInputs", "SecretInput", "SelectInput", "Sequential", "Shaped", "Sla",
+    "State", "StringInput", "Subflow", "Switch", "TableInput", "Task", "TaskCache", "TaskRunner", "Template", "TimeInput", "Trigger",
     "WorkerSelector", "WorkingDirectory", "labels_map",
 ]
 
