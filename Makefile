@@ -12,7 +12,7 @@ help: ## Show this list
 run: ## Set up and run the main job: push flows to Git, run them in containers, read the records in Git (DEMO=once ends by itself)
 	@tools/venv.sh runtime
 	@tools/machine.sh demo
-	@exec $(BIN)/python tools/demo.py $(if $(filter once,$(DEMO)),--once)
+	@exec $(BIN)/python -m tools.demo $(if $(filter once,$(DEMO)),--once)
 
 .PHONY: test
 test: dev ## Set up and run every test

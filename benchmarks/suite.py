@@ -1,0 +1,110 @@
+"""The measurements. Each gives lines of the table; README.md says what they mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.measure import DOCKER_FLOW, FLOW, NAMESPACE, Measured, count_flows, image, median_ms, place
+from tools.harness import Daemon, run
+
+ROUNDS = 9
+EXECUTIONS = 1000
+CALLERS = 16
+FLOWS = 200
+
+
+def _start(daemon: Daemon, flow: str) -> str:
+    return str(daemon.call("POST", f"/api/v1/executions/{NAMESPACE}/{flow}")["id"])
+
+
+def _end(daemon: Daemon, execution_id: str) -> str:
+    found = daemon.wait(
+        lambda: (state := daemon.get(f"/api/v1/executions/{execution_id}")["state"]["current"]) not in {"CREATED", "RUNNING"} and state,
+        what="an execution to end", timeout_s=120, every_s=0.002,
+    )
+    return str(found)
+
+
+def docker() -> Iterator[Measured]:
+    """A container task end to end, against the bare engine."""
+    name = image()
+    if name is None:
+        yield Measured(name="docker", figure="not measured", budget="≤ 1.30 ×", good=True, detail="no Docker Engine or image here")
+        return
+    with place(1) as where:
+        where.write("in-docker", DOCKER_FLOW.format(image=name))
+        where.push("a container flow")
+        with where.daemon() as daemon:
+            bare, ours = [], []
+            for _ in range(ROUNDS):
+                started = time.perf_counter()
+                run("docker", "run", "--rm", name, "/bin/sh", "-c", "echo hi")
+                bare.append(time.perf_counter() - started)
+                started = time.perf_counter()
+                state = _end(daemon, _start(daemon, "in-docker"))
+                ours.append(time.perf_counter() - started)
+                assert state == "SUCCESS", state
+    ratio = median_ms(ours) / median_ms(bare)
+    detail = f"{median_ms(ours):.0f} ms against {median_ms(bare):.0f} ms, {ROUNDS} rounds, {name}"
+    yield Measured(name="docker", figure=f"{ratio:.2f} ×", budget="≤ 1.30 ×", good=ratio <= 1.3, detail=detail)
+
+
+def executions() -> Iterator[Measured]:
+    """One-task executions per second."""
+    with place(1) as where, where.daemon() as daemon, ThreadPoolExecutor(CALLERS) as pool:
+        started = time.perf_counter()
+        ids = list(pool.map(lambda _: _start(daemon, "flow-0000"), range(EXECUTIONS)))
+        accepted = time.perf_counter() - started
+        states = set(pool.map(lambda each: _end(daemon, each), ids))
+        took = time.perf_counter() - started
+        assert states == {"SUCCESS"}, states
+    rate = EXECUTIONS / took
+    detail = f"{EXECUTIONS} in {took:.1f} s, accepted at {EXECUTIONS / accepted:.0f}/s"
+    yield Measured(name="executions", figure=f"{rate:.0f}/s", budget="≥ 200/s", good=rate >= 200, detail=detail)
+
+
+def deploy() -> Iterator[Measured]:
+    """A push that changes one flow of many."""
+    with place(FLOWS) as where, where.daemon() as daemon:
+        took = []
+        for revision in range(2, 2 + ROUNDS):
+            where.write("flow-0000", FLOW.format(id="flow-0000", revision=revision))
+            where.push(f"revision {revision}")
+            started = time.perf_counter()
+            daemon.call("POST", "/api/v1/hooks/main", {})
+            daemon.wait(
+                lambda revision=revision: daemon.get(f"/api/v1/flows/{NAMESPACE}/flow-0000")["revision"] == revision,  # type: ignore[misc]
+                what="the new revision", timeout_s=30, every_s=0.005,
+            )
+            took.append(time.perf_counter() - started)
+    detail = f"worst {max(took) * 1000:.0f} ms of {ROUNDS}, {FLOWS} flows"
+    yield Measured(name="deploy", figure=f"{median_ms(took):.0f} ms", budget="≤ 500 ms", good=median_ms(took) <= 500, detail=detail)
+
+
+def start() -> Iterator[Measured]:
+    """Start-up with many flows known, and memory at rest."""
+    with place(FLOWS) as where:
+        with where.daemon():
+            pass
+        took, resident = [], 0.0
+        for _ in range(5):
+            started = time.perf_counter()
+            with where.daemon() as daemon:
+                took.append(time.perf_counter() - started)
+                assert count_flows(daemon) == FLOWS
+                time.sleep(1)
+                resident = _resident_mb(daemon)
+    yield Measured(name="start", figure=f"{median_ms(took) / 1000:.2f} s", budget="≤ 1.50 s", good=median_ms(took) <= 1500, detail=f"{FLOWS} flows")
+    yield Measured(name="memory", figure=f"{resident:.0f} MB", budget="≤ 120 MB", good=resident <= 120, detail="resident, at rest")
+
+
+def _resident_mb(daemon: Daemon) -> float:
+    assert daemon.process is not None
+    text = Path(f"/proc/{daemon.process.pid}/status").read_text()
+    return int(next(line for line in text.splitlines() if line.startswith("VmRSS:")).split()[1]) / 1024
+
+
+SUITE: dict[str, Callable[[], Iterator[Measured]]] = {"start": start, "deploy": deploy, "executions": executions, "docker": docker}

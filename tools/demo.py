@@ -1,0 +1,188 @@
+"""The main job, for real: a bare repository with our hooks, a daemon, a `git push`, a webhook, and the record in Git.
+
+Run by `make run` as `python -m tools.demo [--once]`. Exit 0 only if the execution succeeded and its record is on the results branch of
+the bare repository. What it starts it stops, by process id, also after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from tools.harness import PODIUM, ROOT, Daemon, Stopped, free_port, run, running
+
+FOLDER = ROOT / ".podium" / "demo"
+BARE, CLONE, CONFIG = FOLDER / "flows.git", FOLDER / "flows", FOLDER / "podium.toml"
+PORT = 8080
+NAME = "Ada"
+_QUIET = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "advice.detachedHead", "GIT_CONFIG_VALUE_0": "false"}
+
+
+def say(text: str = "") -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def title(text: str) -> None:
+    say(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n== {text}")
+
+
+def shown(text: str, *, lines: int = 40) -> None:
+    """Output of something, indented, its middle left out when it is long."""
+    all_lines = text.splitlines()
+    if len(all_lines) > lines:
+        half = lines // 2
+        all_lines = [*all_lines[:half], f"… {len(all_lines) - 2 * half} lines …", *all_lines[-half:]]
+    for line in all_lines:
+        say(f"  {line}")
+
+
+def git(*arguments: str | Path, cwd: Path = CLONE) -> str:
+    """Git as a person would use it, with an identity where this machine has none."""
+    identity = {} if run("git", "config", "user.email", check=False) else {
+        f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in (("NAME", "Demo"), ("EMAIL", "demo@localhost"))
+    }
+    return run("git", *arguments, cwd=cwd, env={**_QUIET, **identity})
+
+
+def write_config(port: int) -> None:
+    """Settings of the demo's daemon: its own home and port, the bare repository, and the images and runner this machine has."""
+    runner = (ROOT / ".podium" / "runner").read_text().strip() if (ROOT / ".podium" / "runner").exists() else "docker"
+    images = ROOT / ".podium" / "podium.toml"
+    table = images.read_text("utf-8") if images.exists() and runner == "docker" else ""
+    CONFIG.write_text(
+        f"home = {json.dumps(str(FOLDER / 'home'))}\n\n[server]\nport = {port}\n\n"
+        f'[sources.main]\nurl = {json.dumps(str(BARE))}\nbranch = "main"\npoll_interval_s = 30\n\n'
+        f"[runner]\ntype = {json.dumps(runner)}\n\n{table}",
+        "utf-8",
+    )
+    if runner == "process":
+        say("! no Docker here: tasks run as processes of this machine")
+
+
+def make_repositories() -> None:
+    """A bare repository with our hooks and a clone of it. What an earlier demo left is thrown away."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    shown(run(*PODIUM, "init", "--bare", BARE))
+    git("clone", "--quiet", BARE, CLONE, cwd=FOLDER)
+
+
+def push_flows() -> None:
+    """Commit the examples to the clone and push them, as a person does."""
+    git("checkout", "--quiet", "-B", "main")
+    shutil.copytree(ROOT / "flows", CLONE / "flows", dirs_exist_ok=True)
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "Example flows")
+    shown(git("push", "origin", "main"))
+
+
+def call_webhook(daemon: Daemon) -> str:
+    """Start the flow `webhook` by HTTP; the execution's id."""
+    path = "/api/v1/executions/webhook/examples/webhook/open-sesame"
+    say(f"  POST {daemon.url}{path}  " + json.dumps({"name": NAME}))
+    execution = daemon.call("POST", path, {"name": NAME})
+    say(f"  execution {execution['id']}: {execution['state']['current']}")
+    return str(execution["id"])
+
+
+def show_execution(daemon: Daemon, execution_id: str) -> str:
+    """Wait for the end, print state and logs; the state."""
+    execution = daemon.ended(execution_id, timeout_s=300)
+    state = str(execution["state"]["current"])
+    say(f"  state   {state} after {execution['state']['duration']}")
+    say(f"  outputs {json.dumps(execution.get('outputs') or {})}")
+    for run_ in execution.get("taskRunList") or []:
+        say(f"  task    {run_['taskId']}: {run_['state']['current']}")
+    for entry in daemon.get(f"/api/v1/logs/{execution_id}"):
+        say(f"  log     {entry['level']:<5} {entry['message']}")
+    return state
+
+
+def committed_record(execution_id: str) -> tuple[str, dict[str, Any]] | None:
+    """Path and content of the record on the results branch of the bare repository, or None while it is not there."""
+    paths = run("git", "ls-tree", "-r", "--name-only", "results", cwd=BARE, check=False).splitlines()
+    path = next((each for each in paths if each.endswith(f"/{execution_id}.json")), None)
+    return (path, json.loads(run("git", "show", f"results:{path}", cwd=BARE))) if path else None
+
+
+def show_record(daemon: Daemon, execution_id: str) -> bool:
+    """Print the record as committed; whether it says SUCCESS."""
+    path, record = daemon.wait(lambda: committed_record(execution_id), what="the record to be on the results branch", timeout_s=60)
+    say(f"  results:{path}")
+    shown(json.dumps(record, indent=2, ensure_ascii=False), lines=60)
+    return bool(record["execution"]["state"]["current"] == "SUCCESS")
+
+
+def main_job(daemon: Daemon) -> bool:
+    """Push, call, wait, show; whether all went well."""
+    title("git push")
+    push_flows()
+    deployed = daemon.wait(
+        lambda: daemon.get("/api/v1/flows/search?size=1&namespace=examples")["total"], what="the flows to be deployed", timeout_s=60
+    )
+    say(f"  {deployed} flows are deployed")
+    title("A webhook starts an execution")
+    execution_id = call_webhook(daemon)
+    succeeded = show_execution(daemon, execution_id) == "SUCCESS"
+    title("The record as committed")
+    recorded = show_record(daemon, execution_id)
+    title("git log results")
+    shown(run("git", "log", "--stat", "--format=%h %an, %ar%n  %s%n%w(0,2,2)%b", "-5", "results", cwd=BARE))
+    return succeeded and recorded
+
+
+def wait_for_ctrl_c(daemon: Daemon) -> None:
+    """Return at SIGINT or SIGTERM, or when the daemon ends."""
+    title(f"Podium serves at {daemon.url}")
+    say(f"  change a flow in {CLONE.relative_to(ROOT)}, commit, git push; Ctrl-C ends the demo")
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    while not ended.wait(0.5):
+        if daemon.process is None or daemon.process.poll() is not None:
+            raise Stopped(f"the daemon ended:\n{daemon.tail()}")
+    say("\nstopping")
+
+
+def main() -> int:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end by itself")
+    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", PORT)))
+    once = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        title("A repository with hooks")
+        make_repositories()
+        port = free_port(once.port)
+        if port != once.port:
+            say(f"! port {once.port} is taken; using {port}")
+        write_config(port)
+        title("The daemon")
+        with running(CONFIG, port=port, log=FOLDER / "daemon.log") as daemon:
+            say(f"  serves at {daemon.url}, process {daemon.process.pid if daemon.process else '?'}")
+            well = main_job(daemon)
+            if not well:
+                say(f"\nnot as it should be; the daemon's log ends:\n{daemon.tail()}")
+            elif not once.once:
+                wait_for_ctrl_c(daemon)
+    except Stopped as stopped:
+        say(f"\nerror: {stopped}")
+        return 1
+    except KeyboardInterrupt:
+        say("\nstopped")
+        return 130
+    say("\nthe execution succeeded and its record is in Git" if well else "")
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
