@@ -11,12 +11,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from podium.flows.checks.errors import report_errors
-from podium.flows.checks.problems import Problem, Report
-from podium.flows.checks.shape import Shaping, shape_map
+from podium.flows.checks import input_rules, rules, task_rules, trigger_rules
+from podium.flows.checks.rules import Checked
 from podium.flows.model import Flow
+from podium.flows.reading.defaults import inject
+from podium.flows.reading.dialect import detect
+from podium.flows.reading.errors import report_errors
+from podium.flows.reading.problems import Problem, Report
+from podium.flows.reading.shape import Shaping, shape_map
+from podium.flows.reading.templates import check_templates, texts
 from podium.flows.types import Types
 from podium.flows.yaml import Document, Fields, Node, parse_documents
+
+_RULES = (*rules.RULES, *task_rules.RULES, *input_rules.RULES, *trigger_rules.RULES)
 
 __all__ = ["Parsed", "Problem", "parse_flows"]
 
@@ -39,11 +46,10 @@ def parse_flows(text: str, *, file: str, types: Types, defaults: Sequence[Mappin
     file: the name that problems carry. defaults: plug-in defaults of the instance and namespace, most important first, each
     `{type, forced?, values}`; the flow's own come before them.
     """
-    return [_document(document, file, types, defaults) for document in parse_documents(text)]
+    return [_document(document, Report(file), text, types, defaults) for document in parse_documents(text)]
 
 
-def _document(document: Document, file: str, types: Types, defaults: Sequence[Mapping[str, Any]]) -> Parsed:
-    report = Report(file)
+def _document(document: Document, report: Report, text: str, types: Types, defaults: Sequence[Mapping[str, Any]]) -> Parsed:
     for mistake in document.mistakes:
         report.mistake(mistake)
     root: Node | None = document.root
@@ -53,7 +59,9 @@ def _document(document: Document, file: str, types: Types, defaults: Sequence[Ma
         what = "Illegal flow yaml: a flow is a map with id, namespace and tasks"
         report.problem(root, "", "wrong-type", what, "write id: … in the first line")
         return _parsed(None, report, None, "1.x")
-    dialect = "1.x"
+    root = inject(root, defaults, types, report)
+    found = texts(root, text)
+    dialect = detect(root, found, report)
     shaping = Shaping(types, report, dialect)
     data = shape_map(Flow, root, "", shaping)
     flow: Flow | None = None
@@ -61,6 +69,10 @@ def _document(document: Document, file: str, types: Types, defaults: Sequence[Ma
         flow = Flow.model_validate({**data, "dialect": dialect}, context={"types": types})
     except ValidationError as error:
         report_errors(error, root, Flow, types, report)
+    checked = Checked(root, shaping, report, types, dialect)
+    for rule in _RULES:
+        rule(checked)
+    check_templates(found, text.splitlines(), dialect, report)
     return _parsed(flow, report, root, dialect)
 
 

@@ -46,7 +46,8 @@ State = Literal[
 ]
 
 
-def _duration(value: Any) -> timedelta:
+def read_duration(value: Any) -> timedelta:
+    """A duration, whatever it was written as. Raises ValueError."""
     if not isinstance(value, (str, int, float, timedelta)):
         raise ValueError("a duration is expected here (PT10S, PT1H30M, P1D or a number of seconds)")
     try:
@@ -56,7 +57,7 @@ def _duration(value: Any) -> timedelta:
 
 
 _DURATION_SCHEMA = {"anyOf": [{"type": "string", "examples": ["PT10S", "PT1H30M"]}, {"type": "number"}]}
-Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[timedelta, BeforeValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
 """A length of time; written as ISO-8601 (`PT10S`) or as a number of seconds."""
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from podium.flows.checks.problems import Placed, Report, join
-from podium.flows.checks.shape import other_names
 from podium.flows.models.inputs import INPUT_CLASSES
+from podium.flows.reading.problems import Placed, Report, join
+from podium.flows.reading.shape import other_names
 from podium.flows.types import Types
 from podium.flows.yaml import Fields, Items, Node, Scalar
 

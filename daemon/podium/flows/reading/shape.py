@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel
 
-from podium.flows.checks.problems import Report, join
 from podium.flows.dynamic import has_expression
 from podium.flows.models.base import Shaped, Typed
 from podium.flows.models.inputs import input_class
+from podium.flows.reading.problems import Report, join
 from podium.flows.types import Types
 from podium.flows.yaml import Fields, Items, Node, Scalar, plain
 
