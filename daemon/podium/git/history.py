@@ -56,6 +56,16 @@ def tree(git_dir: Path, commit: str, path: str, *, env: Mapping[str, str] | None
     return [_entry(line) for line in out.decode("utf-8", "surrogateescape").split("\0") if line]
 
 
+def paths(git_dir: Path, commit: str, path: str, *, env: Mapping[str, str] | None) -> Iterator[tuple[str, str]]:
+    """(path, object id) of everything below `path`, recursively."""
+    below = [] if path in (".", "") else ["--", path.rstrip("/")]
+    out = process.check(["--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, *below], git_dir=git_dir, env=env)
+    for line in out.split(b"\0"):
+        if line:
+            facts, _, name = line.partition(b"\t")
+            yield name.decode("utf-8", "surrogateescape"), facts[-40:].decode()
+
+
 def _entry(line: str) -> TreeEntry:
     facts, _, path = line.partition("\t")
     mode, _, blob, size = facts.split()

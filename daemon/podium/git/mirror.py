@@ -51,8 +51,9 @@ _SETTINGS = {
 
 def create(path: Path) -> None:
     """Make an empty bare repository with our settings at `path`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _workshop(path) as new:
+        if (path / "HEAD").is_file():
+            return
         _initialise(new)
         new.rename(path)
         sync_folder(path.parent)
@@ -72,7 +73,6 @@ def ensure(path: Path, url: str, *, refspecs: Sequence[str], credentials: Creden
 
     Raises GitError when neither works; what was there before then stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _workshop(path) as new:
         if path.exists():
             if is_sound(path):
@@ -103,6 +103,7 @@ def is_sound(path: Path) -> bool:
 @contextlib.contextmanager
 def _workshop(path: Path) -> Iterator[Path]:
     """A fresh name beside `path`, for one process at a time; what killed ones left is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -111,6 +112,10 @@ def _workshop(path: Path) -> Iterator[Path]:
         new = _beside(path, "new")
         try:
             yield new
+        except OSError as exc:
+            raise GitError(
+                f"cannot make a repository at {path}: {exc.strerror}", hint="check free space and permissions there", reason="failed"
+            ) from exc
         finally:
             shutil.rmtree(new, ignore_errors=True)
             for old in path.parent.glob(f".{path.name}.old-*"):
