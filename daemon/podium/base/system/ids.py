@@ -54,6 +54,11 @@ def random_bytes(count: int) -> bytes:
     return secrets.token_bytes(count)
 
 
+def random_int(low: int, high: int) -> int:
+    """A number with low <= n < high, fit for keys; `low` when high is not above it."""
+    return low + secrets.randbelow(high - low) if high > low else low
+
+
 def jitter(low: float, high: float) -> float:
     """A number between low and high, for spreading load."""
     return random.uniform(low, high)

@@ -80,7 +80,7 @@ class HttpProperties(Model):
         headers = {name: _header_value(value) for name, value in self.headers.items() if value is not None}
         own_type = next((value for name, value in headers.items() if name.lower() == "content-type" and isinstance(value, str)), None)
         return Call(
-            uri=_with_params(self.uri, self.params), method=self.method.upper(), headers=headers, options=options,
+            uri=with_params(self.uri, self.params), method=self.method.upper(), headers=headers, options=options,
             body=self._body(self.content_type or own_type, caller, scratch),
         )
 
@@ -133,7 +133,8 @@ def _header_value(value: Any) -> str | list[str]:
     return [java_text(each) for each in value] if isinstance(value, list) else java_text(value)
 
 
-def _with_params(uri: str, params: Mapping[str, Any]) -> str:
+def with_params(uri: str, params: Mapping[str, Any]) -> str:
+    """`uri` with query parameters added; a list gives its name several values."""
     if not params:
         return uri
     pairs = [(name, java_text(each)) for name, value in params.items() for each in (value if isinstance(value, list) else [value])]
