@@ -17,6 +17,7 @@ from podium.base.errors import StorageError
 from podium.base.system.ids import new_id
 
 _DRAFTS = ".drafts"
+_TRIES = 100
 
 
 class LocalBackend:
@@ -49,12 +50,15 @@ class LocalBackend:
             draft.unlink(missing_ok=True)
 
     def _move(self, draft: Path, place: Path) -> None:
-        made = self._make_directory(place.parent)
-        try:
-            draft.replace(place)
-        except FileNotFoundError:  # a delete at the same moment removed the directory that it left empty
-            made = self._make_directory(place.parent)
-            draft.replace(place)
+        """Rename; again when a delete at the same moment removes the directory that it left empty."""
+        for tries_left in range(_TRIES - 1, -1, -1):
+            try:
+                made = self._make_directory(place.parent)
+                draft.replace(place)
+                break
+            except FileNotFoundError:
+                if not tries_left:
+                    raise
         for directory in {place.parent, *made}:
             _sync_directory(directory)
 

@@ -153,6 +153,11 @@ class WorkTreeFiles:
                 write_below(target, path, place.read_bytes())
         return sorted(chosen)
 
+    @property
+    def list(self) -> Callable[..., list[str]]:
+        """The same as `paths`."""
+        return self.paths
+
     def _find(self, path: str, namespace: str, commit: str) -> Path:
         inner = uris.check_path(path)
         places = [self._directory / _OVERLAYS / namespace / inner] if namespace else []
