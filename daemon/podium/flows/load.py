@@ -17,7 +17,7 @@ from podium.flows.model import Flow
 from podium.flows.reading.defaults import inject
 from podium.flows.reading.dialect import detect
 from podium.flows.reading.errors import report_errors
-from podium.flows.reading.problems import Problem, Report
+from podium.flows.reading.problems import Place, Problem, Report, key_of
 from podium.flows.reading.shape import Shaping, shape_map
 from podium.flows.reading.templates import check_templates, texts
 from podium.flows.types import Types
@@ -38,6 +38,10 @@ class Parsed:
     namespace: str | None
     flow_id: str | None
     dialect: str
+    file: str = ""
+    line: int = 1
+    column: int = 1
+    """Where the flow's id stands, or where its text begins."""
 
 
 def parse_flows(text: str, *, file: str, types: Types, defaults: Sequence[Mapping[str, Any]] = ()) -> list[Parsed]:
@@ -78,8 +82,9 @@ def _document(document: Document, report: Report, text: str, types: Types, defau
 
 def _parsed(flow: Flow | None, report: Report, root: Fields | None, dialect: str) -> Parsed:
     problems = report.sorted_problems()
+    at = key_of(root, "id") if root is not None else Place(1, 1)
     return Parsed(
-        flow=flow if not problems else None, problems=problems, warnings=report.sorted_warnings(),
+        file=report.file, line=at.line, column=at.column, flow=flow if not problems else None, problems=problems, warnings=report.sorted_warnings(),
         namespace=root.text("namespace") if root is not None else None, flow_id=root.text("id") if root is not None else None,
         dialect=dialect,
     )

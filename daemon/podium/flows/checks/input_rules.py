@@ -233,9 +233,9 @@ def _deprecated(flow: Checked) -> None:
     for each in flow.shaping.of("input"):
         if "name" in each.node.entries:
             flow.warning(each.node.entries["name"], join(each.path, "name"), "deprecated", "'name' of an input is deprecated", "write id:")
-        for kind, now in (("BOOLEAN", "BOOL"), ("ENUM", "SELECT")):
-            if each.name == kind:
-                flow.warning(key_of(each.node, "type"), each.path, "deprecated", f"the input type {kind} is deprecated", f"use {now}")
+        now = {"BOOLEAN": "BOOL", "ENUM": "SELECT"}.get(each.name)
+        if now is not None:
+            flow.warning(key_of(each.node, "type"), each.path, "deprecated", f"the input type {each.name} is deprecated", f"use {now}")
     for node, path in maps_in(flow.root.get("outputs"), "outputs"):
         kind = node.text("type")
         if kind in ("FORM", "REUSABLE_INPUTS"):

@@ -154,23 +154,6 @@ def _caches(flow: Checked) -> None:
             flow.warning(at, path, "no-effect", "'taskCache' has no effect on a task that holds others", "set it on the tasks inside")
 
 
-def _runners(flow: Checked) -> None:
-    """The type of a task runner, and its properties."""
-    for each in flow.shaping.of("task"):
-        runner = each.node.get("taskRunner")
-        if not isinstance(runner, Fields) or each.cls is None:
-            continue
-        at, path = runner.get("type"), join(each.path, "taskRunner")
-        name = runner.text("type")
-        if name is None:
-            what = "must not be null: missing type id property 'type'"
-            flow.problem(runner, join(path, "type"), "missing", what, "add type: io.kestra.plugin.…")
-        elif flow.types.runner(name) is None and at is not None:
-            suggestion = flow.types.suggest(name, "runner")
-            hint = f"did you mean '{suggestion}'?" if suggestion else f"known runners: {', '.join(flow.types.runners)}"
-            flow.problem(at, path, "unknown-type", f"Invalid type: {name}", hint)
-
-
 def _unreachable_outer(flow: Checked) -> None:
     """A Loop inside a 1.x loop mixes two ways to name the item."""
     for each in flow.shaping.of("task"):
@@ -180,5 +163,5 @@ def _unreachable_outer(flow: Checked) -> None:
 
 
 RULES: tuple[Rule, ...] = (
-    _lists_filled, _dags, _switches, _working_directories, _pauses, _caches, _runners, _unreachable_outer,
+    _lists_filled, _dags, _switches, _working_directories, _pauses, _caches, _unreachable_outer,
 )

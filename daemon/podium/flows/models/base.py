@@ -215,11 +215,18 @@ class Registry(Protocol):
     def runner(self, name: str) -> type[Model] | None: ...
 
 
+CHOICE_MARK = "x-choice-by-type"
+"""Stands in a generated JSON Schema where flows/schema puts the choice of a kind of plug-in."""
+
+
 class Typed:
     """Marks a field whose class is chosen by `type`. what: the registry's method: task, trigger, condition, or input."""
 
     def __init__(self, what: str) -> None:
         self.what = what
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Callable[[Any], Any]) -> Any:
+        return {CHOICE_MARK: self.what}
 
 
 def _by_type(what: str) -> WrapValidator:

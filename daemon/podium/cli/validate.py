@@ -1,0 +1,159 @@
+"""`podium validate`: every mistake of flow files at once, with file, line and column. Needs no daemon."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from podium.flows.load import Parsed, Problem
+    from podium.flows.types import Types
+    from podium.sources.reading.project import Project
+
+_FAILED = 1
+_STDIN = "-"
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True), metavar="PATH...")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How mistakes are printed.")
+@click.option("--warnings", is_flag=True, help="In JSON: also what is no mistake but worth a look, marked by `severity`.")
+def validate(paths: tuple[str, ...], output: str, warnings: bool) -> None:
+    """Check flow files, or all flow files of directories; - reads standard input.
+
+    Exits 0 when every flow is valid, else 1. Plug-in defaults of the nearest podium.yaml hold.
+    """
+    from podium.app.plugins import load_types
+
+    types = load_types()
+    for name, reason in types.broken:
+        click.echo(f"warning: the plug-in '{name}' cannot be loaded: {reason}", err=True)
+    problems: list[Problem] = []
+    hints: list[Problem] = []
+    files = flows = 0
+    for path in paths:
+        found = list(_in_directory(Path(path), types)) if path != _STDIN and Path(path).is_dir() else [_one(path, types)]
+        files += len(found)
+        flows += sum(len(parsed) for parsed, _ in found)
+        problems += [problem for parsed, more in found for problem in (*more, *(each for one in parsed for each in one.problems))]
+        hints += [warning for parsed, _ in found for one in parsed for warning in one.warnings]
+        if Path(path).is_dir():
+            problems += _defined_twice([parsed for parsed, _ in found])
+            if not found:
+                click.echo(f"error: there are no flow files under {path}", err=True)
+                sys.exit(_FAILED)
+    if output == "json":
+        _print_json(problems, hints if warnings else [])
+    else:
+        _print_text(problems, hints, files, flows)
+    sys.exit(_FAILED if problems else 0)
+
+
+def _print_json(problems: Sequence[Problem], warnings: Sequence[Problem]) -> None:
+    rows: list[dict[str, object]] = [{**each.as_dict()} for each in problems]
+    rows += [{**each.as_dict(), "severity": "warning"} for each in warnings]
+    click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+
+
+def _print_text(problems: Sequence[Problem], warnings: Sequence[Problem], files: int, flows: int) -> None:
+    for each in problems:
+        click.echo(str(each))
+        if each.hint:
+            click.echo(f"    hint: {each.hint}")
+    for each in warnings:
+        place = f"{each.path}: " if each.path else ""
+        click.echo(f"{each.file}:{each.line}:{each.column}: warning: {place}{each.message}", err=True)
+    if problems:
+        click.echo(f"{len(problems)} mistake{'s' if len(problems) != 1 else ''}", err=True)
+    else:
+        click.echo(f"valid: {flows} flow{'s' if flows != 1 else ''} in {files} file{'s' if files != 1 else ''}")
+
+
+def _in_directory(folder: Path, types: Types) -> Iterator[tuple[list[Parsed], list[Problem]]]:
+    """Every flow file under a directory that holds something meant as a flow."""
+    from podium.sources.reading.tree import is_flow_path, looks_like_flow
+
+    for path in sorted(each for each in folder.rglob("*") if each.suffix.lower() in (".yaml", ".yml") and each.is_file()):
+        if not is_flow_path(path.relative_to(folder).as_posix()):
+            continue
+        body = path.read_bytes()
+        if looks_like_flow(body.decode("utf-8-sig", "replace")):
+            yield _parse(str(path), body, types, _project(path))
+
+
+def _one(path: str, types: Types) -> tuple[list[Parsed], list[Problem]]:
+    if path == _STDIN:
+        return _parse("<stdin>", sys.stdin.buffer.read(), types, _project(Path.cwd() / "stdin"))
+    file = Path(path)
+    parsed, problems = _parse(path, file.read_bytes(), types, _project(file))
+    if not parsed and not problems:
+        from podium.flows.load import Problem
+
+        what = "Illegal flow yaml: the file is empty"
+        problems = [Problem(file=path, line=1, column=1, path="", code="empty", message=what, hint="write id, namespace and tasks")]
+    return parsed, problems
+
+
+def _parse(name: str, body: bytes, types: Types, project: Project) -> tuple[list[Parsed], list[Problem]]:
+    from podium.flows.load import Problem, parse_flows
+    from podium.sources.reading.tree import decode
+
+    try:
+        text = decode(body)
+    except ValueError as error:
+        return [], [Problem(file=name, line=1, column=1, path="", code="file-unreadable", message=str(error), hint="save it as UTF-8 text")]
+    common = project.defaults(None)
+    parsed = parse_flows(text, file=name, types=types, defaults=common)
+    for index, each in enumerate(parsed):
+        own = project.defaults(each.namespace)
+        if each.namespace and list(own) != list(common):
+            parsed[index] = parse_flows(text, file=name, types=types, defaults=own)[index]
+    return parsed, list(project.problems)
+
+
+_projects: dict[Path, Project] = {}
+
+
+def _project(file: Path) -> Project:
+    """The nearest podium.yaml above a file, up to the top of its repository. Its own mistakes are told once."""
+    from podium.sources.reading.project import Project, parse_project
+    from podium.sources.reading.tree import PROJECT_FILE
+
+    for folder in file.resolve().parents:
+        if folder in _projects:
+            known = _projects[folder]
+            return Project(known.path, known.blob, known.common, known.by_namespace)
+        path = folder / PROJECT_FILE
+        if path.is_file():
+            _projects[folder] = parse_project(path.read_bytes(), path=str(path))
+            return _projects[folder]
+        if (folder / ".git").exists():
+            break
+    return Project()
+
+
+def _defined_twice(files: Sequence[Sequence[Parsed]]) -> list[Problem]:
+    """Flows that two files of a directory define."""
+    from podium.flows.load import Problem
+
+    first: dict[tuple[str, str], str] = {}
+    problems: list[Problem] = []
+    for parsed in files:
+        for each in parsed:
+            if each.flow is None:
+                continue
+            key = (each.flow.namespace, each.flow.id)
+            if key in first:
+                what = f"the flow '{key[0]}.{key[1]}' is also defined in {first[key]}"
+                hint = "a flow has one file: rename or remove one of them"
+                problems.append(
+                    Problem(file=each.file, line=each.line, column=each.column, path="id", code="duplicate-flow", message=what, hint=hint)
+                )
+            else:
+                first[key] = f"{each.file}:{each.line}"
+    return problems
