@@ -38,11 +38,10 @@ class Podium:
     """Implements port.Orchestrator. Commands are durable when they return."""
 
     def __init__(
-        self, *, conductor: Conductor, starter: Starter, closer: Closer, reads: StoreReads, documents: Documents, catalog: Catalog,
+        self, *, conductor: Conductor, closer: Closer, reads: StoreReads, documents: Documents, catalog: Catalog,
         views: Views, logs: Logs, files: FileStorage, clock: Clock, version: str, runner: str,
     ) -> None:
         self._conductor = conductor
-        self._starter = starter
         self._closer = closer
         self._reads = reads
         self._documents = documents
@@ -56,10 +55,17 @@ class Podium:
         self._deploying = asyncio.Lock()
         self.source_status: Any = list
         """Set by wiring: gives the state of every source for `health`."""
+        self.starter: Starter | None = None
+        """Set by wiring: the two know each other."""
+
+    @property
+    def _start(self) -> Starter:
+        assert self.starter is not None
+        return self.starter
 
     # ---- commands
     async def start(self, request: StartRequest) -> View:
-        return await self._starter.start(request)
+        return await self._start.start(request)
 
     async def wait(self, execution_id: str, *, timeout_s: float | None = None) -> View:
         stream = self._conductor.stream(execution_id)
@@ -113,7 +119,7 @@ class Podium:
             if task.on_resume:
                 revision = self._conductor.library.revision(stream.state.namespace, stream.state.flow_id, stream.state.revision)
                 values, problems = await asyncio.to_thread(
-                    self._starter.resolve_declared, task.on_resume, revision, execution_id, inputs or {}
+                    self._start.resolve_declared, task.on_resume, revision, execution_id, inputs or {}
                 )
                 if problems:
                     raise InputError(
@@ -150,7 +156,7 @@ class Podium:
 
     async def validate_inputs(self, request: StartRequest) -> list[dict[str, Any]]:
         revision = self._conductor.library.newest(request.namespace, request.flow_id)
-        values, problems = await self._starter.resolve(revision, new_id(), request.inputs)
+        values, problems = await self._start.resolve(revision, new_id(), request.inputs)
         wrong: dict[str, list[dict[str, str]]] = {}
         for problem in problems:
             wrong.setdefault(problem.id, []).append({"message": problem.message})

@@ -162,6 +162,11 @@ class Conductor:
         """The execution if it is in flight."""
         return self._streams.get(execution_id)
 
+    def summary(self, execution_id: str) -> Mapping[str, Any] | None:
+        """{id, namespace, flowId, state: {current}} of an execution in flight."""
+        stream = self._streams.get(execution_id)
+        return execution_view(stream.state, runs=False) if stream is not None and stream.state.id else None
+
     @property
     def in_flight(self) -> Mapping[str, Stream]:
         return self._streams

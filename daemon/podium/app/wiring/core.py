@@ -1,0 +1,173 @@
+"""The parts list: builds every room from the settings and connects them. No business here.
+
+`open_core` is the middle of the house (journal, conductor, worker), shared by the daemon and by `podium run`;
+`open_daemon` adds what comes in and goes out. Closing goes in reverse: inbound, attempts, records, store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import tzinfo
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from podium.app.plugins import load_types
+from podium.app.settings import Settings
+from podium.app.wiring.results import NoBranch, ResultsBranch, open_branch
+from podium.app.wiring.runners import open_runners
+from podium.base.system.clock import Clock, SystemClock
+from podium.base.system.zone import zone_of
+from podium.conductor.core.closing import Branch, Closer
+from podium.conductor.core.conductor import Conductor
+from podium.conductor.core.evaluate import Evaluator
+from podium.conductor.core.performing import Performer
+from podium.conductor.core.requests import Requests
+from podium.conductor.library import Library
+from podium.conductor.orchestrator import Podium
+from podium.conductor.reads import StoreReads
+from podium.conductor.starting import Starter
+from podium.conductor.upkeep import Upkeep
+from podium.rendering.renderer import Renderer
+from podium.storage.crypto import Cipher, load_or_make_key
+from podium.storage.files import FileStorage
+from podium.storage.namespace import NamespaceSource
+from podium.storage.secrets import Secrets
+from podium.store.catalog import Catalog
+from podium.store.db import Database
+from podium.store.documents import Documents
+from podium.store.journal import Journal
+from podium.store.logs import Logs
+from podium.store.queue import Queue
+from podium.store.views import Views
+from podium.workers.worker import Worker
+
+BranchMaker = Callable[[Queue], Awaitable[Branch]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """The middle of the house, started."""
+
+    podium: Podium
+    conductor: Conductor
+    closer: Closer
+    renderer: Renderer
+    queue: Queue
+    branch: ResultsBranch | NoBranch
+    clock: Clock
+    zone: tzinfo
+    instance: str
+
+
+def env_variables(environ: Mapping[str, str], prefixes: Sequence[str]) -> dict[str, str]:
+    """What expressions see as `envs`: variables with one of these prefixes, which is cut off, in lower case. The first prefix wins."""
+    found: dict[str, str] = {}
+    for prefix in reversed(prefixes):
+        found.update({name.removeprefix(prefix).lower(): value for name, value in environ.items() if name.startswith(prefix)})
+    return found
+
+
+@asynccontextmanager
+async def open_core(
+    settings: Settings, *, namespace_files: NamespaceSource, secrets: Secrets | None = None, results: bool = True, clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[Core]:
+    """Everything but what comes in. results: whether records go to a branch (else they stay in the journal)."""
+    env = os.environ if environ is None else environ
+    clock = clock or SystemClock()
+    home = settings.home
+    home.mkdir(parents=True, exist_ok=True)
+    zone = zone_of(settings.timezone)
+    async with AsyncExitStack() as stack:
+        database = Database.open(home / "journal.db")
+        stack.callback(database.close)
+        journal, logs, views, catalog, queue = Journal(database), Logs(database), Views(database), Catalog(database), Queue(database)
+        documents = Documents(database, clock)
+        reads = StoreReads(documents=documents, logs=logs, views=views, clock=clock)
+        cipher = Cipher(load_or_make_key(home / "instance.key"))
+        files = FileStorage(settings.storage.url or home / "storage")
+        secrets = secrets or secrets_of(settings, env)
+        allowed_paths = [Path(each) for each in settings.security.allowed_paths]
+        renderer = Renderer(
+            files=files, namespace_files=namespace_files, secrets=secrets, reads=reads, clock=clock, zone=zone,
+            envs=env_variables(env, settings.env_prefixes), globals_=settings.globals, allowed_paths=allowed_paths,
+        )
+        instance = settings.instance or instance_name(home)
+        runners = await open_runners(settings, home=home, instance=instance, clock=clock, environ=env)
+        for runner in runners.values():
+            stack.push_async_callback(runner.close)
+        worker = Worker(
+            renderer=renderer, files=files, namespace_files=namespace_files, runners=runners, default_runner=settings.runner.type, reads=reads,
+            clock=clock, home=home, instance=instance, images=settings.runner.images,
+            pass_env={name: env[name] for name in settings.runner.pass_env if name in env}, cipher=cipher, types=load_types(),
+        )
+        stack.push_async_callback(worker.close)
+        branch = open_branch(settings, queue=queue, home=home, instance=instance, clock=clock) if results else NoBranch()
+        closer = Closer(
+            journal=journal, documents=documents, queue=queue, views=views, logs=logs, clock=clock, branch=branch, instance=instance,
+            version=version("podium"), log_cap_bytes=settings.results.log_cap_bytes,
+        )
+        upkeep = Upkeep(views=views, logs=logs, files=files, journal=journal, documents=documents, clock=clock)
+        requests = Requests(documents, upkeep)
+        evaluator = Evaluator(renderer)
+        library = Library(catalog, load_types())
+        conductor = Conductor(
+            journal=journal, library=library, reads=reads, closer=closer, cipher=cipher, clock=clock, attempts_max=settings.runner.concurrency,
+            performer=lambda owner: Performer(owner, worker=worker, evaluator=evaluator, logs=logs, requests=requests),
+        )
+        podium = Podium(
+            conductor=conductor, closer=closer, reads=reads, documents=documents, catalog=catalog, views=views, logs=logs, files=files, clock=clock,
+            version=version("podium"), runner=settings.runner.type,
+        )
+        starter = Starter(
+            conductor=conductor, journal=journal, documents=documents, renderer=renderer, files=files, cipher=cipher, clock=clock,
+            existing=podium.execution,
+        )
+        podium.starter = starter
+        conductor.performer.starter = starter
+        requests.orchestrator = podium
+        reads.in_flight = conductor.summary
+        library.load({each["key"]: each["value"]["commit"] for each in documents.entries("source")})
+        await conductor.start()
+        conductor.spawn(closer.run(), "state files")
+        conductor.spawn(upkeep.run(settings.retention.executions_days, settings.retention.storage_days), "upkeep")
+        stack.push_async_callback(conductor.close, drain_s=DRAIN_S if results else 0.0)
+        yield Core(
+            podium=podium, conductor=conductor, closer=closer, renderer=renderer, queue=queue, branch=branch, clock=clock, zone=zone,
+            instance=instance,
+        )
+
+
+DRAIN_S = 5.0
+"""Seconds that running attempts get at shutdown; commands that last longer go on by themselves and are taken up again."""
+
+
+def secrets_of(settings: Settings, environ: Mapping[str, str], file: Path | None = None) -> Secrets:
+    """Where `secret()` looks."""
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    return Secrets(environ, credentials_directory=Path(credentials) if credentials else None, file=file or settings.secrets.file)
+
+
+def instance_name(home: Path) -> str:
+    """The name of this daemon, made once and kept in its home."""
+    from podium.base.system.ids import new_id
+
+    path = home / "instance"
+    try:
+        return path.read_text("utf-8").strip()
+    except FileNotFoundError:
+        name = new_id()[-12:].lower()
+        path.write_text(name + "\n", "utf-8")
+        return name
+
+
+async def ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel and await."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

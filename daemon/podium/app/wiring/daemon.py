@@ -1,0 +1,197 @@
+"""The daemon: opens the house in order, tells systemd, waits for a signal, closes in reverse order.
+
+Order of opening: home lock, store, recovery, records, web, sources, triggers. Of closing: triggers and sources, web, attempts (what
+runs in a container goes on and is taken up again), records, store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from podium.app.plugins import load_types
+from podium.app.sdnotify import Notifier, listen_sockets
+from podium.app.settings import Settings
+from podium.app.wiring.core import Core, ended, open_core
+from podium.app.wiring.results import ResultsBranch
+from podium.base.errors import SettingsError
+from podium.base.system.clock import monotonic_s
+from podium.base.system.log import get_logger
+from podium.flows.load import parse_flows
+from podium.flows.schema import json_schema
+from podium.git.credentials import Credentials
+from podium.git.repo import Repository
+from podium.sources.source import Source
+from podium.sources.watch import SourceWatcher
+from podium.storage.namespace import NamespaceFiles
+from podium.triggers.board import TriggerBoard
+from podium.web.server import make_app, serve
+
+log = get_logger(__name__)
+PUSH_AT_CLOSE_S = 10.0
+"""Seconds that records get to reach the remote at shutdown; the rest goes with the next start."""
+
+
+class _Repositories(Mapping[str, tuple[Repository, str]]):
+    """The mirrors of the sources, which are opened after what reads from them."""
+
+    def __init__(self) -> None:
+        self.opened: Mapping[str, tuple[Repository, str]] = {}
+
+    def __getitem__(self, name: str) -> tuple[Repository, str]:
+        return self.opened[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.opened)
+
+    def __len__(self) -> int:
+        return len(self.opened)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon:
+    """A daemon that serves. url: None when it listens on its Unix socket only."""
+
+    core: Core
+    sources: SourceWatcher
+    triggers: TriggerBoard
+    url: str | None
+    socket: Path
+
+
+@contextmanager
+def home_lock(home: Path) -> Iterator[None]:
+    """Own `home` while the context is open. Raises SettingsError when another daemon does."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.pread(handle, 32, 0).decode(errors="replace").strip() or "?"
+            raise SettingsError(
+                f"another daemon (process {owner}) uses the home {home}", hint="stop it, or give this one its own `home`", exit_code=4
+            ) from error
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def sources_of(settings: Settings, work_tree: Path | None) -> list[Source]:
+    """The sources to follow: those of the settings, and a work tree given by flag."""
+    found = [
+        Source(
+            name=name, url=each.url, branch=each.branch, path=each.path, poll_interval_s=each.poll_interval_s,
+            credentials=Credentials(ssh_key=each.ssh_key, token_file=each.token_file, username=each.username)
+            if each.ssh_key or each.token_file or each.username else None,
+            hook_secrets=(each.webhook_secret.get_secret_value(),) if each.webhook_secret else (),
+        )
+        for name, each in settings.sources.items()
+    ]
+    if work_tree is not None:
+        found.append(Source(name="worktree", directory=work_tree, poll_interval_s=5))
+    return found
+
+
+@asynccontextmanager
+async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> AsyncIterator[Daemon]:
+    """Everything, serving while the context is open."""
+    repositories = _Repositories()
+    types = load_types()
+    for name, reason in types.broken:
+        log.error("plugin_disabled", plugin=name, reason=reason)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(home_lock(settings.home))
+        core = await stack.enter_async_context(open_core(settings, namespace_files=NamespaceFiles(repositories)))
+        stack.push_async_callback(_push_records, core)
+        watcher = SourceWatcher(sources_of(settings, work_tree), core.podium, settings.home, types, core.clock)
+        stack.push_async_callback(watcher.close)
+        repositories.opened = watcher.repositories()
+        core.podium.source_status = watcher.status
+        board = TriggerBoard(
+            orchestrator=core.podium, renderer=core.renderer, types=types, clock=core.clock, zone=core.zone, home=settings.home,
+            allowed_paths=[Path(each) for each in settings.security.allowed_paths],
+        )
+        app = make_app(
+            core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,
+            check_flow=lambda text, file: parse_flows(text, file=file, types=types), flow_schema=lambda: json_schema(types), clock=core.clock,
+            instance=core.instance, version=_version(), token=settings.token(), allowed_hosts=[*settings.server.allowed_hosts, settings.server.host],
+            body_limit=settings.limits.body_bytes_max, upload_limit=settings.limits.upload_bytes_max,
+        )
+        handed = listen_sockets(os.environ)
+        socket_path = settings.home / "podium.sock"
+        listening = await stack.enter_async_context(serve(
+            app, host=settings.server.host, port=settings.server.port, unix_socket=socket_path, sock=handed[0] if handed else None,
+        ))
+        inbound = [asyncio.create_task(watcher.run(), name="sources"), asyncio.create_task(board.run(), name="triggers")]
+        stack.push_async_callback(ended, inbound)
+        yield Daemon(core=core, sources=watcher, triggers=board, url=listening.url, socket=socket_path)
+
+
+async def _push_records(core: Core) -> None:
+    if isinstance(core.branch, ResultsBranch):
+        await core.closer.flush_state()
+        if not await core.branch.writer.drain(timeout_s=PUSH_AT_CLOSE_S):
+            log.warning("records_not_pushed", hint="they are kept and go with the next start")
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("podium")
+
+
+async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready: Any = None) -> None:
+    """Serve until SIGTERM or SIGINT. SIGHUP looks at all sources at once. ready: called with the Daemon once it serves."""
+    notifier = Notifier(os.environ)
+    stop, again = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    started = monotonic_s()
+    async with open_daemon(settings, work_tree=work_tree) as daemon:
+        took = monotonic_s() - started
+        log.info("serving", url=daemon.url, socket=str(daemon.socket), home=str(settings.home), took_s=round(took, 3))
+        notifier.ready(f"serves at {daemon.url}")
+        if ready is not None:
+            ready(daemon)
+        beside = [asyncio.create_task(_beat(notifier)), asyncio.create_task(_reload(again, daemon, notifier))]
+        await stop.wait()
+        notifier.stopping("handing over running tasks")
+        log.info("stopping")
+        await ended(beside)
+    log.info("stopped")
+
+
+async def _beat(notifier: Notifier) -> None:
+    """Tell the watchdog that the loop turns."""
+    if notifier.beat_s is None:
+        return
+    while True:
+        notifier.alive()
+        await asyncio.sleep(notifier.beat_s)
+
+
+async def _reload(again: asyncio.Event, daemon: Daemon, notifier: Notifier) -> None:
+    """At SIGHUP: look at every source now."""
+    while True:
+        await again.wait()
+        again.clear()
+        notifier.reloading(monotonic_usec=time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)
+        for each in daemon.sources.status():
+            if each.get("url"):
+                await daemon.sources.look(each["name"])
+        notifier.ready(f"serves at {daemon.url}")
+        sys.stderr.flush()

@@ -1,0 +1,133 @@
+"""One execution in the foreground, without a daemon: `podium run`. Ruling 17.
+
+A throw-away home; flows of a directory are deployed as they are on disk; triggers do not fire; the same engine, worker and runners as the daemon's.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from podium.app.plugins import load_types
+from podium.app.settings import Settings
+from podium.app.wiring.core import Core, open_core, secrets_of
+from podium.base.errors import FlowError
+from podium.base.ports import Deployment, FlowRevision
+from podium.conductor.port import StartRequest
+from podium.flows.load import Parsed, parse_flows
+from podium.storage.namespace import WorkTreeFiles
+
+SOURCE = "worktree"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The flow to run, and those that stand beside it."""
+
+    flow: Parsed
+    texts: Sequence[tuple[Path, str, Parsed]]
+    root: Path
+    problems: Sequence[str]
+    """Mistakes of other files: they are left out."""
+
+
+def choose(target: str, flows: Path | None) -> Chosen:
+    """Find the flow: a file (its first document runs) or `namespace.flow` among the files of `flows` (default: here).
+
+    Raises FlowError with every mistake of the file, or when there is no such flow.
+    """
+    file = Path(target)
+    if file.is_file():
+        root = flows or _root_of(file)
+        parsed = _parse(file, root)
+        bad = [problem for each in parsed for problem in each.problems]
+        if bad:
+            lines = "\n".join(f"{problem}" + (f" ({problem.hint})" if problem.hint else "") for problem in bad)
+            raise FlowError(
+                f"'{target}' is not a valid flow:\n{lines}", hint=f"check it with: podium validate {target}", problems=[each.as_dict() for each in bad],
+            )
+        if not parsed:
+            raise FlowError(f"'{target}' holds no flow", hint="write one: see flows/hello.yaml")
+        others, problems = _others(flows, skip=file) if flows else ([], [])
+        text = file.read_text("utf-8")
+        return Chosen(flow=parsed[0], texts=[*((file, text, each) for each in parsed), *others], root=root, problems=problems)
+    root = flows or Path.cwd()
+    found, problems = _others(root, skip=None)
+    for _, _, each in found:
+        if target in (f"{each.namespace}.{each.flow_id}", each.flow_id):
+            return Chosen(flow=each, texts=found, root=root, problems=problems)
+    raise FlowError(f"there is no file and no flow '{target}' in {root}", hint="give a file, or namespace.flow of a file in --flows DIR")
+
+
+def _parse(file: Path, root: Path) -> list[Parsed]:
+    shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FlowError(f"cannot read '{file}': {error}", hint="it must be a UTF-8 text file") from error
+    return parse_flows(text, file=shown, types=load_types())
+
+
+def _others(root: Path, *, skip: Path | None) -> tuple[list[tuple[Path, str, Parsed]], list[str]]:
+    found: list[tuple[Path, str, Parsed]] = []
+    problems: list[str] = []
+    for file in sorted(each for pattern in ("*.yaml", "*.yml") for each in root.rglob(pattern)):
+        inside = file.relative_to(root)
+        if (skip is not None and file.resolve() == skip.resolve()) or file.name.endswith((".test.yaml", ".test.yml")) or file.name == "podium.yaml":
+            continue
+        if any(part.startswith(("_", ".")) for part in inside.parts[:-1]):
+            continue
+        for each in _parse(file, root):
+            if each.flow is None:
+                problems.extend(str(problem) for problem in each.problems)
+            else:
+                found.append((file, file.read_text("utf-8"), each))
+    return found, problems
+
+
+def _root_of(file: Path) -> Path:
+    """The top of the repository that holds `file`, else its folder."""
+    folder = file.resolve().parent
+    for above in (folder, *folder.parents):
+        if (above / ".git").exists():
+            return above
+    return folder
+
+
+@asynccontextmanager
+async def open_foreground(settings: Settings, chosen: Chosen, *, secrets_file: Path | None = None) -> AsyncIterator[Core]:
+    """The middle of the house over a throw-away home, with the flows deployed."""
+    import os
+
+    with tempfile.TemporaryDirectory(prefix="podium-run-", ignore_cleanup_errors=True) as folder:
+        throw_away = settings.model_copy(update={"home": Path(folder), "instance": f"run-{os.getpid()}"})
+        files = WorkTreeFiles(chosen.root)
+        async with open_core(throw_away, namespace_files=files, secrets=secrets_of(settings, os.environ, secrets_file), results=False) as core:
+            await core.podium.deploy(_deployment(chosen, core.clock.now()))
+            yield core
+
+
+def _deployment(chosen: Chosen, at: datetime) -> Deployment:
+    accepted: dict[tuple[str, str], FlowRevision] = {}
+    for file, text, parsed in chosen.texts:
+        key = (str(parsed.namespace), str(parsed.flow_id))
+        accepted.setdefault(key, FlowRevision(
+            namespace=key[0], flow_id=key[1], revision=1, source=SOURCE, commit="", path=str(file), blob="", text=text, model=parsed.flow,
+            deployed_at=at,
+        ))
+    return Deployment(
+        source=SOURCE, commit="", previous_commit=None, accepted=list(accepted.values()), removed=[], moved=[], rejected=[], held=None,
+        sync_path="syncs/run.json", sync_body=b"{}", at=at,
+    )
+
+
+async def start(core: Core, chosen: Chosen, inputs: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """Start the chosen flow; its view. Raises InputError, FlowDisabled."""
+    return await core.podium.start(StartRequest(
+        namespace=str(chosen.flow.namespace), flow_id=str(chosen.flow.flow_id), inputs=inputs, labels=labels,
+    ))

@@ -1,0 +1,144 @@
+"""`podium run`: one execution in the foreground, with live progress on a terminal and JSON when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from podium.cli.main import EXIT_FAILED, EXIT_USAGE
+
+if TYPE_CHECKING:
+    from podium.app.settings import Settings
+    from podium.app.wiring.core import Core
+    from podium.app.wiring.foreground import Chosen
+
+GOOD = ("SUCCESS", "WARNING")
+EXIT_INTERRUPTED = 130
+EXIT_TIMEOUT = 124
+
+
+def pairs(values: Sequence[str], what: str) -> dict[str, str]:
+    """`key=value` arguments as a map. A value that begins with @ is read from that file."""
+    found = {}
+    for each in values:
+        key, sign, value = each.partition("=")
+        if not sign or not key:
+            raise click.BadParameter(f"'{each}' is not key=value", param_hint=what)
+        found[key] = Path(value[1:]).read_text("utf-8") if value.startswith("@") and Path(value[1:]).is_file() else value
+    return found
+
+
+@click.command()
+@click.argument("target")
+@click.option(
+    "--flows", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Other flows to deploy beside it, and the namespace's files."
+)
+@click.option("--input", "-i", "inputs", multiple=True, help="An input as id=value; FILE inputs are paths; @file reads the value from a file.")
+@click.option("--label", "labels", multiple=True, help="A label as key=value.")
+@click.option("--timeout", "timeout_s", type=float, help="Seconds after which the execution is killed.")
+@click.option(
+    "--secrets", "secrets_file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="File of NAME=value lines for secret()."
+)
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings file, default podium.toml where it is found.")
+@click.option("--runner", type=click.Choice(["docker", "process"]), help="Where the commands of tasks run.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="json prints the finished execution and nothing else.")
+def run(
+    *, target: str, flows: Path | None, inputs: tuple[str, ...], labels: tuple[str, ...], timeout_s: float | None, secrets_file: Path | None,
+    config: Path | None, runner: str | None, output: str,
+) -> None:
+    """Run one flow without a daemon: TARGET is a file, or namespace.flow of a file in --flows. Nothing is kept.
+
+    Exit code 0 for SUCCESS and WARNING, 1 otherwise, 2 for a wrong input, 124 after --timeout, 130 after Ctrl-C.
+    """
+    from podium.app.settings import load_settings
+    from podium.app.wiring.foreground import choose
+    from podium.base.system.log import configure_logging
+
+    configure_logging(level="WARNING")
+    settings = load_settings(config, overrides={"runner.type": runner})
+    chosen = choose(target, flows)
+    for problem in chosen.problems:
+        click.echo(f"left out: {problem}", err=True)
+    code = asyncio.run(_run(
+        settings, chosen, inputs=pairs(inputs, "--input"), labels=pairs(labels, "--label"), timeout_s=timeout_s, secrets_file=secrets_file,
+        output=output,
+    ))
+    sys.exit(code)
+
+
+async def _run(
+    settings: Settings, chosen: Chosen, *, inputs: dict[str, str], labels: dict[str, str], timeout_s: float | None, secrets_file: Path | None,
+    output: str,
+) -> int:
+    from podium.app.wiring.foreground import open_foreground, start
+    from podium.base.errors import InputError
+
+    async with open_foreground(settings, chosen, secrets_file=secrets_file) as core:
+        try:
+            view = await start(core, chosen, inputs, labels)
+        except InputError as error:
+            click.echo(f"error: {error.what}", err=True)
+            click.echo(f"hint: {error.hint}", err=True)
+            return EXIT_USAGE
+        interrupted = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, interrupted.set)
+        shown = asyncio.create_task(_show(core, view["id"])) if output == "text" else None
+        ended, code = await _until_ended(core, view["id"], timeout_s, interrupted)
+        if shown is not None:
+            await asyncio.wait({shown}, timeout=2)
+            shown.cancel()
+        if output == "json":
+            ended.pop("closed", None)
+            click.echo(json.dumps(ended, ensure_ascii=False))
+        else:
+            _summary(ended)
+        return code or (0 if ended["state"]["current"] in GOOD else EXIT_FAILED)
+
+
+async def _until_ended(core: Core, execution_id: str, timeout_s: float | None, interrupted: asyncio.Event) -> tuple[dict[str, Any], int]:
+    """Wait for the end; kill at the time limit or at Ctrl-C."""
+    waiting = asyncio.create_task(core.podium.wait(execution_id))
+    asked = asyncio.create_task(interrupted.wait())
+    await asyncio.wait({waiting, asked}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    code = 0
+    if not waiting.done():
+        code = EXIT_INTERRUPTED if interrupted.is_set() else EXIT_TIMEOUT
+        from podium.base.errors import ConflictError
+
+        try:
+            await core.podium.kill(execution_id)
+        except ConflictError:
+            code = 0
+        await asyncio.wait({waiting}, timeout=30)
+    asked.cancel()
+    return (await waiting if waiting.done() else await core.podium.execution(execution_id)), code
+
+
+async def _show(core: Core, execution_id: str) -> None:
+    """Live logs and task states on the terminal."""
+    from podium.cli.progress import Progress
+
+    progress = Progress()
+    seen = 0
+    async for _ in core.podium.subscribe(after_seq=0):
+        for entry in await core.podium.logs(execution_id, after_seq=seen):
+            seen = entry["seq"]
+            progress.log(entry)
+        view = await core.podium.execution(execution_id)
+        progress.update(view)
+        if view.get("closed"):
+            return
+
+
+def _summary(view: dict[str, Any]) -> None:
+    from podium.cli.progress import Progress
+
+    Progress().summary(view)

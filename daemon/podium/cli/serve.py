@@ -1,0 +1,42 @@
+"""`podium serve`: runs the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from podium.app.wiring.daemon import Daemon
+
+
+@click.command()
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings file, default podium.toml where it is found.")
+@click.option(
+    "--dir", "work_tree", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Deploy the flows of this directory as they change."
+)
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), help="Where the daemon keeps its journal, mirrors and socket.")
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="TCP port, 0 for a free one.")
+@click.option("--runner", type=click.Choice(["docker", "process"]), help="Where the commands of tasks run.")
+@click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]), help="Least level of the daemon's own log.")
+def serve(
+    *, config: Path | None, work_tree: Path | None, home: Path | None, host: str | None, port: int | None, runner: str | None, log_level: str | None
+) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C. Running containers go on meanwhile and are taken up at the next start."""
+    from podium.app.settings import load_settings
+    from podium.app.wiring.daemon import run_daemon
+    from podium.base.system.log import configure_logging
+
+    overrides: dict[str, Any] = {
+        "home": home, "server.host": host, "server.port": port, "runner.type": runner, "telemetry.log_level": log_level,
+    }
+    settings = load_settings(config, overrides=overrides)
+    configure_logging(level=settings.telemetry.log_level, json_lines=settings.telemetry.log_json)
+
+    def ready(daemon: Daemon) -> None:
+        click.echo(f"Podium serves at {daemon.url or daemon.socket}")
+
+    asyncio.run(run_daemon(settings, work_tree=work_tree.resolve() if work_tree else None, ready=ready))
