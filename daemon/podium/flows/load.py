@@ -20,8 +20,8 @@ from podium.flows.reading.errors import report_errors
 from podium.flows.reading.problems import Place, Problem, Report, key_of
 from podium.flows.reading.shape import Shaping, shape_map
 from podium.flows.reading.templates import check_templates, texts
+from podium.flows.reading.yaml import Document, Fields, Node, parse_documents
 from podium.flows.types import Types
-from podium.flows.yaml import Document, Fields, Node, parse_documents
 
 _RULES = (*rules.RULES, *task_rules.RULES, *input_rules.RULES, *trigger_rules.RULES)
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from podium.flows.conditions import TimeWindow
 from podium.flows.dynamic import Dyn
 from podium.flows.models.base import AnyCondition, Duration, Labels, Model, State, Trigger
+from podium.flows.models.conditions import TimeWindow
 
 _CORE = "io.kestra.plugin.core.trigger."
 _OLD = "io.kestra.core.models.triggers.types."

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TypeVar
 
-from podium.flows.conditions import CONDITIONS
 from podium.flows.models.base import Condition, Model, Task, Trigger
+from podium.flows.models.conditions import CONDITIONS
 from podium.flows.models.tasks import FLOWABLES
 from podium.flows.triggers import TRIGGERS
 

@@ -12,7 +12,7 @@ from podium.flows.models.inputs import INPUT_CLASSES, ObjectInput
 from podium.flows.models.values import URI_SCHEMES, check_value, parse_value
 from podium.flows.reading.problems import join, key_of
 from podium.flows.reading.shape import Seen
-from podium.flows.yaml import Fields, Items, Node, Scalar, plain
+from podium.flows.reading.yaml import Fields, Items, Node, Scalar, plain
 
 _BOUND_TYPES = ("DATETIME", "DATE", "TIME")
 

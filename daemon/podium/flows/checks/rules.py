@@ -16,8 +16,8 @@ from podium.flows.models.base import read_duration
 from podium.flows.models.tasks import ForEachItem, Subflow
 from podium.flows.reading.problems import Placed, Report, join, key_of
 from podium.flows.reading.shape import Seen, Shaping
+from podium.flows.reading.yaml import Entry, Fields, Items, Node, Scalar
 from podium.flows.types import Types
-from podium.flows.yaml import Entry, Fields, Items, Node, Scalar
 
 RESERVED_IDS = (
     "pause", "resume", "force-run", "change-status", "kill", "executions", "search", "source", "disable", "enable",

@@ -21,7 +21,7 @@ from podium.flows.models.tasks import (
 )
 from podium.flows.reading.problems import join, key_of
 from podium.flows.reading.shape import Seen
-from podium.flows.yaml import Fields, Items
+from podium.flows.reading.yaml import Fields, Items
 
 _NEED_TASKS = (Sequential, AllowFailure, Parallel, ForEach, EachSequential, EachParallel, LoopUntil)
 _NAMED_NEED = (WorkingDirectory, Loop)

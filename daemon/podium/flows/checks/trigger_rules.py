@@ -6,13 +6,13 @@ import re
 
 from podium.flows.checks.input_rules import full_id
 from podium.flows.checks.rules import Checked, Rule, is_empty, maps_in, static_text
-from podium.flows.conditions import DateTimeBetween, DayWeek, DayWeekInMonth, MultipleCondition, TimeBetween
 from podium.flows.cron import Cron, parse_zone
 from podium.flows.models.base import Condition, Trigger
+from podium.flows.models.conditions import DateTimeBetween, DayWeek, DayWeekInMonth, MultipleCondition, TimeBetween
 from podium.flows.reading.problems import join, key_of
 from podium.flows.reading.shape import Seen
+from podium.flows.reading.yaml import Fields, Items, Scalar
 from podium.flows.triggers import FileTrigger, FlowTrigger, Schedule, ScheduleOnDates, Webhook
-from podium.flows.yaml import Fields, Items, Scalar
 
 _WINDOW_KEYS = {
     "DURATION_WINDOW": ("window", "windowAdvance"), "SLIDING_WINDOW": ("window",), "DAILY_TIME_DEADLINE": ("deadline",),

@@ -33,7 +33,7 @@ from podium.flows.models.inputs import (
     StringInput,
     TimeInput,
 )
-from podium.flows.yaml import parse_documents, plain
+from podium.flows.reading.yaml import parse_documents, plain
 
 INT_MAX = 2**63 - 1
 _INTEGER = re.compile(r"[-+]?[0-9]{1,19}")

@@ -14,8 +14,8 @@ from typing import Any
 from podium.base.limits import YAML_DEPTH_MAX, YAML_NODES_MAX
 from podium.flows.reading.problems import Report, join, key_of
 from podium.flows.reading.shape import properties
+from podium.flows.reading.yaml import Entry, Fields, Items, Node, Scalar, node_of
 from podium.flows.types import PREFIX, Types
-from podium.flows.yaml import Entry, Fields, Items, Node, Scalar, node_of
 
 NAMES = ("pluginDefaults", "taskDefaults")
 """The property of a flow, and its older name."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from podium.flows.reading.problems import Placed, Report, join
-from podium.flows.yaml import Fields, Items, Node, Scalar
+from podium.flows.reading.yaml import Fields, Items, Node, Scalar
 
 _TYPES_1X = tuple(
     f"core.{name}"

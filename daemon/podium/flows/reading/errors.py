@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from podium.flows.models.inputs import INPUT_CLASSES
 from podium.flows.reading.problems import Placed, Report, join
 from podium.flows.reading.shape import other_names
+from podium.flows.reading.yaml import Fields, Items, Node, Scalar
 from podium.flows.types import Types
-from podium.flows.yaml import Fields, Items, Node, Scalar
 
 _NOT_TEMPLATE = "neither a value of the right type"
 _NOUNS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from podium.flows.yaml import Entry, Fields, Mistake, Node
+from podium.flows.reading.yaml import Entry, Fields, Mistake, Node
 
 PROBLEMS_MAX = 1_000
 

@@ -20,8 +20,8 @@ from podium.flows.dynamic import has_expression
 from podium.flows.models.base import Shaped, Typed
 from podium.flows.models.inputs import input_class
 from podium.flows.reading.problems import Report, join
+from podium.flows.reading.yaml import Fields, Items, Node, Scalar, plain
 from podium.flows.types import Types
-from podium.flows.yaml import Fields, Items, Node, Scalar, plain
 
 SECTIONS = ("tasks", "errors", "finally", "afterExecution", "listeners", "triggers")
 """Properties of a flow in the order in which their tasks are told of."""

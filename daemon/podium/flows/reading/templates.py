@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from podium.base.errors import PodiumError
 from podium.flows.reading.problems import Place, Report, join
-from podium.flows.yaml import Fields, Items, Node, Scalar
+from podium.flows.reading.yaml import Fields, Items, Node, Scalar
 
 _NOT_RENDERED = frozenset({"description", "displayName"})
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podium.flows.load import Problem
-from podium.flows.yaml import Entry, Fields, Items, Node, parse_documents, plain
+from podium.flows.reading.yaml import Entry, Fields, Items, Node, parse_documents, plain
 from podium.git.repo import Repository
 from podium.sources.reading.tree import decode, project_path
 
