@@ -7,6 +7,7 @@ A syntax mistake is a ValueError whose text says what is wrong.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -44,11 +45,11 @@ _POSIX = {
     "javaAlphabetic": "\\p{Alphabetic}",
 }
 _SIMPLE_ESCAPES = {"e": "\\x1b", "Z": "(?=\\n?\\Z)", "z": "\\Z"}
-_REPETITION = regex.compile(r"\{\d+(,\d*)?\}")
-_DOT_ALL = regex.compile(r"\(\?[a-zA-Z]*s")
-_PROPERTY = regex.compile(r"[pP](?:\{(\^?[^}]*)\}|([A-Z]))")
-_HEX = regex.compile(r"x\{([0-9a-fA-F]{1,6})\}")
-_OCTAL = regex.compile(r"0([0-3]?[0-7]{1,2})")
+_REPETITION = re.compile(r"\{\d+(,\d*)?\}")
+_DOT_ALL = re.compile(r"\(\?[a-zA-Z]*s")
+_PROPERTY = re.compile(r"[pP](?:\{(\^?[^}]*)\}|([A-Z]))")
+_HEX = re.compile(r"x\{([0-9a-fA-F]{1,6})\}")
+_OCTAL = re.compile(r"0([0-3]?[0-7]{1,2})")
 
 
 class RegexBudget:
@@ -135,7 +136,7 @@ def compile_java(pattern: str) -> Any:
     if len(pattern) > PATTERN_CHARS_MAX:
         raise ValueError(f"the pattern is longer than {PATTERN_CHARS_MAX} characters")
     try:
-        return regex.compile("".join(_translate(pattern)), regex.VERSION1)
+        return regex.compile("".join(_translate(pattern)), regex.VERSION1)  # type: ignore[no-untyped-call]  # the package has no types
     except (regex.error, KeyError, IndexError, TypeError, OverflowError, RecursionError, MemoryError) as exc:
         raise ValueError(f"not a regular expression: {exc}") from exc
 
@@ -172,9 +173,9 @@ def _escape(pattern: str, at: int, *, in_class: bool) -> tuple[str, int]:
     if not letter:
         raise ValueError("not a regular expression: it ends with a backslash")
     if letter == "Q":
-        end = pattern.find("\\E", at)
-        quoted = pattern[at + 1 : end if end >= 0 else len(pattern)]
-        return "".join(f"\\{char}" if not char.isalnum() and char.isascii() else char for char in quoted), end + 2 if end >= 0 else len(pattern)
+        quoted, _, _ = pattern[at + 1 :].partition("\\E")
+        plain = "".join(char if char.isalnum() or not char.isascii() else f"\\{char}" for char in quoted)
+        return plain, at + 1 + len(quoted) + 2
     if letter.lower() in _CLASSES:
         body = _CLASSES[letter.lower()]
         return (f"[^{body}]" if letter.isupper() else f"[{body}]"), at + 1
@@ -224,10 +225,11 @@ def _group(replacement: str, at: int, compiled: Any) -> tuple[int, int]:
     if not replacement[at : at + 1].isdecimal() or not replacement[at].isascii():
         raise ValueError("a $ in the replacement must be followed by a group; write \\$ for a dollar sign")
     group = int(replacement[at])
-    at += 1
     if group > compiled.groups:
         raise ValueError(f"the replacement names group {group}, the pattern has {compiled.groups}")
-    while replacement[at : at + 1].isascii() and replacement[at : at + 1].isdecimal() and group * 10 + int(replacement[at]) <= compiled.groups:
-        group = group * 10 + int(replacement[at])
+    for digit in replacement[at + 1 :]:
+        if digit not in "0123456789" or group * 10 + int(digit) > compiled.groups:
+            break
+        group = group * 10 + int(digit)
         at += 1
-    return group, at
+    return group, at + 1

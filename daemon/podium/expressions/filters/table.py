@@ -1,0 +1,8 @@
+"""Every filter, by dialect and name."""
+
+from __future__ import annotations
+
+from podium.expressions.calls import by_dialect
+from podium.expressions.filters import collections, data, dates, numbers, strings, texts
+
+FILTERS = by_dialect(texts.FILTERS, strings.FILTERS, collections.FILTERS, numbers.FILTERS, data.FILTERS, dates.FILTERS)
