@@ -24,11 +24,13 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Take more values, and each line of a value of several lines."""
-        for secret in secrets:
-            self._values.update(part for part in (secret, *secret.splitlines()) if len(part) >= 3)
+        """Take more values, and each line of a value of several lines. May be called from any thread."""
+        more = {part for secret in secrets for part in (secret, *secret.splitlines()) if len(part) >= 3}
+        if more <= self._values:
+            return
+        self._values = self._values | more
         longest_first = sorted(self._values, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
     @property
     def values(self) -> frozenset[str]:

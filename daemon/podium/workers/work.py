@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from podium.flows.model import Task
+from podium.base.redact import Redactor
+from podium.flows.model import Task, WorkingDirectory
 from podium.plugin import Metric, Request
 
 
@@ -19,7 +20,6 @@ class Work:
     source, commit: the repository and commit the execution is pinned to (namespace files).
     shared_directory: id of the WorkingDirectory's workspace this task runs in, or None for one of its own.
     timeout: rendered by the worker from task.timeout.  started: True when this attempt may have started before a crash.
-    last_attempt: whether no retry follows a failure (allowFailure applies then; decided by the engine, shown to templates only).
     """
 
     attempt_id: str
@@ -35,6 +35,9 @@ class Work:
     variables: Mapping[str, Any]
     secret_values: Sequence[str] = ()
     """Plain texts that must be masked in logs and errors (SECRET inputs)."""
+    redactor: Redactor | None = None
+    """The execution's own, if there is one: secrets that rendering uses are added to it."""
+    dialect: str = "1.x"
     shared_directory: str | None = None
     started: bool = False
 
@@ -53,3 +56,21 @@ class Ended:
     error: str | None = None
     lost: bool = False
     """True for an attempt that may have started before a crash and whose end nobody saw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceWork:
+    """A WorkingDirectory task run whose shared directory is to be opened or closed. Fields as of Work."""
+
+    task_run_id: str
+    execution_id: str
+    namespace: str
+    flow_id: str
+    revision: int
+    source: str
+    commit: str
+    task: WorkingDirectory
+    variables: Mapping[str, Any]
+    secret_values: Sequence[str] = ()
+    redactor: Redactor | None = None
+    dialect: str = "1.x"

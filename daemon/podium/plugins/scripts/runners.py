@@ -1,0 +1,103 @@
+"""The options of the built-in task runners, as people write them. Source: flow-language 8.4 and 8.5."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from podium.flows.model import TaskRunner
+from podium.plugin import Duration, Dyn, Model
+
+DOCKER = "io.kestra.plugin.scripts.runner.docker.Docker"
+PROCESS = "io.kestra.plugin.core.runner.Process"
+
+
+class Cpu(Model):
+    """CPU of a container. cpus: how many, fractions allowed."""
+
+    cpus: Dyn[float] | None = None
+
+
+class Memory(Model):
+    """Memory of a container. Sizes like `512MB`, `2GB`."""
+
+    memory: Dyn[str] | None = None
+    memory_swap: Dyn[str] | None = None
+    memory_swappiness: Dyn[str] | None = None
+    memory_reservation: Dyn[str] | None = None
+    kernel_memory: Dyn[str] | None = None
+    oom_kill_disable: Dyn[bool] | None = None
+
+
+class Credentials(Model):
+    """How to log in to a registry. auth: base64 of `user:password`."""
+
+    registry: Dyn[str] | None = None
+    username: Dyn[str] | None = None
+    password: Dyn[str] | None = None
+    registry_token: Dyn[str] | None = None
+    identity_token: Dyn[str] | None = None
+    auth: Dyn[str] | None = None
+
+
+class DeviceRequest(Model):
+    """A device such as a GPU: `{count: -1, capabilities: [[gpu]]}`."""
+
+    driver: Dyn[str] | None = None
+    count: Dyn[int] | None = None
+    device_ids: Dyn[list[str]] | None = None
+    capabilities: list[list[str]] | None = None
+    options: dict[str, str] | None = None
+
+
+class ContainerOptions(Model):
+    """What may be said about a container."""
+
+    host: Dyn[str] | None = None
+    config: Dyn[str] | dict[str, Any] | None = None
+    credentials: Credentials | None = None
+    user: Dyn[str] | None = None
+    entry_point: Dyn[list[str]] | None = None
+    extra_hosts: Dyn[list[str]] | None = None
+    network_mode: Dyn[str] | None = None
+    volumes: Dyn[list[str]] | None = None
+    port_bindings: Dyn[list[str]] | None = None
+    pull_policy: Dyn[Literal["IF_NOT_PRESENT", "ALWAYS", "NEVER"]] | None = None
+    device_requests: list[DeviceRequest] | None = None
+    cpu: Cpu | None = None
+    memory: Memory | None = None
+    shm_size: Dyn[str] | None = None
+    privileged: Dyn[bool] | None = None
+
+    def as_options(self) -> dict[str, Any]:
+        """What was said, by the language's own names."""
+        return self.model_dump(by_alias=True, exclude_none=True, exclude={"type", "image"})
+
+
+class DockerOptions(ContainerOptions):
+    """The `docker` property of script tasks (deprecated): options of the container, and its image."""
+
+    image: Dyn[str] | None = None
+
+
+class Docker(ContainerOptions, TaskRunner):
+    """Runs the command in a container of its own. `capAdd` is Podium's own: capabilities beyond none, of Docker's usual set."""
+
+    TYPE = DOCKER
+    ALIASES = ("io.kestra.plugin.scripts.runner.docker.DockerTaskRunner",)
+    file_handling_strategy: Dyn[Literal["VOLUME", "MOUNT"]] | None = None
+    delete: Dyn[bool] = True
+    wait: Dyn[bool] = True
+    kill_grace_period: Dyn[Duration] | None = None
+    resume: Dyn[bool] = True
+    cap_add: Dyn[list[str]] | None = None
+
+
+class Process(TaskRunner):
+    """Runs the command as a process of the daemon's machine, without isolation."""
+
+    TYPE = PROCESS
+    ALIASES = ("io.kestra.core.models.tasks.runners.types.ProcessTaskRunner", "io.kestra.plugin.core.runner.ProcessTaskRunner")
+
+    def as_options(self) -> dict[str, Any]:
+        """None."""
+        return {}
