@@ -54,9 +54,10 @@ class Database:
     async def write(self, function: Write[T]) -> T:
         """Run `function` in a transaction; its result once that is on disk. Raises StoreError when it could not be written."""
         future: Future[T] = Future()
-        await asyncio.get_running_loop().run_in_executor(None, self._writes.put, (function, future)) if self._writes.full() else (
+        if self._writes.full():
+            await asyncio.to_thread(self._writes.put, (function, future))
+        else:
             self._writes.put_nowait((function, future))
-        )
         try:
             return await asyncio.wrap_future(future)
         except (sqlite3.Error, OSError) as exc:
@@ -109,7 +110,8 @@ class Database:
                     self._writes.put(None)
                     break
                 batch.append(more)
-            _commit(connection, batch)
+            # A caller that gave up before its turn takes its function along; from here on it can no longer.
+            _commit(connection, [each for each in batch if each[1].set_running_or_notify_cancel()])
         connection.close()
 
 
@@ -150,11 +152,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _migrate(connection: sqlite3.Connection) -> None:
     """Apply the numbered scripts of sql/ that this database has not seen. Forward only."""
-    scripts = sorted((each for each in resources.files("podium.store").joinpath("sql").iterdir() if each.name[:4].isdigit()), key=lambda each: each.name)
+    folder = resources.files("podium.store").joinpath("sql")
+    scripts = sorted((each for each in folder.iterdir() if each.name[:4].isdigit()), key=lambda each: each.name)
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(scripts):
         raise StoreError(
-            f"the database is of version {version}, newer than this Podium knows ({len(scripts)})", hint="upgrade Podium, or restore the home it came with"
+            f"the database is of version {version}, newer than this Podium knows ({len(scripts)})",
+            hint="upgrade Podium, or restore the home it came with",
         )
     for number, script in enumerate(scripts[version:], start=version + 1):
         connection.executescript(f"BEGIN;\n{script.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")

@@ -41,7 +41,9 @@ class Documents:
         shown = {"namespace": namespace, "key": key, "value": decode(row[0]), "creationDate": row[1], "updateDate": row[2]}
         return {**shown, "expirationDate": row[3]} if row[3] else shown
 
-    def entries(self, kind: str, namespace: str | None = None, *, children: bool = False, expired: bool = False, prefix: str = "") -> list[dict[str, Any]]:
+    def entries(
+        self, kind: str, namespace: str | None = None, *, children: bool = False, expired: bool = False, prefix: str = ""
+    ) -> list[dict[str, Any]]:
         """As `entry`, of a namespace (and those below), or of all (None), sorted by namespace and key."""
         low, high = (namespace or "") + ".", (namespace or "") + "/"
         rows = self._db.read_now(

@@ -54,5 +54,6 @@ class Queue:
 
     async def body(self, path: str) -> tuple[bytes, str | None] | None:
         """A file still queued, newest first, and its commit if it has one."""
-        row = await self._db.read(lambda c: c.execute("SELECT body, commit_id FROM queue WHERE path = ? ORDER BY seq DESC LIMIT 1", (path,)).fetchone())
+        query = "SELECT body, commit_id FROM queue WHERE path = ? ORDER BY seq DESC LIMIT 1"
+        row = await self._db.read(lambda c: c.execute(query, (path,)).fetchone())
         return (row[0], row[1]) if row else None
