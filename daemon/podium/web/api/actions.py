@@ -1,0 +1,228 @@
+"""What is done to executions over the API: kill, restart, replay, pause, resume, states, labels; one by one and in bulk.
+
+Source: flow-language 9.4-9.7 and 10.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from podium.base import limits
+from podium.base.errors import PodiumError
+from podium.conductor.port import Orchestrator, View
+from podium.web.api.executions import FIND, execution_id, find_arguments, with_url
+from podium.web.api.flows import find_task
+from podium.web.api.inputs import inputs_of
+from podium.web.context import Context, context
+from podium.web.errors import BadRequest
+from podium.web.params import Page, Query, known_state, label_list, read_form, read_json, read_object
+from podium.web.routes import FLAG, INTEGER, OBJECT, TEXT, Body, Handler, Param, Route, ref
+from podium.web.wire import answer
+
+
+async def _kill(request: web.Request) -> web.Response:
+    cascade = Query(request).flag("isOnKillCascade", default=True)
+    return answer(await context(request).orchestrator.kill(execution_id(request), cascade=cascade), status=202)
+
+
+async def _restart(request: web.Request) -> web.Response:
+    revision = Query(request).integer("revision")
+    return answer(with_url(request, await context(request).orchestrator.restart(execution_id(request), revision=revision)))
+
+
+async def _replay(request: web.Request) -> web.Response:
+    query = Query(request)
+    task_run_id, revision = query.text("taskRunId"), query.integer("revision")
+    return answer(with_url(request, await context(request).orchestrator.replay(execution_id(request), task_run_id=task_run_id, revision=revision)))
+
+
+async def _pause(request: web.Request) -> web.Response:
+    return answer(await context(request).orchestrator.pause(execution_id(request)))
+
+
+async def resume(request: web.Request, identifier: str) -> View:
+    """Resume with the inputs in the request's form; files are kept as for a start. Also for the pages."""
+    here = context(request)
+    execution = await here.orchestrator.execution(identifier)
+    async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as form:
+        declared = await on_resume(here.orchestrator, execution)
+        inputs = await inputs_of(
+            form, declared, orchestrator=here.orchestrator, namespace=execution["namespace"], flow_id=execution["flowId"]
+        )
+        return await here.orchestrator.resume(identifier, inputs=inputs)
+
+
+async def on_resume(orchestrator: Orchestrator, execution: View) -> list[Any]:
+    """The inputs that the first paused task of `execution` asks for."""
+    paused = next((run for run in execution.get("taskRunList") or [] if run["state"]["current"] == "PAUSED"), None)
+    if paused is None:
+        return []
+    flow = await orchestrator.flow(execution["namespace"], execution["flowId"], revision=execution.get("flowRevision"))
+    return list(getattr(find_task(flow.model, paused["taskId"]), "on_resume", ()))
+
+
+async def _resume(request: web.Request) -> web.Response:
+    await resume(request, execution_id(request))
+    return web.Response(status=204)
+
+
+async def _state(request: web.Request) -> web.Response:
+    body = await read_object(request, limit=limits.BODY_BYTES_MAX)
+    task_run_id, state = body.get("taskRunId"), body.get("state")
+    if not isinstance(task_run_id, str) or not isinstance(state, str):
+        raise BadRequest("the body needs 'taskRunId' and 'state'", hint='send {"taskRunId": "…", "state": "SUCCESS"}')
+    orchestrator = context(request).orchestrator
+    return answer(await orchestrator.change_task_run_state(execution_id(request), task_run_id, known_state(state, path="state")))
+
+
+async def _change_status(request: web.Request) -> web.Response:
+    status = known_state(Query(request).required("status").upper(), path="status")
+    return answer(await context(request).orchestrator.change_status(execution_id(request), status))
+
+
+async def _labels(request: web.Request) -> web.Response:
+    labels = label_list(await read_json(request, limit=limits.BODY_BYTES_MAX))
+    return answer(await context(request).orchestrator.set_labels(execution_id(request), labels))
+
+
+async def _force_run(request: web.Request) -> web.Response:
+    return answer(await context(request).orchestrator.force_run(execution_id(request)))
+
+
+Act = Callable[[Orchestrator, Query, str, Any], Awaitable[Any]]
+_BULK: dict[str, Act] = {
+    "restart": lambda orchestrator, query, each, body: orchestrator.restart(each),
+    "replay": lambda orchestrator, query, each, body: orchestrator.replay(each),
+    "pause": lambda orchestrator, query, each, body: orchestrator.pause(each),
+    "resume": lambda orchestrator, query, each, body: orchestrator.resume(each),
+    "force-run": lambda orchestrator, query, each, body: orchestrator.force_run(each),
+    "unqueue": lambda orchestrator, query, each, body: orchestrator.force_run(each),
+    "kill": lambda orchestrator, query, each, body: orchestrator.kill(each, cascade=False),
+    "change-status": lambda orchestrator, query, each, body: orchestrator.change_status(
+        each, known_state(query.required("newStatus").upper(), path="newStatus")
+    ),
+    "labels": lambda orchestrator, query, each, body: orchestrator.set_labels(each, body),
+}
+
+
+def _bulk(verb: str, chosen: str) -> Handler:
+    """The handler that does `verb` to many, named by ids or found by a query."""
+
+    async def handler(request: web.Request) -> web.Response:
+        here, query = context(request), Query(request)
+        body = await read_json(request, limit=limits.BODY_BYTES_MAX)
+        labels = None
+        if verb == "labels":
+            labels = label_list(body.get("executionLabels") if isinstance(body, dict) else body)
+            body = body.get("executionsId") if isinstance(body, dict) else None
+        ids = _listed(body) if chosen == "by-ids" else await _found(here, query)
+        return await _each(here.orchestrator, query, verb, ids, labels)
+
+    return handler
+
+
+def _listed(body: Any) -> list[str]:
+    if not isinstance(body, list) or not all(isinstance(each, str) for each in body) or len(body) > limits.PAGE_SIZE_MAX:
+        raise BadRequest("the body is not a list of execution ids", hint=f'send ["id1", "id2"], at most {limits.PAGE_SIZE_MAX}')
+    return list(dict.fromkeys(body))
+
+
+async def _found(here: Context, query: Query) -> list[str]:
+    page = Page(number=1, size=limits.PAGE_SIZE_MAX)
+    found, total = await here.orchestrator.executions(**find_arguments(query, here, page))
+    if total > page.size:
+        raise BadRequest(f"{total} executions match, at most {page.size} can be changed at once", hint="narrow the query")
+    return [each["id"] for each in found]
+
+
+async def _each(orchestrator: Orchestrator, query: Query, verb: str, ids: list[str], labels: Any) -> web.Response:
+    """Do it to every one; those that refuse are listed and the answer is a 400, as the others were still done."""
+    done, refused = 0, []
+    for each in ids:
+        try:
+            await _BULK[verb](orchestrator, query, each, labels)
+            done += 1
+        except PodiumError as error:
+            refused.append({"message": error.what, "path": each})
+    if not refused:
+        return answer({"count": done})
+    raise BadRequest(
+        f"invalid bulk {verb}: {len(refused)} of {len(ids)} could not be changed, {done} were", hint="each refusal is listed",
+        errors=refused, count=done
+    )
+
+
+_ONE = "/executions/{execution}"
+_EXECUTION = ref("Execution")
+_REVISION = Param(name="revision", schema=INTEGER)
+
+_NEW_STATUS = Param(name="newStatus", required=True)
+_IDS = Body(content={"application/json": {"type": "array", "items": TEXT}}, required=True, about="ids of executions")
+_LABEL_LIST = {"type": "array", "items": ref("Label")}
+_BULK_BODIES = {
+    ("labels", "by-query"): Body(content={"application/json": _LABEL_LIST}, required=True),
+    ("labels", "by-ids"): Body(
+        required=True,
+        content={
+            "application/json": {"type": "object", "properties": {"executionsId": _IDS.content["application/json"], "executionLabels": _LABEL_LIST}},
+        },
+    ),
+}
+
+
+def _verb(method: str, verb: str, handler: Any, about: str, **more: Any) -> Route:
+    return Route(
+        **{
+            "method": method, "path": f"{_ONE}/{verb}", "also": (f"{_ONE}/actions/{verb}",), "handler": handler, "about": about, "tag": "executions",
+            "answers": {200: _EXECUTION}, "errors": (404, 409, 422), **more,
+        }
+    )
+
+
+ROUTES = [
+    _verb(
+        "DELETE", "kill", _kill, "Kill an execution, and those it started", answers={202: _EXECUTION},
+        query=(Param(name="isOnKillCascade", schema=FLAG, about="default true"),),
+    ),
+    _verb("POST", "restart", _restart, "Run the failed tasks again; with a revision: a new execution", query=(_REVISION,)),
+    _verb("POST", "replay", _replay, "A new execution like this one, from a task run on", query=(Param(name="taskRunId"), _REVISION)),
+    _verb("POST", "pause", _pause, "Start no further task until resumed"),
+    _verb(
+        "POST", "resume", _resume, "Go on after a pause; the form holds the inputs the pause asks for", answers={204: None},
+        body=Body(content={"multipart/form-data": OBJECT, "application/json": OBJECT}),
+    ),
+    _verb(
+        "POST", "state", _state, "Set one task run's state and go on from there", errors=(400, 404, 409, 422),
+        body=Body(
+            required=True,
+            content={
+                "application/json": {"type": "object", "required": ["taskRunId", "state"], "properties": {"taskRunId": TEXT, "state": TEXT}}
+            },
+        ),
+    ),
+    _verb(
+        "POST", "change-status", _change_status, "Give an ended execution another end", errors=(400, 404, 409, 422),
+        query=(Param(name="status", required=True),),
+    ),
+    _verb(
+        "POST", "labels", _labels, "Add labels to an ended execution", errors=(400, 404, 409, 422),
+        body=Body(content={"application/json": {"type": "array", "items": ref("Label")}}, required=True),
+    ),
+    _verb(
+        "POST", "force-run", _force_run, "Run it now, whatever holds it back",
+        also=(f"{_ONE}/unqueue", f"{_ONE}/actions/force-run", f"{_ONE}/actions/unqueue"),
+    ),
+    *(
+        Route(
+            method="DELETE" if verb == "kill" else "POST", path=f"/executions/{verb}/{chosen}", handler=_bulk(verb, chosen), tag="executions",
+            about=f"{verb} for many executions", answers={200: ref("Count")}, errors=(400, 404, 422),
+            query=(*(FIND[:8] if chosen == "by-query" else ()), *((_NEW_STATUS,) if verb == "change-status" else ())),
+            body=_BULK_BODIES.get((verb, chosen), _IDS if chosen == "by-ids" else None),
+        )
+        for verb in _BULK
+        for chosen in ("by-ids", "by-query")
+    ),
+]

@@ -1,0 +1,196 @@
+"""Executions over the API: start, look, follow (flow-language 10.2). What is done to a running one is in actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from podium.base import limits
+from podium.base.errors import FlowDisabled
+from podium.conductor.port import StartRequest, View
+from podium.web.api.flows import flow_view
+from podium.web.api.inputs import inputs_of
+from podium.web.context import Context, base_url, context
+from podium.web.errors import Refused
+from podium.web.live import follow_changes, follow_execution
+from podium.web.params import Form, Page, Query, read_form
+from podium.web.routes import FLAG, INTEGER, MOMENT, OBJECT, TEXT, Body, Param, Route, paged, ref
+from podium.web.wire import answer
+
+WAIT_S_DEFAULT = 600
+_KEY_CHARS_MAX = 256
+
+
+def execution_id(request: web.Request) -> str:
+    """The execution of the path."""
+    return request.match_info["execution"]
+
+
+def with_url(request: web.Request, execution: View) -> View:
+    """The execution with the address of its page."""
+    return {**execution, "url": f"{base_url(request)}/executions/{execution['id']}"}
+
+
+async def start_request(context: Context, form: Form, query: Query, namespace: str, flow_id: str, *, dedupe_key: str | None = None) -> StartRequest:
+    """What a form and a query ask for. Raises FlowNotFound, FlowDisabled, InputError."""
+    revision = query.integer("revision")
+    flow = await context.orchestrator.flow(namespace, flow_id, revision=revision)
+    if flow.model.disabled:
+        raise FlowDisabled(f"flow '{namespace}.{flow_id}' is disabled", hint="remove `disabled: true` from its file and push")
+    inputs = await inputs_of(form, flow.model.inputs, orchestrator=context.orchestrator, namespace=namespace, flow_id=flow_id)
+    return StartRequest(
+        namespace=namespace, flow_id=flow_id, revision=revision, inputs=inputs, labels=query.labels(), schedule_date=query.moment("scheduleDate"),
+        dedupe_key=dedupe_key,
+    )
+
+
+async def _start(request: web.Request) -> web.Response:
+    here, query = context(request), Query(request)
+    wait, wait_s = query.flag("wait"), query.integer("waitSeconds", WAIT_S_DEFAULT, high=limits.WAIT_S_MAX)
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= _KEY_CHARS_MAX:
+        raise Refused(f"an Idempotency-Key has 1 to {_KEY_CHARS_MAX} characters", hint="send a UUID, for example", path="Idempotency-Key")
+    namespace, flow_id = request.match_info["namespace"], request.match_info["flow"]
+    async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as form:
+        wanted = await start_request(here, form, query, namespace, flow_id, dedupe_key=f"api/{namespace}/{flow_id}/{key}" if key else None)
+        execution = await here.orchestrator.start(wanted)
+    if wait:
+        execution = await here.orchestrator.wait(execution["id"], timeout_s=wait_s)
+    return answer(with_url(request, execution))
+
+
+async def _validate(request: web.Request) -> web.Response:
+    here = context(request)
+    namespace, flow_id = request.match_info["namespace"], request.match_info["flow"]
+    async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as form:
+        wanted = await start_request(here, form, Query(request), namespace, flow_id)
+        found = await here.orchestrator.validate_inputs(wanted)
+    return answer({"id": flow_id, "namespace": namespace, "inputs": found})
+
+
+def find_arguments(query: Query, here: Context, page: Page) -> dict[str, Any]:
+    """What a query asks of Orchestrator.executions."""
+    if query.text("childFilter"):
+        raise Refused("'childFilter' is not supported", hint="use triggerExecutionId=<id> for the children of one execution", path="childFilter")
+    start, end = query.window(here.clock.now())
+    return {
+        "namespace": query.text("namespace"), "flow_id": query.text("flowId"), "states": query.states(), "labels": query.labels() or None,
+        "query": query.text("q"), "started_after": start, "started_before": end, "trigger_execution_id": query.text("triggerExecutionId"),
+        "page": page.number, "size": page.size, "sort": page.sort or "startDate:desc",
+    }
+
+
+async def _search(request: web.Request) -> web.Response:
+    query = Query(request)
+    found, total = await context(request).orchestrator.executions(**find_arguments(query, context(request), query.page()))
+    return answer({"results": found, "total": total})
+
+
+async def _list(request: web.Request) -> web.Response:
+    query = Query(request)
+    query.required("namespace")
+    query.required("flowId")
+    return await _search(request)
+
+
+async def _get(request: web.Request) -> web.Response:
+    return answer(await context(request).orchestrator.execution(execution_id(request)))
+
+
+async def _flow(request: web.Request) -> web.Response:
+    orchestrator = context(request).orchestrator
+    execution = await orchestrator.execution(execution_id(request))
+    flow = await orchestrator.flow(execution["namespace"], execution["flowId"], revision=execution.get("flowRevision"))
+    return answer(flow_view(flow, source=False))
+
+
+async def _record(request: web.Request) -> web.Response:
+    orchestrator = context(request).orchestrator
+    await orchestrator.execution(execution_id(request))
+    return answer({"record": await orchestrator.record(execution_id(request))})
+
+
+async def _outputs(request: web.Request) -> web.Response:
+    execution = await context(request).orchestrator.execution(execution_id(request))
+    runs = execution.get("taskRunList") or []
+    return answer({run["id"]: run.get("outputs") or {} for run in runs})
+
+
+async def _follow(request: web.Request) -> web.StreamResponse:
+    here = context(request)
+    return await follow_execution(request, here.hub, here.orchestrator, execution_id(request))
+
+
+async def _changes(request: web.Request) -> web.StreamResponse:
+    return await follow_changes(request, context(request).hub, Query(request).text("executionId"))
+
+
+FIND = (
+    Param(name="q", about="part of id, namespace or flow id"), Param(name="namespace", about="a namespace and those below it"), Param(name="flowId"),
+    Param(name="state", about="may repeat, or a list with commas"), Param(name="labels", about="key:value, may repeat"),
+    Param(name="startDate", schema=MOMENT, about="started at or after"), Param(name="endDate", schema=MOMENT, about="started at or before"),
+    Param(name="timeRange", about="instead of startDate: PT24H"), Param(name="triggerExecutionId"), Param(name="page", schema=INTEGER),
+    Param(name="size", schema=INTEGER), Param(name="sort", about="startDate:desc"),
+)
+_START = (
+    Param(name="labels", about="key:value, may repeat"), Param(name="revision", schema=INTEGER),
+    Param(name="scheduleDate", schema=MOMENT, about="start later"),
+)
+_INPUTS = Body(
+    content={"multipart/form-data": OBJECT, "application/json": OBJECT, "application/x-www-form-urlencoded": OBJECT},
+    about="one part per input, files as file parts; or a JSON object of inputs",
+)
+_FLOW = "/executions/{namespace}/{flow}"
+_ONE = "/executions/{execution}"
+_EXECUTION = ref("Execution")
+
+LOOKS = [
+    Route(
+        method="GET", path="/executions/search", handler=_search, about="Search executions (without their task runs)", tag="executions", query=FIND,
+        answers={200: paged(_EXECUTION)}, errors=(422,),
+    ),
+    Route(
+        method="GET", path="/executions", handler=_list, about="Executions of one flow", tag="executions", errors=(400, 422),
+        query=(
+            Param(name="namespace", required=True), Param(name="flowId", required=True), Param(name="page", schema=INTEGER),
+            Param(name="size", schema=INTEGER),
+        ),
+        answers={200: paged(_EXECUTION)},
+    ),
+    Route(
+        method="GET", path="/events", handler=_changes, about="Changes of executions, flows and triggers as they happen", tag="executions",
+        query=(Param(name="executionId"),), content="text/event-stream", answers={200: TEXT}, errors=(429,), stream=True,
+    ),
+    Route(
+        method="GET", path=_ONE, handler=_get, about="One execution", tag="executions", answers={200: _EXECUTION}, errors=(404,),
+    ),
+    Route(
+        method="GET", path=_ONE + "/follow", handler=_follow, about="One execution as it changes: ids start, progress, end", tag="executions",
+        content="text/event-stream", answers={200: TEXT}, errors=(404, 429), stream=True,
+    ),
+    Route(
+        method="GET", path=_ONE + "/flow", handler=_flow, about="The flow an execution runs", tag="executions",
+        answers={200: ref("Flow")}, errors=(404,),
+    ),
+    Route(
+        method="GET", path=_ONE + "/record", handler=_record, about="The record as committed, null before that", tag="executions",
+        errors=(404,),
+    ),
+    Route(method="GET", path="/outputs/{execution}", handler=_outputs, about="Outputs by task run id", tag="executions", errors=(404,)),
+]
+STARTS = [
+    Route(
+        method="POST", path=_FLOW + "/validate", handler=_validate, about="Check inputs; starts nothing", tag="executions", query=_START[:2],
+        body=_INPUTS, errors=(404, 409, 422),
+    ),
+    Route(
+        method="POST", path=_FLOW, handler=_start, about="Start an execution", tag="executions", body=_INPUTS, answers={200: _EXECUTION},
+        errors=(400, 404, 409, 422, 429), also=("/executions/trigger/{namespace}/{flow}",),
+        query=(
+            *_START, Param(name="wait", schema=FLAG, about="answer when it has ended"),
+            Param(name="waitSeconds", schema=INTEGER, about=f"wait at most this long, default {WAIT_S_DEFAULT}"),
+            Param(name="Idempotency-Key", place="header", about="a second call with this key starts nothing"),
+        ),
+    ),
+]

@@ -1,0 +1,209 @@
+"""Flows over the API: read, search, check. Writing is refused: flows are deployed by a push (flow-language 10.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from aiohttp import web
+
+from podium.base import limits
+from podium.base.errors import FlowNotFound
+from podium.base.moments import to_text
+from podium.base.ports import FlowRevision
+from podium.flows.model import Task
+from podium.web.context import context
+from podium.web.errors import MethodNotAllowed
+from podium.web.params import Query, read_text
+from podium.web.routes import FLAG, INTEGER, LIST, OBJECT, TEXT, Body, Param, Route, paged, ref
+from podium.web.wire import answer, dump, dump_flow
+
+_FRAGMENTS_MAX = 5
+_CONTEXT_CHARS = 60
+
+
+def flow_view(revision: FlowRevision, *, source: bool) -> dict[str, Any]:
+    """A flow as the API shows it; with its text when `source`."""
+    view = {
+        **dump_flow(revision.model), "revision": revision.revision, "deleted": False, "updated": to_text(revision.deployed_at),
+        "git": {"source": revision.source, "commit": revision.commit, "path": revision.path, "blob": revision.blob},
+    }
+    return {**view, "source": revision.text} if source else view
+
+
+def namespace_of(request: web.Request) -> tuple[str, str]:
+    """Namespace and flow id of the path."""
+    return request.match_info["namespace"], request.match_info["id"]
+
+
+async def _get(request: web.Request) -> web.Response:
+    query = Query(request)
+    found = await context(request).orchestrator.flow(*namespace_of(request), revision=query.integer("revision"))
+    return answer(flow_view(found, source=query.flag("source")))
+
+
+async def _revisions(request: web.Request) -> web.Response:
+    orchestrator = context(request).orchestrator
+    known = [each for each in await orchestrator.revisions(*namespace_of(request)) if not each.deleted]
+    if not known:
+        raise FlowNotFound(f"no flow '{'.'.join(namespace_of(request))}'", hint="list them with GET /api/v1/flows/search")
+    texts = [await orchestrator.flow(each.namespace, each.flow_id, revision=each.revision) for each in known]
+    return answer([flow_view(each, source=True) for each in texts])
+
+
+async def _task(request: web.Request) -> web.Response:
+    found = await context(request).orchestrator.flow(*namespace_of(request), revision=Query(request).integer("revision"))
+    task = find_task(found.model, request.match_info["task"])
+    if task is None:
+        raise FlowNotFound(f"flow '{found.namespace}.{found.flow_id}' has no task '{request.match_info['task']}'", hint="see the flow's source")
+    return answer(dump(task))
+
+
+def every_task(flow: Any) -> list[Task]:
+    """All tasks of a flow, at any depth, in reading order."""
+    found: list[Task] = []
+    waiting = [*flow.after_execution[::-1], *flow.finally_[::-1], *flow.errors[::-1], *flow.tasks[::-1]]
+    while waiting:
+        task = waiting.pop()
+        found.append(task)
+        inner = [each for tasks in task.lists_of_tasks().values() for each in tasks]
+        waiting.extend(inner[::-1])
+    return found
+
+
+def find_task(flow: Any, task_id: str) -> Task | None:
+    """The task of that id at any depth of the flow."""
+    return next((task for task in every_task(flow) if task.id == task_id), None)
+
+
+async def _search(request: web.Request) -> web.Response:
+    query = Query(request)
+    page, labels = query.page(), query.labels()
+    found = context(request).orchestrator.flows(namespace=query.text("namespace"), query=query.text("q"))
+    found = [each for each in found if all(each.model.labels.get(key) == value for key, value in labels.items())]
+    if (page.sort or "").endswith(":desc"):
+        found = found[::-1]
+    return answer({"results": [flow_view(each, source=False) for each in page.cut(found)], "total": len(found)})
+
+
+async def _of_namespace(request: web.Request) -> web.Response:
+    namespace = request.match_info["namespace"]
+    found = context(request).orchestrator.flows(namespace=namespace)
+    return answer([flow_view(each, source=False) for each in found if each.namespace == namespace])
+
+
+async def _search_source(request: web.Request) -> web.Response:
+    query = Query(request)
+    page, text = query.page(), query.text("q") or ""
+    found = context(request).orchestrator.flows(namespace=query.text("namespace"))
+    hits = [(each, fragments) for each in found if (fragments := _fragments(each.text, text))]
+    results = [{"model": flow_view(each, source=False), "fragments": fragments} for each, fragments in page.cut(hits)]
+    return answer({"results": results, "total": len(hits)})
+
+
+def _fragments(text: str, wanted: str) -> list[str]:
+    if not wanted:
+        return [text[: 2 * _CONTEXT_CHARS]]
+    found = []
+    for match in re.finditer(re.escape(wanted), text, re.IGNORECASE):
+        before, after = text[max(0, match.start() - _CONTEXT_CHARS) : match.start()], text[match.end() : match.end() + _CONTEXT_CHARS]
+        found.append(f"{before}[mark]{match[0]}[/mark]{after}")
+        if len(found) == _FRAGMENTS_MAX:
+            break
+    return found
+
+
+async def _namespaces(request: web.Request) -> web.Response:
+    wanted = (Query(request).text("q") or "").lower()
+    found = sorted({each.namespace for each in context(request).orchestrator.flows()})
+    return answer([name for name in found if wanted in name.lower()])
+
+
+async def _validate(request: web.Request) -> web.Response:
+    text = await read_text(request, limit=limits.FLOW_BYTES_MAX * 4)
+    parsed = await asyncio.to_thread(context(request).check_flow, text, "flow.yaml")
+    return answer([_verdict(index, each) for index, each in enumerate(parsed)])
+
+
+def _verdict(index: int, parsed: Any) -> dict[str, Any]:
+    verdict = {
+        "index": index, "namespace": parsed.namespace, "flow": parsed.flow_id, "outdated": False, "deprecationPaths": [], "infos": [],
+        "warnings": [str(each.message) for each in parsed.warnings], "problems": [each.as_dict() for each in parsed.problems],
+    }
+    if parsed.problems:
+        verdict["constraints"] = "\n".join(f"{each.path}: {each.message}" if each.path else each.message for each in parsed.problems)
+    return verdict
+
+
+async def _schema(request: web.Request) -> web.Response:
+    return answer(await asyncio.to_thread(context(request).flow_schema))
+
+
+class FlowsComeFromGit(MethodNotAllowed):
+    """Flows are changed by a commit, not over the API."""
+
+    code = "flows-come-from-git"
+
+
+async def _write(request: web.Request) -> web.Response:
+    sources = ", ".join(str(each.get("name")) for each in context(request).sources.status()) or "none"
+    raise FlowsComeFromGit(
+        "flows are deployed by git push, not over the API", path="flows",
+        hint=f"commit the file to a source (here: {sources}) and push; check it first with POST /api/v1/flows/validate",
+    )
+
+
+_YAML = {"application/x-yaml": TEXT, "text/plain": TEXT, "application/yaml": TEXT}
+_FIND = (
+    Param(name="q", about="part of id, namespace, description"), Param(name="namespace", about="a namespace and those below it"),
+    Param(name="labels", about="key:value, may repeat"), Param(name="page", schema=INTEGER), Param(name="size", schema=INTEGER),
+    Param(name="sort", about="field:asc or field:desc"),
+)
+_REVISION = Param(name="revision", schema=INTEGER, about="default the newest")
+_FLOW = "/flows/{namespace}/{id}"
+
+ROUTES = [
+    Route(
+        method="GET", path="/flows/search", handler=_search, about="Search flows", tag="flows", query=_FIND,
+        answers={200: paged(ref("Flow"))}, errors=(422,),
+    ),
+    Route(
+        method="GET", path="/flows/source", handler=_search_source, about="Search the text of flows", tag="flows", query=_FIND[:2] + _FIND[3:5],
+        answers={200: paged()}, errors=(422,),
+    ),
+    Route(
+        method="GET", path="/flows/distinct-namespaces", handler=_namespaces, about="Namespaces that have flows", tag="flows",
+        query=(Param(name="q"),), answers={200: {"type": "array", "items": TEXT}}, errors=(),
+    ),
+    Route(
+        method="POST", path="/flows/validate", handler=_validate, about="Check the text of flows; documents are separated by ---", tag="flows",
+        body=Body(content=_YAML, required=True), answers={200: LIST}, errors=(400,),
+    ),
+    Route(
+        method="GET", path="/plugins/schemas/flow", handler=_schema, about="JSON Schema of a flow, for editors", tag="flows", answers={200: OBJECT},
+        errors=(),
+    ),
+    Route(
+        method="GET", path=_FLOW, handler=_get, about="One flow", tag="flows", answers={200: ref("Flow")}, errors=(404, 422),
+        query=(_REVISION, Param(name="source", schema=FLAG, about="with its text")),
+    ),
+    Route(
+        method="GET", path=_FLOW + "/revisions", handler=_revisions, about="Every revision of a flow with its text", tag="flows",
+        answers={200: {"type": "array", "items": ref("Flow")}}, errors=(404,),
+    ),
+    Route(
+        method="GET", path=_FLOW + "/tasks/{task}", handler=_task, about="One task of a flow", tag="flows", query=(_REVISION,), errors=(404, 422),
+    ),
+    Route(
+        method="GET", path="/flows/{namespace}", handler=_of_namespace, about="Flows of one namespace", tag="flows",
+        answers={200: {"type": "array", "items": ref("Flow")}}, errors=(),
+    ),
+    *(
+        Route(method=method, path=path, handler=_write, about="Refused: flows come from Git", tag="flows", hidden=True)
+        for method, path in (
+            ("POST", "/flows"), ("POST", "/flows/bulk"), ("POST", "/flows/import"), ("POST", "/flows/{namespace}"), ("PUT", _FLOW), ("DELETE", _FLOW),
+            ("PATCH", _FLOW + "/{task}"),
+        )
+    ),
+]

@@ -1,0 +1,70 @@
+"""What forges and other programs call: webhooks that start executions, push hooks that cause a fetch. Both carry their own proof.
+
+What always holds (ruling 18): the body is handed on as the raw bytes, read up to the limit only; nothing of it is looked at here.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from podium.base.ports import Answer, Delivery
+from podium.web.context import TRUST, context
+from podium.web.params import read_bytes
+from podium.web.routes import OBJECT, Body, Route
+from podium.web.wire import encode
+
+_HIDDEN_FROM_FLOWS = frozenset({"authorization", "cookie"})
+"""Our own token and cookie must not become trigger variables; a webhook's proof is its key or signature header."""
+
+
+async def _webhook(request: web.Request) -> web.Response:
+    here, names = context(request), request.match_info
+    delivery = Delivery(
+        namespace=names["namespace"], flow_id=names["flow"], key=names["key"], path=names.get("path", ""), method=request.method,
+        headers=_headers(request), query=list(request.query.items()), body=await read_bytes(request, limit=here.body_limit), remote=request.remote,
+    )
+    return _reply(await here.accept_webhook(delivery))
+
+
+async def _hook(request: web.Request) -> web.Response:
+    here = context(request)
+    body = await read_bytes(request, limit=here.body_limit)
+    return _reply(await here.sources.notify(request.match_info["source"], list(request.headers.items()), body, trusted=request[TRUST] is not None))
+
+
+def _headers(request: web.Request) -> list[tuple[str, str]]:
+    ours = request[TRUST] in {"token", "session"}
+    return [(name, value) for name, value in request.headers.items() if not (ours and name.lower() in _HIDDEN_FROM_FLOWS)]
+
+
+def _reply(reply: Answer) -> web.Response:
+    body = reply.body
+    if body is None:
+        return web.Response(status=reply.status, headers=reply.headers)
+    if isinstance(body, bytes):
+        raw = body
+    elif isinstance(body, str) and "json" not in reply.content_type:
+        raw = body.encode("utf-8", "replace")
+    else:
+        raw = encode(body)
+    kind, _, charset = reply.content_type.partition(";")
+    return web.Response(
+        status=reply.status, body=raw, content_type=kind.strip(), headers=reply.headers, charset=charset.partition("=")[2].strip() or "utf-8"
+    )
+
+
+_PATH = "/executions/webhook/{namespace}/{flow}/{key}"
+_BODY = Body(content={"application/json": {}, "text/plain": {"type": "string"}}, about="anything; it becomes trigger.body")
+ROUTES = [
+    *(
+        Route(
+            method=method, path=_PATH, also=(_PATH + "/{path:.*}",), handler=_webhook, about="Start an execution by a webhook trigger", tag="inbound",
+            body=None if method == "GET" else _BODY, answers={200: OBJECT, 204: None}, errors=(401, 404, 409, 413, 422, 429), open=True,
+        )
+        for method in ("GET", "POST", "PUT")
+    ),
+    Route(
+        method="POST", path="/hooks/{source}", handler=_hook, about="Say that a source was pushed to: it is fetched soon", tag="inbound", body=_BODY,
+        answers={200: OBJECT, 202: OBJECT, 204: None}, errors=(401, 404, 413, 429), open=True,
+    ),
+]

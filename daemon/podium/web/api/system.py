@@ -1,0 +1,115 @@
+"""The daemon itself over the API: health, metrics, sources, what pushes deployed and refused, the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from podium.base.errors import PodiumError
+from podium.base.redact import redact_url
+from podium.web.context import TRUST, context
+from podium.web.metrics import CONTENT_TYPE
+from podium.web.params import Query
+from podium.web.routes import INTEGER, LIST, OBJECT, TEXT, Body, Param, Route
+from podium.web.wire import answer
+
+_SYNCS_MAX = 200
+_WORKING = frozenset({"UP", "DEGRADED"})
+
+
+async def _health(request: web.Request) -> web.Response:
+    """Strangers learn the state only."""
+    here = context(request)
+    try:
+        health = await here.orchestrator.health()
+    except PodiumError as error:
+        health = {"status": "DOWN", "message": redact_url(error.what), "hint": error.hint}
+    status = 200 if health.get("status") in _WORKING else 503
+    if request[TRUST] is None:
+        health = {"status": health.get("status")}
+    return answer({**health, "instance": here.instance, "version": here.version} if request[TRUST] else health, status=status)
+
+
+async def _ping(_request: web.Request) -> web.Response:
+    return web.Response(text="pong")
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    here = context(request)
+    text = await here.metrics.text(here.orchestrator, streams=here.hub.open_streams)
+    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _openapi(request: web.Request) -> web.Response:
+    return answer(context(request).openapi)
+
+
+async def _configs(request: web.Request) -> web.Response:
+    here = context(request)
+    return answer(
+        {
+            "product": "podium", "version": here.version, "instance": here.instance, "isBasicAuthEnabled": here.access.token is not None,
+            "systemNamespace": "system", "hiddenLabelsPrefixes": ["system.", "internal."],
+        }
+    )
+
+
+async def _sources(request: web.Request) -> web.Response:
+    return answer([safe_source(each) for each in context(request).sources.status()])
+
+
+def safe_source(status: dict[str, Any]) -> dict[str, Any]:
+    """A source's state with no password in its texts."""
+    return {key: redact_url(value) if isinstance(value, str) else value for key, value in status.items()}
+
+
+async def _syncs(request: web.Request) -> web.Response:
+    limit = Query(request).integer("limit", 20, high=_SYNCS_MAX) or 20
+    return answer(await context(request).orchestrator.syncs(limit=limit))
+
+
+async def _rejected(request: web.Request) -> web.Response:
+    return answer(context(request).orchestrator.rejected())
+
+
+async def _confirm(request: web.Request) -> web.Response:
+    here = context(request)
+    return answer(await here.sources.confirm(request.match_info["source"], commit=Query(request).text("commit")))
+
+
+ROUTES = [
+    Route(
+        method="GET", path="/health", handler=_health, about="Whether the daemon works; details for those who may see them", tag="system",
+        answers={200: OBJECT, 503: OBJECT}, errors=(), root=True, open=True,
+    ),
+    Route(
+        method="GET", path="/ping", handler=_ping, about="pong", tag="system", content="text/plain", answers={200: TEXT}, errors=(),
+        root=True, open=True
+    ),
+    Route(
+        method="GET", path="/metrics", handler=_metrics, about="Metrics for Prometheus", tag="system", content="text/plain",
+        answers={200: TEXT}, errors=(),
+        root=True,
+    ),
+    Route(method="GET", path="/openapi.json", handler=_openapi, about="This document", tag="system", errors=()),
+    Route(method="GET", path="/configs", handler=_configs, about="Version and features", tag="system", errors=()),
+    Route(
+        method="GET", path="/sources", handler=_sources, about="Sources and how far each is deployed", tag="sources", answers={200: LIST},
+        errors=(),
+    ),
+    Route(
+        method="GET", path="/sources/rejected", handler=_rejected, about="Files refused by the newest deployment of each source", tag="sources",
+        answers={200: LIST}, errors=(),
+    ),
+    Route(
+        method="GET", path="/syncs", handler=_syncs, about="What the newest deployments changed", tag="sources",
+        query=(Param(name="limit", schema=INTEGER),),
+        answers={200: LIST}, errors=(422,),
+    ),
+    Route(
+        method="POST", path="/sources/{source}/confirm", handler=_confirm, about="Apply the removals that a deployment holds back", tag="sources",
+        query=(Param(name="commit", about="refuse if another deployment came since"),), body=Body(content={"application/json": OBJECT}),
+        errors=(404, 409),
+    ),
+]

@@ -1,0 +1,57 @@
+"""What handlers need, built once by the server and found on the application. No handler reaches for anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from podium.base.ports import Answer, Delivery, SourceControls, TriggerControls
+from podium.base.system.clock import Clock
+from podium.conductor.port import Orchestrator
+from podium.web.auth import Access
+from podium.web.live import Hub
+from podium.web.metrics import Metrics
+
+CheckFlow = Callable[[str, str], Sequence[Any]]
+"""(text, file name) → a flows.load.Parsed for each document of it."""
+AcceptWebhook = Callable[[Delivery], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Context:
+    """The parts of one server. public_url: without final slash, or "" to use the name the caller used."""
+
+    orchestrator: Orchestrator
+    accept_webhook: AcceptWebhook
+    sources: SourceControls
+    triggers: TriggerControls
+    check_flow: CheckFlow
+    flow_schema: Callable[[], Mapping[str, Any]]
+    clock: Clock
+    access: Access
+    hub: Hub
+    metrics: Metrics
+    instance: str
+    version: str
+    public_url: str
+    body_limit: int
+    upload_limit: int
+    openapi: Mapping[str, Any]
+
+
+CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
+TRUST = "trust"
+"""Request key: how the caller is trusted (auth.Access.caller), None for a stranger at an open route."""
+
+
+def context(request: web.Request) -> Context:
+    """The parts of the server that answers `request`."""
+    return request.app[CONTEXT]
+
+
+def base_url(request: web.Request) -> str:
+    """Where callers reach this server, without a final slash."""
+    return context(request).public_url or f"{request.scheme}://{request.host}"

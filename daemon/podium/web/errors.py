@@ -1,0 +1,149 @@
+"""From an error to an answer: the one place that knows which HTTP status an error has and what its JSON body looks like.
+
+Called by the server's middleware and by handlers that refuse a request themselves. What always holds: every answer with a
+status of 400 or more under /api has a JSON body {message, code, hint, _links, _embedded.errors} (flow-language 10), and an
+unexpected error shows nothing of its inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from podium.base.errors import (
+    AuthError,
+    ConflictError,
+    ExpressionError,
+    FlowDisabled,
+    FlowError,
+    FlowNotFound,
+    LimitError,
+    NotFound,
+    PodiumError,
+    StoreError,
+)
+from podium.base.redact import redact_url
+from podium.web.wire import encode
+
+
+class BadRequest(PodiumError):
+    """A parameter or body is missing or is not what the route reads. `path` names the part."""
+
+    code = "request-invalid"
+
+
+class Refused(PodiumError):
+    """A parameter or body can be read and has a value that is not allowed. `path` names the part."""
+
+    code = "value-invalid"
+
+
+class BodyTooLarge(LimitError):
+    """A request's body is over its limit."""
+
+    code = "body-too-large"
+
+
+class MethodNotAllowed(PodiumError):
+    """The path exists, this method does not."""
+
+    code = "method-not-allowed"
+
+
+class NotAllowedHere(AuthError):
+    """The request comes from a page or under a host name that is not ours."""
+
+    code = "origin-refused"
+
+
+_STATUS: tuple[tuple[type[PodiumError], int], ...] = (
+    (BadRequest, 400),
+    (NotAllowedHere, 403),
+    (AuthError, 401),
+    (MethodNotAllowed, 405),
+    (NotFound, 404),
+    (FlowNotFound, 404),
+    (FlowDisabled, 409),
+    (ConflictError, 409),
+    (BodyTooLarge, 413),
+    (FlowError, 422),
+    (ExpressionError, 422),
+    (Refused, 422),
+    (LimitError, 429),
+    (StoreError, 503),
+)
+RETRY_AFTER_S = 1
+
+
+def status_of(error: PodiumError) -> int:
+    """The HTTP status for `error`: by its class, else 500."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def details_of(error: PodiumError) -> list[dict[str, Any]]:
+    """The single mistakes behind `error`: [{message, path}], from its facts `errors` or `problems`, else the error itself."""
+    listed = error.facts.get("errors") or error.facts.get("problems")
+    if not isinstance(listed, Sequence) or isinstance(listed, str):
+        return [{"message": error.what, "path": str(error.facts.get("path") or error.facts.get("input") or "")}]
+    return [_detail(item) for item in listed]
+
+
+def _detail(item: Any) -> dict[str, Any]:
+    if isinstance(item, Mapping):
+        path = item.get("path") or item.get("input") or item.get("id") or ""
+        return {"message": str(item.get("message", item)), "path": str(path)}
+    path = getattr(item, "path", None) or getattr(item, "input", None) or getattr(item, "id", None) or ""
+    return {"message": str(getattr(item, "message", item)), "path": str(path)}
+
+
+def body_of(error: PodiumError, *, path: str, status: int) -> dict[str, Any]:
+    """The JSON body for `error` answered at `path`. Facts that are no JSON-like data are left out."""
+    message = redact_url(error.what)
+    if status == 422 and isinstance(error, FlowError) and not message.startswith("Invalid entity"):
+        message = f"Invalid entity: {message}"
+    plain = {key: value for key, value in error.facts.items() if isinstance(value, (str, int, float, bool))}
+    return {
+        **plain,
+        "message": message,
+        "code": error.code,
+        "hint": error.hint,
+        "_links": {"self": {"href": path, "templated": False}},
+        "_embedded": {"errors": [{**each, "message": redact_url(each["message"])} for each in details_of(error)]},
+    }
+
+
+def answer_for(error: PodiumError, request: web.Request) -> web.Response:
+    """The JSON answer for `error`."""
+    status = status_of(error)
+    return web.Response(
+        status=status, body=encode(body_of(error, path=request.path, status=status)), content_type="application/json", charset="utf-8",
+        headers=headers_for(error, status),
+    )
+
+
+def headers_for(error: PodiumError, status: int) -> CIMultiDict[str]:
+    """Headers that go with a status: Retry-After with 429 and 503, WWW-Authenticate with 401."""
+    headers: CIMultiDict[str] = CIMultiDict()
+    if status in {429, 503}:
+        wait = error.facts.get("retry_after_s", RETRY_AFTER_S)
+        headers["Retry-After"] = str(max(1, round(float(str(wait)))))
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="podium"'
+    return headers
+
+
+def from_http(error: web.HTTPException, request: web.Request) -> PodiumError | None:
+    """aiohttp's own refusals as errors of ours, or None for an answer that is no error."""
+    if error.status < 400:
+        return None
+    if error.status == 404:
+        hint = "see /api/v1/openapi.json for every route" if request.path.startswith("/api") else "go on from the overview"
+        return NotFound(f"nothing is at {request.path}", hint=hint)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return MethodNotAllowed(f"{request.method} is not possible at {request.path}", hint=f"use {' or '.join(sorted(error.allowed_methods))}")
+    if error.status == 413:
+        return BodyTooLarge("the request's body is too large", hint="send less, or raise limits.body_bytes_max")
+    return BadRequest(error.reason or "the request cannot be read", hint="see /api/v1/openapi.json")

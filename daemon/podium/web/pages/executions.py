@@ -1,0 +1,184 @@
+"""The pages of executions: the list, one execution, and what is done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from podium.base import limits
+from podium.base.errors import FlowNotFound, NotFound, PodiumError
+from podium.base.ports import FlowRevision
+from podium.conductor.port import Orchestrator, View
+from podium.flows.model import STATES, TERMINAL
+from podium.web.api.actions import on_resume
+from podium.web.api.executions import execution_id
+from podium.web.api.inputs import inputs_of
+from podium.web.context import context
+from podium.web.errors import BadRequest, details_of, status_of
+from podium.web.pages.fields import Filled, fields_of, sent
+from podium.web.pages.render import PAGE_SIZE, execution_url, render
+from podium.web.pages.text import commit_url
+from podium.web.pages.timeline import timeline
+from podium.web.params import Form, Query, known_state, parse_labels, read_form
+from podium.web.wire import pretty
+
+TABS = ("overview", "data", "metrics", "record")
+LOGS_SHOWN = 500
+_RUNS_SHOWN = 500
+
+
+async def execution_list(request: web.Request) -> web.Response:
+    """Executions, filtered and paged."""
+    here, query = context(request), Query(request)
+    page = query.integer("page", 1, high=1_000_000) or 1
+    namespace, flow_id, labels = query.text("namespace"), query.text("flowId"), query.text("labels") or ""
+    start, end = query.moment("startDate"), query.moment("endDate")
+    found, total = await here.orchestrator.executions(
+        namespace=namespace, flow_id=flow_id, states=query.states(), query=query.text("q"), started_after=start, started_before=end,
+        labels=parse_labels(labels.replace(",", " ").split()) or None, page=page, size=PAGE_SIZE,
+    )
+    filters = {
+        "namespace": namespace or "", "flowId": flow_id or "", "state": query.states(), "labels": labels, "q": query.text("q") or "",
+        "startDate": query.text("startDate") or "", "endDate": query.text("endDate") or "",
+    }
+    flows = here.orchestrator.flows()
+    return await render(
+        request, "executions.html", found=found, total=total, page=page, size=PAGE_SIZE, filters=filters, filtered=any(filters.values()),
+        namespaces=sorted({each.namespace for each in flows}), flow_ids=sorted({each.flow_id for each in flows}),
+    )
+
+
+async def execution_page(request: web.Request) -> web.Response:
+    """One execution. ?tab= chooses what is shown below the head."""
+    return await _execution_page(request)
+
+
+async def _execution_page(request: web.Request, *, filled: Filled | None = None, problem: PodiumError | None = None) -> web.Response:
+    here, query = context(request), Query(request)
+    orchestrator, tab = here.orchestrator, query.text("tab") or "overview"
+    if tab not in TABS:
+        raise NotFound(f"an execution has no page '{tab[:40]}'", hint=f"there are {', '.join(TABS)}")
+    execution = await orchestrator.execution(execution_id(request))
+    flow = await _flow_of(orchestrator, execution)
+    source = next((each for each in here.sources.status() if flow and each.get("name") == flow.source), {})
+    state = execution["state"]["current"]
+    paused = fields_of(await on_resume(orchestrator, execution), filled) if state == "PAUSED" and flow else []
+    values: dict[str, Any] = {
+        "execution": execution, "state": state, "flow": flow, "commit_href": commit_url(str(source.get("url") or ""), flow.commit) if flow else None,
+        "tab": tab, "paused": paused, "filled": filled or Filled(), "problem": problem, "ended": state in TERMINAL,
+        "ends": sorted(TERMINAL - {"SKIPPED", "RETRIED", state}),
+        "children": (await orchestrator.executions(trigger_execution_id=execution["id"], size=20))[0],
+        "logs_shown": LOGS_SHOWN, "tabs": TABS,
+    }
+    values |= await _TAB_VALUES[tab](orchestrator, execution, query, here.clock.now())
+    return await render(request, "execution.html", status=status_of(problem) if problem else 200, **values)
+
+
+async def _flow_of(orchestrator: Orchestrator, execution: View) -> FlowRevision | None:
+    try:
+        return await orchestrator.flow(execution["namespace"], execution["flowId"], revision=execution.get("flowRevision"))
+    except FlowNotFound:
+        return None
+
+
+async def _overview(orchestrator: Orchestrator, execution: View, query: Query, now: Any) -> dict[str, Any]:
+    tree = timeline(execution, now)
+    page = query.integer("runs", 1, high=limits.TASK_RUNS_MAX) or 1
+    shown = tree.rows[(page - 1) * _RUNS_SHOWN : page * _RUNS_SHOWN]
+    level, task_run_id, wanted = query.level(), query.text("taskRunId"), query.text("q") or ""
+    entries = await orchestrator.logs(execution["id"], min_level=level, task_run_id=task_run_id)
+    if wanted:
+        entries = [each for each in entries if wanted.lower() in str(each.get("message", "")).lower()]
+    return {
+        "tree": tree, "shown": shown, "runs_page": page, "runs_size": _RUNS_SHOWN, "entries": entries[-LOGS_SHOWN:], "log_total": len(entries),
+        "level": level, "task_run_id": task_run_id or "", "wanted": wanted, "last_seq": max((int(each.get("seq", 0)) for each in entries), default=0),
+    }
+
+
+async def _data(_orchestrator: Orchestrator, execution: View, _query: Query, _now: Any) -> dict[str, Any]:
+    runs = [run for run in execution.get("taskRunList") or [] if run.get("outputs")]
+    return {"with_outputs": runs[:_RUNS_SHOWN], "more_outputs": max(0, len(runs) - _RUNS_SHOWN)}
+
+
+async def _metrics(orchestrator: Orchestrator, execution: View, _query: Query, _now: Any) -> dict[str, Any]:
+    return {"metrics": await orchestrator.metrics(execution["id"])}
+
+
+async def _record(orchestrator: Orchestrator, execution: View, _query: Query, _now: Any) -> dict[str, Any]:
+    record = await orchestrator.record(execution["id"])
+    body = record.get("body") if record else None
+    return {"record": record, "body": body if isinstance(body, str) else pretty(body) if body is not None else ""}
+
+
+_TAB_VALUES: Mapping[str, Callable[[Orchestrator, View, Query, Any], Awaitable[dict[str, Any]]]] = {
+    "overview": _overview, "data": _data, "metrics": _metrics, "record": _record,
+}
+
+
+async def act(request: web.Request) -> web.StreamResponse:
+    """Do what a button says, then show the execution (a new one after a replay). What is refused is said on the page."""
+    here, identifier, verb = context(request), execution_id(request), request.match_info["verb"]
+    action = _ACTIONS.get(verb)
+    if action is None:
+        raise NotFound(f"there is no action '{verb[:40]}'", hint=f"there are {', '.join(_ACTIONS)}")
+    async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as raw:
+        form, filled = sent(raw)
+        try:
+            after = await action(here.orchestrator, identifier, form, filled)
+        except PodiumError as error:
+            await here.orchestrator.execution(identifier)
+            for each in details_of(error):
+                filled.errors.setdefault(each["path"], []).append(each["message"])
+            return await _execution_page(request, filled=filled if verb == "resume" else None, problem=error)
+    raise web.HTTPSeeOther(execution_url((after or {}).get("id") or identifier))
+
+
+Action = Callable[[Orchestrator, str, Form, Filled], Awaitable[View]]
+
+
+async def _kill(orchestrator: Orchestrator, identifier: str, _form: Form, _filled: Filled) -> View:
+    return await orchestrator.kill(identifier)
+
+
+async def _restart(orchestrator: Orchestrator, identifier: str, _form: Form, _filled: Filled) -> View:
+    return await orchestrator.restart(identifier)
+
+
+async def _replay(orchestrator: Orchestrator, identifier: str, _form: Form, filled: Filled) -> View:
+    return await orchestrator.replay(identifier, task_run_id=filled.first("_taskRunId") or None)
+
+
+async def _pause(orchestrator: Orchestrator, identifier: str, _form: Form, _filled: Filled) -> View:
+    return await orchestrator.pause(identifier)
+
+
+async def _resume(orchestrator: Orchestrator, identifier: str, form: Form, _filled: Filled) -> View:
+    execution = await orchestrator.execution(identifier)
+    declared = await on_resume(orchestrator, execution)
+    inputs = await inputs_of(form, declared, orchestrator=orchestrator, namespace=execution["namespace"], flow_id=execution["flowId"])
+    return await orchestrator.resume(identifier, inputs=inputs)
+
+
+async def _force_run(orchestrator: Orchestrator, identifier: str, _form: Form, _filled: Filled) -> View:
+    return await orchestrator.force_run(identifier)
+
+
+async def _change_status(orchestrator: Orchestrator, identifier: str, _form: Form, filled: Filled) -> View:
+    state = filled.first("_state")
+    if state not in STATES:
+        raise BadRequest("no state was chosen", hint="choose one")
+    return await orchestrator.change_status(identifier, known_state(state, path="_state"))
+
+
+async def _labels(orchestrator: Orchestrator, identifier: str, _form: Form, filled: Filled) -> View:
+    labels = parse_labels([line for line in filled.first("_labels").splitlines() if line.strip()], path="_labels")
+    return await orchestrator.set_labels(identifier, labels)
+
+
+_ACTIONS: Mapping[str, Action] = {
+    "kill": _kill, "restart": _restart, "replay": _replay, "pause": _pause, "resume": _resume, "force-run": _force_run,
+    "change-status": _change_status,
+    "labels": _labels,
+}

@@ -1,0 +1,182 @@
+"""Making a page: the templates, the words they use for dates and durations, and what every page shows around its own content.
+
+Called by every page. What always holds: templates escape all they print; a page never fails
+because a fact that may be absent (of a view, of a banner) is absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from aiohttp import web
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+from markupsafe import Markup
+
+from podium.base.durations import parse_duration
+from podium.base.errors import PodiumError
+from podium.flows.model import STATES, TERMINAL
+from podium.storage.crypto import is_sealed
+from podium.web.context import TRUST, context
+from podium.web.pages.text import breakable, first_line, plain, with_files
+from podium.web.pages.timeline import moment_of, took
+from podium.web.wire import encode, pretty
+
+HERE = Path(__file__).parent.parent
+_UNPUSHED_OLD_S = 120
+"""Records wait this long for their push before a page says so."""
+PAGE_SIZE = 25
+_SHORT_CHARS = 80
+"""JSON up to this length stays on one line."""
+ACTIVE = tuple(state for state in STATES if state not in TERMINAL)
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The templates with everything they may call."""
+    found = Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True,
+        auto_reload=False
+    )
+    found.tests["in_system"] = lambda key: str(key).startswith("system.")
+    found.globals |= {"asset": asset, "flow_url": flow_url, "execution_url": execution_url, "link": link, "states": STATES, "terminal": TERMINAL}
+    found.filters |= {
+        "clock": clock_text, "length_of_time": length_of_time, "pretty": _shown, "plain": plain, "with_files": with_files,
+        "short": lambda text: str(text)[:8],
+        "first_line": first_line, "breakable": breakable, "last_name": lambda text: str(text).rsplit(".", 1)[-1],
+    }
+    return found
+
+
+def asset(name: str) -> str:
+    """The address of a file of assets/, with a mark that changes when the file does."""
+    return f"/assets/{name}?v={digest(name)}"
+
+
+@lru_cache(maxsize=32)
+def digest(name: str) -> str:
+    """A short digest of a file of assets/."""
+    return hashlib.sha256((HERE / "assets" / name).read_bytes()).hexdigest()[:12]
+
+
+def flow_url(namespace: str, flow_id: str, **query: Any) -> str:
+    """The page of a flow."""
+    return link(f"/flows/{quote(str(namespace), safe='')}/{quote(str(flow_id), safe='')}", **query)
+
+
+def execution_url(execution_id: str, **query: Any) -> str:
+    """The page of an execution."""
+    return link(f"/executions/{quote(str(execution_id), safe='')}", **query)
+
+
+def link(path: str, **query: Any) -> str:
+    """`path` with those query values that are not empty; lists repeat."""
+    kept = {name.rstrip("_"): value for name, value in query.items() if value not in (None, "", [], ())}
+    return f"{path}?{urlencode(kept, doseq=True, errors='replace')}" if kept else path
+
+
+def clock_text(value: Any) -> str:
+    """A moment as `2026-01-05 08:00:03` (UTC)."""
+    moment = value if isinstance(value, datetime) else moment_of(value)
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def length_of_time(value: Any) -> str:
+    """A duration for people: 120 ms, 3.4 s, 2 min 5 s, 1 h 2 min, 3 d 4 h."""
+    if value is None or value == "":
+        return "–"
+    if not isinstance(value, timedelta):
+        try:
+            value = parse_duration(value)
+        except (ValueError, OverflowError):
+            return str(value)
+    seconds = value.total_seconds()
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    parts = [f"{days} d", f"{hour} h"] if days else [f"{hour} h", f"{minute} min"] if hours else [f"{minute} min", f"{second} s"]
+    return " ".join(part for part in parts if not part.startswith("0 "))
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How far a moment is from now: `just now`, `5 min ago`, `in 2 h`."""
+    seconds = (now - moment).total_seconds()
+    size = abs(seconds)
+    if size < 10:
+        return "just now"
+    unit, name = next((unit, name) for unit, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")) if size >= unit)
+    text = f"{int(size // unit)} {name}"
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+def _shown(value: Any) -> str:
+    """A value as text for people; what is encrypted is only named."""
+    hidden = hide(value)
+    if isinstance(hidden, str):
+        return hidden
+    line = encode(hidden).decode()
+    return line if len(line) <= _SHORT_CHARS else pretty(hidden)
+
+
+def hide(value: Any) -> Any:
+    """`value` with each encrypted value in it replaced by a mask."""
+    if is_sealed(value):
+        return "********"
+    if isinstance(value, Mapping):
+        return {key: hide(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [hide(item) for item in value]
+    return value
+
+
+async def render(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+    """A page. Around it: what is refused, held back and not pushed."""
+    here = context(request)
+    now = here.clock.now()
+
+    def since(value: Any) -> Markup:
+        moment = value if isinstance(value, datetime) else moment_of(value)
+        if moment is None:
+            return Markup("–")
+        return Markup('<time datetime="{0}Z" title="{0} UTC">{1}</time>').format(moment.strftime("%Y-%m-%dT%H:%M:%S"), ago(moment, now))
+
+    text = environment().get_template(template).render(
+        **values, since=since, now=now, took=lambda state: took(state, now), instance=here.instance, version=here.version, path=request.path,
+        banners=await _banners(request) if request.get(TRUST) else [], trusted=bool(request.get(TRUST)), session=request.get(TRUST) == "session",
+    )
+    return web.Response(status=status, body=text.encode("utf-8", "replace"), content_type="text/html", charset="utf-8")
+
+
+async def _banners(request: web.Request) -> list[dict[str, Any]]:
+    here = context(request)
+    banners: list[dict[str, Any]] = []
+    rejected = here.orchestrator.rejected()
+    if rejected:
+        what = "1 file was refused" if len(rejected) == 1 else f"{len(rejected)} files were refused"
+        text = f"{what} by the last deployment; the last good revisions keep running."
+        banners.append({"kind": "bad", "text": text, "href": "/sources#rejected", "more": "See why"})
+    for source in here.sources.status():
+        if source.get("held"):
+            text = f"Source {source['name']} holds a deployment back: {source['held']}"
+            banners.append({"kind": "warn", "text": text, "href": "/sources", "more": "Review"})
+        elif source.get("error"):
+            banners.append({"kind": "warn", "text": f"Source {source['name']}: {source['error']}", "href": "/sources", "more": "Details"})
+    try:
+        unpushed = (await here.orchestrator.health()).get("unpushed") or {}
+    except PodiumError as error:
+        return [*banners, {"kind": "bad", "text": error.what, "href": "/health", "more": "Health"}]
+    if unpushed.get("count") and (unpushed.get("oldestSeconds") or 0) >= _UNPUSHED_OLD_S:
+        waits = length_of_time(timedelta(seconds=float(unpushed["oldestSeconds"])))
+        what = "1 record is" if unpushed["count"] == 1 else f"{unpushed['count']} records are"
+        text = f"{what} not pushed yet; the oldest waits {waits}. Nothing is lost: pushing is tried again."
+        banners.append({"kind": "warn", "text": text, "href": "", "more": ""})
+    return banners

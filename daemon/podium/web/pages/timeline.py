@@ -1,0 +1,144 @@
+"""The task runs of an execution as a tree with bars in time. Pure: from the execution's view to rows that a template prints.
+
+What always holds: every task run is in exactly one row, also one whose parent is not there or whose parents form a ring;
+bars are within 0 and WIDTH.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from podium.base.durations import parse_duration
+from podium.base.moments import from_text
+from podium.flows.model import TERMINAL
+
+WIDTH = 1000
+_BAR_MIN = 4
+_DEPTH_MAX = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A stretch of time in units of WIDTH, and the state to colour it by."""
+
+    x: float
+    width: float
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A task run. depth: from 0. bars: one per attempt, or one for the whole run."""
+
+    run: Mapping[str, Any]
+    depth: int
+    state: str
+    bars: tuple[Bar, ...]
+    took: timedelta | None
+    children: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """All rows, in the order of start within each parent, and the span of time they share."""
+
+    rows: tuple[Row, ...]
+    start: datetime
+    end: datetime
+
+
+def moment_of(text: Any) -> datetime | None:
+    """A date of a view, or None."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return from_text(text)
+    except ValueError:
+        return None
+
+
+def span_of(state: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime] | None:
+    """From when to when something was in being; until now when it has not ended. None without a start."""
+    start = moment_of(state.get("startDate"))
+    if start is None:
+        return None
+    ended = state.get("current") in TERMINAL
+    end = moment_of(state.get("endDate")) if ended else now
+    if end is None and ended:
+        end = start + _duration(state)
+    return start, max(start, end or now)
+
+
+def _duration(state: Mapping[str, Any]) -> timedelta:
+    try:
+        return parse_duration(state.get("duration") or 0)
+    except (ValueError, OverflowError):
+        return timedelta(0)
+
+
+def took(state: Mapping[str, Any], now: datetime) -> timedelta | None:
+    """How long something took, or has been going on."""
+    span = span_of(state, now)
+    return None if span is None else span[1] - span[0]
+
+
+def timeline(execution: Mapping[str, Any], now: datetime) -> Timeline:
+    """The rows of `execution` as of `now`."""
+    runs: list[Mapping[str, Any]] = list(execution.get("taskRunList") or [])
+    whole = span_of(execution.get("state") or {}, now)
+    start, end = whole or (now, now)
+    for run in runs:
+        span = span_of(run["state"], now)
+        if span is not None:
+            start, end = min(start, span[0]), max(end, span[1])
+    scale = WIDTH / max((end - start).total_seconds(), 0.001)
+    children: dict[str | None, list[Mapping[str, Any]]] = {}
+    known = {run["id"] for run in runs}
+    for run in runs:
+        parent = run.get("parentTaskRunId")
+        children.setdefault(parent if parent in known and parent != run["id"] else None, []).append(run)
+    for group in children.values():
+        group.sort(key=lambda run: (run["state"].get("startDate") or "9", _iteration(run)))
+    rows: list[Row] = []
+    seen: set[str] = set()
+    waiting = [(run, 0) for run in reversed(children.get(None, []))]
+    waiting_ring = list(reversed(runs))
+    while waiting or waiting_ring:
+        run, depth = waiting.pop() if waiting else (waiting_ring.pop(), 0)
+        if run["id"] in seen:
+            continue
+        seen.add(run["id"])
+        below = children.get(run["id"], [])
+        rows.append(
+            Row(
+                run=run, depth=min(depth, _DEPTH_MAX), state=run["state"]["current"], bars=_bars(run, start, scale, now),
+                took=took(run["state"], now),
+                children=len(below),
+            )
+        )
+        waiting += [(child, depth + 1) for child in reversed(below)]
+    return Timeline(rows=tuple(rows), start=start, end=end)
+
+
+def _iteration(run: Mapping[str, Any]) -> int:
+    value = run.get("iteration")
+    return value if isinstance(value, int) else 0
+
+
+def _bars(run: Mapping[str, Any], start: datetime, scale: float, now: datetime) -> tuple[Bar, ...]:
+    states = [attempt["state"] for attempt in run.get("attempts") or [] if isinstance(attempt.get("state"), Mapping)]
+    whole = run["state"]
+    bars = [_bar(state, start, scale, now) for state in (states if len(states) > 1 else [whole])]
+    return tuple(bar for bar in bars if bar is not None)
+
+
+def _bar(state: Mapping[str, Any], start: datetime, scale: float, now: datetime) -> Bar | None:
+    span = span_of(state, now)
+    if span is None:
+        return None
+    width = max((span[1] - span[0]).total_seconds() * scale, _BAR_MIN)
+    x = min(max((span[0] - start).total_seconds() * scale, 0), WIDTH - _BAR_MIN)
+    return Bar(x=round(x, 1), width=round(min(width, WIDTH - x), 1), state=str(state.get("current")))

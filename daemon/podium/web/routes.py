@@ -1,0 +1,226 @@
+"""The shape of the route table of the API, how it is registered, and the OpenAPI document made from it: one truth for both.
+
+The entries themselves stand beside their handlers in api/. Called by the server. What always holds: a route of the API
+that answers is in the OpenAPI document (but for spellings kept for old clients), and both prefixes answer alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Schema = Mapping[str, Any]
+
+PREFIXES = ("/api/v1", "/api/v1/main")
+TEXT: Schema = {"type": "string"}
+INTEGER: Schema = {"type": "integer"}
+FLAG: Schema = {"type": "boolean"}
+MOMENT: Schema = {"type": "string", "format": "date-time"}
+OBJECT: Schema = {"type": "object"}
+LIST: Schema = {"type": "array", "items": {}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """A query parameter or header."""
+
+    name: str
+    schema: Schema = field(default_factory=lambda: TEXT)
+    about: str = ""
+    required: bool = False
+    place: str = "query"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a route reads as its body: content type → schema."""
+
+    content: Mapping[str, Schema]
+    required: bool = False
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One operation. path: below the prefix, or from the root when `root`. open: answers without a token.
+
+    also: further paths below the prefix that answer the same (kept for clients written for them, not in the document).
+    answers: status → schema of the JSON, or None for an answer without JSON.  stream: its time is not measured.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    about: str
+    tag: str
+    query: Sequence[Param] = ()
+    body: Body | None = None
+    answers: Mapping[int, Schema | None] = field(default_factory=lambda: {200: OBJECT})
+    content: str = "application/json"
+    errors: Sequence[int] = (400, 404)
+    also: Sequence[str] = ()
+    root: bool = False
+    open: bool = False
+    hidden: bool = False
+    stream: bool = False
+
+
+def paged(item: Schema = OBJECT) -> Schema:
+    """A page of a list."""
+    return {"type": "object", "required": ["results", "total"], "properties": {"results": {"type": "array", "items": item}, "total": INTEGER}}
+
+
+def ref(name: str) -> Schema:
+    """A schema of the document's components."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def register(app: web.Application, routes: Iterable[Route]) -> dict[Handler, Route]:
+    """Add every route under both prefixes (or at the root); which route a handler belongs to."""
+    by_handler: dict[Handler, Route] = {}
+    for route in routes:
+        paths = [route.path] if route.root else [prefix + path for path in (route.path, *route.also) for prefix in PREFIXES]
+        for path in paths:
+            if route.method == "GET" and not route.stream:
+                app.router.add_get(path, route.handler, allow_head=True)
+            else:
+                app.router.add_route(route.method, path, route.handler)
+        by_handler[route.handler] = route
+    return by_handler
+
+
+_VARIABLE = re.compile(r"\{(\w+)(:[^}]*)?\}")
+
+
+def document(routes: Iterable[Route], *, version: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the routes that are not hidden."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if route.hidden:
+            continue
+        path = _VARIABLE.sub(r"{\1}", route.path if route.root else PREFIXES[0] + route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, path)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Podium", "version": version, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "description": "Every path below /api/v1 also answers below /api/v1/main. Errors have the schema Error.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"token": []}, {"basic": []}, {"session": []}],
+        "tags": [{"name": name} for name in sorted({route.tag for route in routes if not route.hidden})],
+        "paths": dict(sorted(paths.items())),
+        "components": {"schemas": _SCHEMAS, "securitySchemes": _SECURITY, "responses": {"Error": _ERROR_RESPONSE}},
+    }
+
+
+def _operation(route: Route, path: str) -> dict[str, Any]:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": _PATH_SCHEMAS.get(name, TEXT)} for name in re.findall(r"\{(\w+)\}", path)
+    ]
+    parameters += [
+        {"name": param.name, "in": param.place, "required": param.required, "schema": dict(param.schema), "description": param.about}
+        for param in route.query
+    ]
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(route), "summary": route.about, "tags": [route.tag], "parameters": parameters, "responses": _responses(route),
+    }
+    if route.open:
+        operation["security"] = []
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": route.body.required, "description": route.body.about,
+            "content": {kind: {"schema": dict(schema)} for kind, schema in route.body.content.items()},
+        }
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    words = re.findall(r"[A-Za-z0-9]+", _VARIABLE.sub(r"by \1", route.path))
+    return route.method.lower() + "".join(word[0].upper() + word[1:] for word in words)
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for status, schema in route.answers.items():
+        found[str(status)] = {"description": _STATUS_TEXT[status]}
+        if schema is not None:
+            found[str(status)]["content"] = {route.content: {"schema": dict(schema)}}
+    statuses = {*route.errors, 500} | (set() if route.open else {401, 403}) | ({413} if route.body else set())
+    for status in sorted(statuses):
+        found.setdefault(str(status), {"$ref": "#/components/responses/Error"})
+    return found
+
+
+_STATUS_TEXT = {
+    200: "Done", 202: "Accepted", 204: "Done, nothing to say", 302: "It is elsewhere", 303: "See the page", 405: "Not possible",
+    503: "Not ready",
+}
+_PATH_SCHEMAS: Mapping[str, Schema] = {"page": INTEGER}
+_SECURITY = {
+    "token": {"type": "http", "scheme": "bearer"},
+    "basic": {"type": "http", "scheme": "basic", "description": "Any user; the token is the password."},
+    "session": {"type": "apiKey", "in": "cookie", "name": "podium_session"},
+}
+_ERROR_RESPONSE = {"description": "Refused or failed", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+_SCHEMAS: dict[str, Any] = {
+    "Error": {
+        "type": "object", "required": ["message", "code", "hint", "_links", "_embedded"],
+        "properties": {
+            "message": TEXT, "code": {"type": "string", "description": "stable; the only member to branch on"}, "hint": TEXT,
+            "_links": {"type": "object", "properties": {"self": OBJECT}},
+            "_embedded": {
+                "type": "object",
+                "properties": {"errors": {"type": "array", "items": {"type": "object", "properties": {"message": TEXT, "path": TEXT}}}},
+            },
+        },
+    },
+    "State": {
+        "type": "object", "required": ["current"],
+        "properties": {
+            "current": TEXT, "startDate": MOMENT, "endDate": MOMENT, "duration": TEXT,
+            "histories": {"type": "array", "items": {"type": "object", "properties": {"state": TEXT, "date": MOMENT}}},
+        },
+    },
+    "Label": {"type": "object", "required": ["key", "value"], "properties": {"key": TEXT, "value": TEXT}},
+    "TaskRun": {
+        "type": "object", "required": ["id", "taskId", "state"],
+        "properties": {
+            "id": TEXT, "taskId": TEXT, "value": {}, "parentTaskRunId": TEXT, "iteration": INTEGER, "attempts": LIST, "outputs": OBJECT,
+            "state": {"$ref": "#/components/schemas/State"},
+        },
+    },
+    "Execution": {
+        "type": "object", "required": ["id", "namespace", "flowId", "state"],
+        "properties": {
+            "id": TEXT, "namespace": TEXT, "flowId": TEXT, "flowRevision": INTEGER, "inputs": OBJECT, "outputs": OBJECT, "variables": OBJECT,
+            "state": {"$ref": "#/components/schemas/State"}, "labels": {"type": "array", "items": {"$ref": "#/components/schemas/Label"}},
+            "taskRunList": {"type": "array", "items": {"$ref": "#/components/schemas/TaskRun"}}, "trigger": OBJECT, "parentId": TEXT,
+            "originalId": TEXT, "scheduleDate": MOMENT, "url": TEXT,
+        },
+    },
+    "Flow": {
+        "type": "object", "required": ["id", "namespace", "revision"],
+        "properties": {
+            "id": TEXT, "namespace": TEXT, "revision": INTEGER, "description": {"type": ["string", "null"]}, "disabled": FLAG, "source": TEXT,
+            "labels": {"type": "array", "items": {"$ref": "#/components/schemas/Label"}}, "inputs": LIST, "tasks": LIST, "triggers": LIST,
+        },
+    },
+    "LogEntry": {
+        "type": "object", "required": ["timestamp", "level", "message"],
+        "properties": {
+            "seq": INTEGER, "timestamp": MOMENT, "level": TEXT, "message": TEXT, "taskId": TEXT, "taskRunId": TEXT, "attemptNumber": INTEGER,
+            "executionId": TEXT, "namespace": TEXT, "flowId": TEXT,
+        },
+    },
+    "KV": {
+        "type": "object", "required": ["key"],
+        "properties": {"key": TEXT, "type": TEXT, "creationDate": MOMENT, "updateDate": MOMENT, "expirationDate": MOMENT},
+    },
+    "Count": {"type": "object", "required": ["count"], "properties": {"count": INTEGER}},
+}
