@@ -23,7 +23,7 @@ from pydantic import (
     WrapValidator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
 from podium.base.durations import parse_duration
 from podium.flows.dynamic import Dyn
@@ -238,10 +238,31 @@ def _by_type(what: str) -> WrapValidator:
             return handler(value)
         found = getattr(info.context["types"], what)(name)
         if found is None:
-            raise PydanticCustomError("unknown_type", "Invalid type: {name}", {"name": name, "what": what})
+            raise unknown_type(name, what, value, handler)
         return found.model_validate(value, context=info.context)
 
     return WrapValidator(validate)
+
+
+def unknown_type(name: str, what: str, value: Mapping[str, Any], validate: Callable[[Any], Any]) -> ValidationError:
+    """The error for a `type` that nobody offers, with the mistakes in what every object of the kind has. validate: by the common class."""
+    errors: list[InitErrorDetails] = []
+    try:
+        validate(value)
+    except ValidationError as error:
+        errors = [_again(each) for each in error.errors(include_url=False) if each["type"] != "extra_forbidden"]
+    errors.append({"type": _unknown({"name": name, "what": what}), "loc": (), "input": value})
+    return ValidationError.from_exception_data(name, errors)
+
+
+def _unknown(facts: dict[str, Any]) -> PydanticCustomError:
+    return PydanticCustomError("unknown_type", "Invalid type: {name}", facts)
+
+
+def _again(error: ErrorDetails) -> InitErrorDetails:
+    facts = error.get("ctx", {})
+    kind = _unknown(facts) if error["type"] == "unknown_type" else error["type"]
+    return {"type": kind, "loc": error["loc"], "input": error["input"], "ctx": facts}
 
 
 AnyTask = SerializeAsAny[Annotated[Task, _by_type("task"), Typed("task")]]

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field, SerializeAsAny, ValidationInfo, WrapValidator
-from pydantic_core import PydanticCustomError
 
-from podium.flows.models.base import Duration, Model, Typed
+from podium.flows.models.base import Duration, Model, Typed, unknown_type
 
 INPUT_ID_PATTERN = r"^[a-zA-Z0-9][.a-zA-Z0-9_-]*"
 DISPLAY_NAME_CHARS_MAX = 64
@@ -49,11 +48,15 @@ class Input(Model):
 
 class StringInput(Input):
     type: Literal["STRING"]
+    defaults: str | None = None
+    prefill: str | None = None
     validator: str | None = None
 
 
 class SecretInput(Input):
     type: Literal["SECRET"]
+    defaults: str | None = None
+    prefill: str | None = None
     validator: str | None = None
 
 
@@ -75,6 +78,8 @@ class BooleanInput(Input):
 
 class SelectInput(Input):
     type: Literal["SELECT"]
+    defaults: str | None = None
+    prefill: str | None = None
     values: list[str] | None = None
     expression: str | None = None
     allow_custom_value: bool = False
@@ -84,11 +89,15 @@ class SelectInput(Input):
 
 class EnumInput(Input):
     type: Literal["ENUM"]
+    defaults: str | None = None
+    prefill: str | None = None
     values: list[str]
 
 
 class MultiselectInput(Input):
     type: Literal["MULTISELECT"]
+    defaults: str | list[str] | None = None
+    prefill: str | list[str] | None = None
     values: list[str] | None = None
     options: list[str] | None = None
     expression: str | None = None
@@ -104,24 +113,32 @@ class ArrayInput(Input):
 
 class DatetimeInput(Input):
     type: Literal["DATETIME"]
+    defaults: str | None = None
+    prefill: str | None = None
     after: str | None = None
     before: str | None = None
 
 
 class DateInput(Input):
     type: Literal["DATE"]
+    defaults: str | None = None
+    prefill: str | None = None
     after: str | None = None
     before: str | None = None
 
 
 class TimeInput(Input):
     type: Literal["TIME"]
+    defaults: str | None = None
+    prefill: str | None = None
     after: str | None = None
     before: str | None = None
 
 
 class DurationInput(Input):
     type: Literal["DURATION"]
+    defaults: str | None = None
+    prefill: str | None = None
     min: Duration | None = None
     max: Duration | None = None
 
@@ -167,7 +184,7 @@ def _by_type(value: Any, handler: Callable[[Any], Any], info: ValidationInfo) ->
         return handler(value)
     found = INPUT_CLASSES.get(name)
     if found is None:
-        raise PydanticCustomError("unknown_type", "Invalid type: {name}", {"name": name, "what": "input"})
+        raise unknown_type(name, "input", {**value, "type": "STRING"}, handler)
     return found.model_validate(value, context=info.context)
 
 

@@ -91,6 +91,8 @@ def _describe(errors: list[Mapping[str, Any]], node: Node | None, path: str, typ
         return "wrong-type", f"Illegal flow yaml: {' or '.join(nouns)} is expected, not {_what(node)}", _type_hint(nouns, node)
     error = errors[0]
     kind, facts = error["type"], error.get("ctx", {})
+    if kind == "string_pattern_mismatch" and error["input"] == "":
+        return _blank(facts, path, types)
     if kind in {"literal_error", "enum"}:
         return _literal(error, node)
     describe = _BY_TYPE.get(kind)
@@ -125,6 +127,9 @@ def _unknown_type(facts: Mapping[str, Any], path: str, types: Types) -> tuple[st
         close = get_close_matches(name.upper(), list(INPUT_CLASSES), n=1, cutoff=0.5)
         hint = f"did you mean '{close[0]}'?" if close else f"input types: {', '.join(INPUT_CLASSES)}"
         return "unknown-type", f"Invalid type: {name}", hint
+    kind = next((each for each in ("task", "trigger", "condition", "runner") if getattr(types, each)(name) is not None), None)
+    if kind is not None:
+        return "unknown-type", f"Invalid type: {name}", f"this is a {kind}, and a {what} is expected here"
     suggestion = types.suggest(name, what)
     hint = f"did you mean '{suggestion}'?" if suggestion else f"no plug-in offers this {what} type; see `podium schema` for those there are"
     return "unknown-type", f"Invalid type: {name}", hint
@@ -132,7 +137,9 @@ def _unknown_type(facts: Mapping[str, Any], path: str, types: Types) -> tuple[st
 
 def _pattern(facts: Mapping[str, Any], path: str, types: Types) -> tuple[str, str, str]:
     pattern = str(facts["pattern"]).removesuffix("$")
-    return "pattern", f'must match "{pattern}"', "use letters, digits, '-' and '_' only, beginning with a letter or digit"
+    letters = "letters" if "A-Z" in pattern else "lower-case letters"
+    signs = "'.', '-' and '_'" if "." in pattern else "'-' and '_'"
+    return "pattern", f'must match "{pattern}"', f"use {letters}, digits, {signs} only, beginning with a letter or digit"
 
 
 def _literal(error: Mapping[str, Any], node: Node | None) -> tuple[str, str, str]:
@@ -144,7 +151,8 @@ def _literal(error: Mapping[str, Any], node: Node | None) -> tuple[str, str, str
 
 
 def _size(facts: Mapping[str, Any], path: str, types: Types) -> tuple[str, str, str]:
-    return "out-of-bounds", f"size must be between {facts.get('min_length', 0)} and {facts['max_length']}", ""
+    least = 0 if "field_type" in facts else 1  # of a list, else of a text
+    return "out-of-bounds", f"size must be between {least} and {facts['max_length']}", ""
 
 
 def _empty(facts: Mapping[str, Any], path: str, types: Types) -> tuple[str, str, str]:

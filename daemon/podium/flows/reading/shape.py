@@ -116,6 +116,16 @@ def shape_map(cls: type[BaseModel], node: Fields, path: str, shaping: Shaping) -
     return data
 
 
+def _common(base: type[BaseModel], node: Fields, path: str, shaping: Shaping) -> dict[str, Any]:
+    """Of an object whose class is not known, what every object of its kind has."""
+    known = properties(base)
+    return {
+        known[key].name: known[key].shaper(entry.node, join(path, key), shaping)
+        for key, entry in node.entries.items()
+        if key in known and not (isinstance(entry.node, Scalar) and entry.node.value is None)
+    }
+
+
 def class_name(cls: type[BaseModel]) -> str:
     """What messages call a class: the type of a plug-in, else the model's own name."""
     return str(getattr(cls, "TYPE", "") or cls.__name__)
@@ -207,8 +217,7 @@ def _typed(what: str, base: type[BaseModel]) -> Shaper:
         try:
             if cls is not None:
                 return shape_map(cls, node, path, shaping)
-            known = properties(base)
-            return {key: plain(entry.node) for key, entry in node.entries.items() if key in known}
+            return _common(base, node, path, shaping)
         finally:
             shaping.parent = outer
 

@@ -4,12 +4,15 @@ it fails where it is rendered. So this gives warnings.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from podium.base.errors import PodiumError
 from podium.flows.reading.problems import Place, Report, join
 from podium.flows.reading.yaml import Fields, Items, Node, Scalar
 
+_QUOTED = re.compile(r" in the expression `.*` at line \d+, column \d+$", re.DOTALL)
+"""The template itself, at the end of the error: the warning says where it stands."""
 _NOT_RENDERED = frozenset({"description", "displayName"})
 
 
@@ -45,7 +48,8 @@ def check_templates(found: Sequence[tuple[Scalar, str]], lines: Sequence[str], d
         except PodiumError as error:
             at = _place(node, lines, error.facts.get("line"), error.facts.get("column"))
             hint = error.hint or "this fails when it is rendered; {% raw %}…{% endraw %} keeps braces as they are"
-            report.warning(at, path, "expression-invalid", f"the expression cannot be read: {error.what}", hint)
+            what = " ".join(_QUOTED.sub("", error.what).split())
+            report.warning(at, path, "expression-invalid", f"the expression cannot be read: {what}", hint)
 
 
 def _place(node: Scalar, lines: Sequence[str], line: object, column: object) -> Place:
