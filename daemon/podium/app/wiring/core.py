@@ -118,6 +118,7 @@ async def open_core(
         library = Library(catalog, load_types())
         conductor = Conductor(
             journal=journal, library=library, reads=reads, closer=closer, cipher=cipher, clock=clock, attempts_max=settings.runner.concurrency,
+            commands_max=settings.limits.queued_commands_max,
             performer=lambda owner: Performer(owner, worker=worker, evaluator=evaluator, logs=logs, requests=requests),
         )
         podium = Podium(

@@ -49,7 +49,8 @@ def choose(target: str, flows: Path | None) -> Chosen:
         if bad:
             lines = "\n".join(f"{problem}" + (f" ({problem.hint})" if problem.hint else "") for problem in bad)
             raise FlowError(
-                f"'{target}' is not a valid flow:\n{lines}", hint=f"check it with: podium validate {target}", problems=[each.as_dict() for each in bad],
+                f"'{target}' is not a valid flow:\n{lines}", hint=f"check it with: podium validate {target}",
+                problems=[each.as_dict() for each in bad],
             )
         if not parsed:
             raise FlowError(f"'{target}' holds no flow", hint="write one: see flows/hello.yaml")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from podium.base.errors import LimitError, NotFound, PodiumError, StoreError
@@ -42,6 +42,7 @@ class Conductor:
 
     def __init__(
         self, *, journal: Journal, library: Library, reads: StoreReads, closer: Closer, cipher: Cipher, clock: Clock, attempts_max: int,
+        commands_max: int = QUEUED_COMMANDS_MAX,
         performer: Callable[[Conductor], Performer],
     ) -> None:
         self.library = library
@@ -51,7 +52,7 @@ class Conductor:
         self._closer = closer
         self._cipher = cipher
         self._clock = clock
-        self._queue: asyncio.Queue[Item] = asyncio.Queue(maxsize=QUEUED_COMMANDS_MAX)
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(maxsize=commands_max)
         self._streams: dict[str, Stream] = {}
         self._active: dict[tuple[str, str], set[str]] = {}
         self._queued: dict[tuple[str, str], dict[str, None]] = {}
@@ -108,7 +109,7 @@ class Conductor:
         """
         if self._queue.full():
             raise LimitError(
-                f"{QUEUED_COMMANDS_MAX} commands are waiting", hint="try again in a moment", limit="QUEUED_COMMANDS_MAX", retry_after_s=1
+                f"{self._queue.maxsize} commands are waiting", hint="try again in a moment", limit="QUEUED_COMMANDS_MAX", retry_after_s=1
             )
         item = Item(execution_id, command, extra, asyncio.get_running_loop().create_future(), wants_view=view)
         self._queue.put_nowait(item)
@@ -185,7 +186,12 @@ class Conductor:
             items = [await self._queue.get()]
             while len(items) < COMMANDS_A_ROUND and not self._queue.empty():
                 items.append(self._queue.get_nowait())
-            await self._round(items)
+            try:
+                await self._round(items)
+            except Exception as error:  # the loop must go on, whatever one round met
+                log.error("round_failed", exc_info=error)
+                for item in items:
+                    item.fail(PodiumError(f"internal error: {error}", hint="report it with the daemon's log"))
 
     async def _round(self, items: list[Item]) -> None:
         turn = Round(self._clock.now())
@@ -197,7 +203,7 @@ class Conductor:
                 await self._journal.commit(turn.batch, turn.now)
         except StoreError as error:
             log.error("journal_not_written", error=error.what, hint=error.hint)
-            await self._take_back(turn)
+            await self._take_back(turn.touched)
             for item in items:
                 item.fail(error)
             return
@@ -205,6 +211,8 @@ class Conductor:
             self._reads.turn = None
         for stream, effects in turn.effects:
             self.performer.perform(stream, effects)
+        if turn.broken:
+            await self._take_back(turn.broken)
         for execution_id in turn.closed:
             self._forget(execution_id)
         self.live.publish([*turn.changed.values(), *turn.changes])
@@ -224,6 +232,8 @@ class Conductor:
             item.fail(error)
         except Exception as error:
             log.error("decision_failed", execution_id=item.execution_id, command=type(item.command).__name__, exc_info=error)
+            if item.execution_id is not None:
+                turn.broken[item.execution_id] = None
             item.fail(PodiumError(f"internal error: {error}", hint="report it with the daemon's log"))
 
     async def _take_command(self, turn: Round, item: Item, execution_id: str, command: cmd.Command) -> None:
@@ -338,9 +348,9 @@ class Conductor:
         for execution_id in sorted(queued)[: max(free, 0)]:
             self.post(execution_id, cmd.Begin())
 
-    async def _take_back(self, turn: Round) -> None:
-        """The transaction failed: forget what was decided, go on from what is on disk."""
-        for execution_id in turn.touched:
+    async def _take_back(self, execution_ids: Iterable[str]) -> None:
+        """A transaction or a decision failed: forget what memory says of these executions, go on from what is on disk."""
+        for execution_id in list(execution_ids):
             old = self._streams.pop(execution_id, None)
             if old is not None:
                 key = (old.state.namespace, old.state.flow_id)

@@ -23,6 +23,8 @@ class Round:
         self.effects: list[tuple[Stream, list[fx.AnyEffect]]] = []
         self.touched: dict[str, Stream] = {}
         self.closed: dict[str, None] = {}
+        self.broken: dict[str, None] = {}
+        """Executions whose decision raised: memory is not to be trusted for them."""
         self.changed: dict[str, dict[str, Any]] = {}
         self.changes: list[dict[str, Any]] = []
         """Told to listeners beside the executions that changed: triggers."""
