@@ -19,7 +19,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A good text of a flow, found at `path` (line: where its document begins)."""
+    """A good text of a flow, found at `path` (line: where its id stands)."""
 
     key: Key
     path: str
@@ -71,7 +71,6 @@ def parse_body(body: bytes, *, path: str, blob: str, types: Types, project: Proj
         return ParsedFile(ignored=True)
     found = _parse(text, path, types, project)
     texts = documents(text)
-    starts = _starts(text, texts)
     aligned = len(texts) == len(found)
     claims: list[Claim] = []
     problems: list[Problem] = []
@@ -84,9 +83,8 @@ def parse_body(body: bytes, *, path: str, blob: str, types: Types, project: Proj
             continue
         warnings.extend(parsed.warnings)
         if parsed.flow is not None and not parsed.problems:
-            line = starts[index] if aligned else 1
             key = (parsed.flow.namespace, parsed.flow.id)
-            claims.append(Claim(key=key, path=path, blob=blob, text=whole, flow=parsed.flow, line=line, defaults=defaults))
+            claims.append(Claim(key=key, path=path, blob=blob, text=whole, flow=parsed.flow, line=parsed.line, defaults=defaults))
             continue
         problems.extend(parsed.problems)
         if parsed.namespace and parsed.flow_id:
@@ -108,14 +106,3 @@ def _parse(text: str, path: str, types: Types, project: Project) -> list[tuple[P
             found[index] = (parse_flows(text, file=path, types=types, defaults=own)[index], own)
     return found
 
-
-def _starts(text: str, texts: Sequence[str]) -> list[int]:
-    """The line, from 1, on which each document's content begins."""
-    lines = []
-    at = 0
-    for part in texts:
-        at = text.index(part, at)
-        blank = len(part) - len(part.lstrip())
-        lines.append(text.count("\n", 0, at + blank) + 1)
-        at += len(part)
-    return lines

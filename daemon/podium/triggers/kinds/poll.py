@@ -1,0 +1,170 @@
+"""Polling triggers of plug-ins (http.Trigger and its like): asks every `interval`, and starts an execution when there is something.
+
+Made by board for a trigger class that offers `plugin.Polling.poll`. The poll runs in a thread, a bounded number of them at a time and
+never two of one trigger; what it remembers is stored in the transaction of the start. A poll that hangs delays only its own trigger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from podium.base.errors import PodiumError
+from podium.base.moments import to_text
+from podium.base.system.ids import new_id
+from podium.base.system.log import get_logger
+from podium.flows.model import Trigger
+from podium.plugin import FileStore, Polling, TaskFailed
+from podium.triggers.firing import Armed, Event, Firing
+from podium.triggers.runner import Runner, Tools
+
+log = get_logger(__name__)
+_INTERVAL_MIN = timedelta(seconds=1)
+_LEVELS = {"ERROR": "error", "WARN": "warning", "INFO": "info", "DEBUG": "debug", "TRACE": "debug"}
+
+
+def is_polling(trigger: Trigger) -> bool:
+    """Whether the trigger's class is one that is asked."""
+    return callable(getattr(trigger, "poll", None)) and isinstance(getattr(trigger, "interval", None), timedelta)
+
+
+class PollRunner(Runner):
+    """One polling trigger."""
+
+    def __init__(self, armed: Armed, tools: Tools) -> None:
+        super().__init__(armed, tools)
+        self._asking = False
+
+    async def begin(self, *, changed: bool) -> None:
+        """See Runner."""
+        if self.state.next is None or changed or self.state.removed:
+            self.state.next, self.state.removed = self.tools.clock.now(), False
+            await self.remember()
+
+    async def work(self) -> None:
+        """See Runner: begins to ask; the answer is dealt with when it is there."""
+        now, due = self.tools.clock.now(), self.state.next
+        if self._asking or due is None or (self.state.execution_id is not None and not self.armed.trigger.allow_concurrent):
+            return
+        if due > now:
+            self.tools.bell.ring_at(self.armed.name, due, self.ring)
+            return
+        self._asking = True
+        self.tools.spawn(self._ask(due))
+
+    async def _ask(self, due: datetime) -> None:
+        """One poll, and what follows from it."""
+        armed, remembered = self.armed, dict(self.state.poll)
+        variables: Mapping[str, Any] | None = None
+        trouble: str | None = None
+        try:
+            async with self.tools.polls:
+                variables = await self._poll(armed, remembered)
+        except (PodiumError, TaskFailed) as error:
+            trouble = str(error)
+        except Exception as error:  # a plug-in may fail in any way
+            log.exception("poll_crashed", trigger=armed.name)
+            trouble = f"{type(error).__name__}: {error}"
+        finally:
+            self._asking = False
+        async with self.busy:
+            if self.stopped or armed.trigger != self.armed.trigger:
+                return
+            await self._guarded(lambda: self._answered(due, remembered, variables, trouble))
+        await self.ring()
+
+    async def _poll(self, armed: Armed, remembered: dict[str, Any]) -> Mapping[str, Any] | None:
+        rendered = await self.tools.firing.rendered(armed, {})
+        assert is_polling(rendered)
+        asked: Any = rendered
+        return await asyncio.to_thread(_called, asked, armed, self.tools.firing, remembered)
+
+    async def _answered(self, due: datetime, remembered: dict[str, Any], variables: Mapping[str, Any] | None, trouble: str | None) -> None:
+        now = self.tools.clock.now()
+        interval: timedelta = getattr(self.armed.trigger, "interval", timedelta(seconds=60))
+        before = replace(self.state)
+        self.state.next, self.state.error = now + max(interval, _INTERVAL_MIN), trouble
+        key = f"poll:{self.armed.name}:{to_text(due)}"
+        try:
+            if trouble is not None:
+                await self._troubled(trouble, key, due)
+            elif variables is None:
+                self.state.poll = remembered
+                await self.remember()
+            else:
+                self.state.poll, self.state.date = remembered, due
+                event = Event(variables=dict(variables), key=key, cursor=self.state.as_cursor(now))
+                view = await self.tools.firing.start_if(self.armed, event)
+                if view is None:
+                    await self.remember()
+                elif not self.armed.trigger.allow_concurrent:
+                    await self.lock(view)
+        except PodiumError:
+            self.state = before
+            raise
+
+    async def _troubled(self, trouble: str, key: str, due: datetime) -> None:
+        log.warning("poll_failed", trigger=self.armed.name, reason=trouble)
+        if self.armed.trigger.fail_on_trigger_error:
+            self.state.date = due
+            event = Event(variables={}, key=key, cursor=self.state.as_cursor(self.tools.clock.now()))
+            view = await self.tools.firing.fail(self.armed, event, f"trigger '{self.armed.trigger.id}' failed: {trouble}")
+            await self.lock(view)
+        else:
+            await self.remember()
+
+
+def _called(trigger: Polling, armed: Armed, firing: Firing, remembered: dict[str, Any]) -> Mapping[str, Any] | None:
+    with tempfile.TemporaryDirectory(prefix="podium-poll-") as folder:
+        return trigger.poll(_Context(armed, firing, remembered, Path(folder)))
+
+
+class _Log:
+    """The log of a poll goes to the daemon's own."""
+
+    def __init__(self, name: str) -> None:
+        self._log = log.bind(trigger=name)
+
+    def log(self, level: str, message: str) -> None:
+        """See plugin.Logger."""
+        getattr(self._log, _LEVELS.get(level, "info"))("poll_says", message=message)
+
+
+@dataclass
+class _Context:
+    """What a poll may use: see plugin.PollContext."""
+
+    armed: Armed
+    firing: Firing
+    state: dict[str, Any]
+    working_dir: Path
+    _id: str = field(default_factory=new_id)
+
+    @property
+    def namespace(self) -> str:
+        """See PollContext."""
+        return self.armed.revision.namespace
+
+    @property
+    def flow_id(self) -> str:
+        """See PollContext."""
+        return self.armed.revision.flow_id
+
+    @property
+    def log(self) -> _Log:
+        """See PollContext."""
+        return _Log(self.armed.name)
+
+    @property
+    def files(self) -> FileStore:
+        """Files that a poll stores; the execution it starts may read them, as their URIs are in its trigger's variables."""
+        return self.firing.files(self.armed, self._id)
+
+    def render(self, template: Any, extra: Mapping[str, Any] | None = None) -> Any:
+        """See PollContext."""
+        return self.firing.value_now(self.armed, template, {}, extra=extra)
