@@ -76,7 +76,7 @@ class Renderer:
                 template, layered(self._base, variables, extra), world, dialect=scope.dialect, typed=typed, recursive=self._recursive
             )
         except PodiumError as error:
-            raise _without_secrets(error, scope) from error
+            raise _without_secrets(error, scope) from None  # the cause may show a secret
 
     def truthy(self, template: str | None, variables: Mapping[str, Any], scope: Scope, *, extra: Mapping[str, Any] | None = None) -> bool:
         """Whether a condition holds: not null, empty, `0`, `-0` or `false` once rendered. Raises ExpressionError."""
@@ -156,7 +156,7 @@ class _Rendering:
             return self.renderer.value(value, self.variables, self.scope, typed=typed, extra=self.extra)
         except PodiumError as error:
             facts = {key: fact for key, fact in error.facts.items() if key != "property"}
-            raise ExpressionError(f"{path}: {error.what}", hint=error.hint, property=path, **facts) from error
+            raise ExpressionError(f"{path}: {error.what}", hint=error.hint, property=path, **facts) from None  # as above
 
 
 def has_template(value: Any) -> bool:
