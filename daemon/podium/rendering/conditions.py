@@ -12,8 +12,8 @@ from typing import Any
 
 from podium.base.errors import ExpressionError
 from podium.expressions.text import java_text
-from podium.flows import conditions as models
 from podium.flows.model import Condition, labels_map
+from podium.flows.models import conditions as models
 from podium.rendering.renderer import Renderer
 from podium.rendering.scope import Scope
 

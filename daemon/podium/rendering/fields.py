@@ -104,7 +104,7 @@ def _resolved(annotation: Any) -> Any:
     if origin is Annotated:
         for mark in annotation.__metadata__:
             if isinstance(mark, Dynamic):
-                return mark.inner
+                return _resolved(mark.inner)
         return annotation
     if not arguments or not _has_dynamic(annotation):
         return annotation

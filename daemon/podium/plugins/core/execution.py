@@ -77,7 +77,7 @@ class Count(Task):
     IDEMPOTENT = True
     flows: Dyn[list[FlowToCount]] = []
     namespaces: Dyn[list[str]] = []
-    states: Dyn[list[State]] = []
+    states: Dyn[list[Dyn[State]]] = []
     start_date: Dyn[str]
     end_date: Dyn[str] | None = None
     expression: str
@@ -225,7 +225,7 @@ class PurgeExecutions(Task):
     flow_id: Dyn[str] | None = None
     start_date: Dyn[str] | None = None
     end_date: Dyn[str]
-    states: Dyn[list[State]] = []
+    states: Dyn[list[Dyn[State]]] = []
     purge_execution: Dyn[bool] = True
     purge_log: Dyn[bool] = True
     purge_metric: Dyn[bool] = True

@@ -62,7 +62,7 @@ class PurgeLogs(Task):
     KIND = "inline"
     namespace: Dyn[str] | None = None
     flow_id: Dyn[str] | None = None
-    log_levels: Dyn[list[Level]] = []
+    log_levels: Dyn[list[Dyn[Level]]] = []
     start_date: Dyn[str] | None = None
     end_date: Dyn[str]
 

@@ -62,7 +62,7 @@ class HttpOptions(Model):
     ssl: Ssl | None = None
     follow_redirects: Dyn[bool] = True
     allow_failed: Dyn[bool] = False
-    allowed_response_codes: Dyn[list[int]] = []
+    allowed_response_codes: Dyn[list[Dyn[int]]] = []
     default_charset: Dyn[str] = "UTF-8"
     logs: list[Literal["REQUEST_HEADERS", "REQUEST_BODY", "RESPONSE_HEADERS", "RESPONSE_BODY"]] = []
     max_content_length: Dyn[int] | None = None
