@@ -83,6 +83,11 @@ def test_every_page_is_in_the_index() -> None:
     assert [name for name in pages if f"({name})" not in index] == []
 
 
+def test_every_decision_is_in_their_index() -> None:
+    index = (ROOT / "docs/adr/README.md").read_text("utf-8")
+    assert [page.name for page in (ROOT / "docs/adr").glob("0*.md") if f"({page.name})" not in index] == []
+
+
 def test_every_dependency_has_its_reason() -> None:
     names = {re.split(r"[\[<>=~!; ]", each)[0] for each in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]}
     rows = dict(re.findall(r"^\| `(.+?)` \| (.+) \|$", (ROOT / "docs/dependencies.md").read_text("utf-8"), re.MULTILINE))
