@@ -223,7 +223,7 @@ async def test_one_broken_source_does_not_stop_another(remote: Remote, orchestra
 
 async def test_a_forge_must_sign_and_nothing_of_its_payload_is_used(remote: Remote, orchestrator: FakeOrchestrator, running: Running) -> None:
     remote.push({"a.yaml": flow_text("a")})
-    async with running(remote.source(hook_secrets=(SECRET, "")), remote.source(name="bare")) as watcher:
+    async with running(remote.source(hook_secrets=(SECRET, "")), remote.source(name="bare", path="none")) as watcher:
         body = b'{"ref": "refs/heads/elsewhere", "repository": {"clone_url": "ssh://evil"}}'
         good = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
         headers = [("X-GitHub-Event", "push"), ("X-Hub-Signature-256", f"sha256={good}")]

@@ -152,6 +152,11 @@ def _check(expected: Iterable[bytes], given: Iterable[bytes]) -> None:
         raise AuthError("the signature does not match", hint="is the secret the same on both sides, and the body unchanged on its way?")
 
 
+def _raw(text: str) -> bytes:
+    """Text of a header as the bytes that came."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _hex(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
@@ -181,13 +186,13 @@ def _check_gitlab(request: _Request) -> None:
         _check_standard(request)
         return
     token = request.header("X-Gitlab-Token")
-    _check((hashlib.sha256(secret.encode()).digest() for secret in request.secrets), [hashlib.sha256(token.encode()).digest()])
+    _check((hashlib.sha256(secret.encode()).digest() for secret in request.secrets), [hashlib.sha256(_raw(token)).digest()])
 
 
 def _check_slack(request: _Request) -> None:
     timestamp = request.header("X-Slack-Request-Timestamp")
     request.check_age(timestamp)
-    message = b"v0:" + timestamp.encode() + b":" + request.body
+    message = b"v0:" + _raw(timestamp) + b":" + request.body
     given = request.header("X-Slack-Signature").removeprefix("v0=")
     _check((_mac(secret.encode(), message) for secret in request.secrets), [_hex(given)])
 
@@ -196,7 +201,7 @@ def _check_stripe(request: _Request) -> None:
     fields = [part.strip().partition("=") for part in request.header("Stripe-Signature").split(",")]
     timestamp = next((value for name, _, value in fields if name == "t"), "")
     request.check_age(timestamp)
-    message = timestamp.encode() + b"." + request.body
+    message = _raw(timestamp) + b"." + request.body
     _check((_mac(secret.encode(), message) for secret in request.secrets), [_hex(value) for name, _, value in fields if name == "v1"])
 
 
@@ -204,7 +209,7 @@ def _check_standard(request: _Request) -> None:
     """Standard Webhooks: `v1,<base64>` over `<id>.<timestamp>.<body>`; a secret is base64 behind `whsec_`, or plain text."""
     timestamp = request.header("webhook-timestamp", "svix-timestamp")
     request.check_age(timestamp)
-    message = request.header("webhook-id", "svix-id").encode() + b"." + timestamp.encode() + b"." + request.body
+    message = _raw(request.header("webhook-id", "svix-id")) + b"." + _raw(timestamp) + b"." + request.body
     signatures = [part.partition(",") for part in request.header("webhook-signature", "svix-signature").split()]
     keys: list[bytes] = []
     for secret in request.secrets:
@@ -222,7 +227,7 @@ def _check_hmac(request: _Request) -> None:
     if options.timestamp_header:
         timestamp = request.header(options.timestamp_header)
         request.check_age(timestamp)
-        message = timestamp.encode() + b"." + request.body
+        message = _raw(timestamp) + b"." + request.body
     decode = _hex if options.encoding == "hex" else _base64
     expected = (_mac(secret.encode(), message, options.algorithm) for secret in request.secrets)
     _check(expected, [decode(value.removeprefix(options.prefix))])

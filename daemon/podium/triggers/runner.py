@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from podium.base.errors import FlowDisabled, FlowNotFound, NotFound, PodiumError
+from podium.base.errors import FlowDisabled, FlowNotFound, LimitError, NotFound, PodiumError, StorageError
 from podium.base.limits import CATCH_UP_DATES_MAX, POLLS_AT_ONCE_MAX
 from podium.base.moments import to_text
 from podium.base.system.clock import Clock
@@ -23,6 +23,8 @@ from podium.triggers.state import TriggerState, definition_of, removal
 log = get_logger(__name__)
 RETRY_S = 5.0
 """Pause after a start that was refused for a reason that may pass (a full queue, a full disk)."""
+RETRY_LATER_S = 60.0
+"""Pause after trouble that a person must mend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Runner:
         self.busy = asyncio.Lock()
         self.retry_at: datetime | None = None
         self.stopped = False
+        self._begun = False
         self._in_trouble = False
 
     # ---- what a kind of trigger does
@@ -112,7 +115,11 @@ class Runner:
     async def ring(self) -> None:
         """Do what is due."""
         async with self.busy:
-            if not self.stopped and not self.state.disabled:
+            if self.stopped or self.state.disabled:
+                return
+            if not self._begun:
+                await self._guarded(self._begin)
+            if self._begun:
                 await self._guarded(self.work)
 
     def ring_soon(self) -> None:
@@ -204,7 +211,9 @@ class Runner:
         changed = self.state.definition is not None and self.state.definition != definition
         self.state.definition = definition
         self._in_trouble = self._in_trouble or self.state.error is not None
+        self._begun = False
         await self.begin(changed=changed)
+        self._begun = True
 
     async def _load(self) -> None:
         self.state = TriggerState.of(await self._stored())
@@ -231,10 +240,12 @@ class Runner:
         except (FlowNotFound, FlowDisabled) as error:
             # The flow is going away; the board will say so.
             log.info("trigger_without_flow", trigger=self.armed.name, reason=error.what)
-            self._retry()
+            self._retry(RETRY_S)
         except PodiumError as error:
-            log.warning("trigger_trouble", trigger=self.armed.name, error=error.what, hint=error.hint)
-            self._retry()
+            if self.state.error != error.what:
+                log.warning("trigger_trouble", trigger=self.armed.name, error=error.what, hint=error.hint)
+            passing = error.retryable or isinstance(error, (LimitError, StorageError))
+            self._retry(RETRY_S if passing else RETRY_LATER_S)
             self._in_trouble = True
             await self._show(error.what)
         else:
@@ -243,8 +254,8 @@ class Runner:
                 self._in_trouble = False
                 await self._show(None)
 
-    def _retry(self) -> None:
-        self.retry_at = self.tools.clock.now() + timedelta(seconds=RETRY_S)
+    def _retry(self, pause_s: float) -> None:
+        self.retry_at = self.tools.clock.now() + timedelta(seconds=pause_s)
         self.tools.bell.ring_at(self.armed.name, self.retry_at, self.ring)
 
     async def _show(self, error: str | None) -> None:
