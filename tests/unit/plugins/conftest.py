@@ -144,14 +144,11 @@ class Ran:
 class Bench:
     """The parts that tasks use."""
 
-    def __init__(self, root: Path, clock: Any, repository: Repository) -> None:
+    def __init__(self, root: Path, clock: Any, repository: Repository, commit: str) -> None:
         self.work = root / "work"
         self.reads = MemoryReads()
         self.files = FileStorage(root / "store")
-        self.commit = repository.commit(
-            ref="refs/heads/main", parent=None, message="one", at=datetime(2026, 1, 1, tzinfo=UTC),
-            changes={"sql/a.sql": b"select 1", "sql/b.sql": b"select 2", "run.py": b"print(1)"},
-        )
+        self.commit = commit
         self.renderer = Renderer(
             files=self.files, namespace_files=NamespaceFiles({"main": (repository, ".")}), secrets=Secrets({}), reads=self.reads,
             clock=clock, zone=UTC,
@@ -182,10 +179,19 @@ class Bench:
         return self.files.get(uri).decode()
 
 
+@pytest.fixture(scope="session")
+def pinned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Repository, str]]:
+    """A repository that no test changes, and its commit."""
+    with Repository.init_bare(tmp_path_factory.mktemp("namespace") / "repo.git") as repository:
+        yield repository, repository.commit(
+            ref="refs/heads/main", parent=None, message="one", at=datetime(2026, 1, 1, tzinfo=UTC),
+            changes={"sql/a.sql": b"select 1", "sql/b.sql": b"select 2", "run.py": b"print(1)"},
+        )
+
+
 @pytest.fixture
-def bench(tmp_path: Path, clock: Any) -> Iterator[Bench]:
-    with Repository.init_bare(tmp_path / "repo.git") as repository:
-        yield Bench(tmp_path, clock, repository)
+def bench(tmp_path: Path, clock: Any, pinned: tuple[Repository, str]) -> Bench:
+    return Bench(tmp_path, clock, *pinned)
 
 
 @pytest.fixture

@@ -44,27 +44,27 @@ def files(tmp_path: Path) -> FileStorage:
     return FileStorage(tmp_path / "store")
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Iterator[Repository]:
-    with Repository.init_bare(tmp_path / "repo.git") as made:
-        yield made
+@pytest.fixture(scope="session")
+def pinned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Repository, str]]:
+    """A repository that no test changes, and its commit."""
+    with Repository.init_bare(tmp_path_factory.mktemp("namespace") / "repo.git") as repository:
+        yield repository, repository.commit(
+            ref="refs/heads/main", parent=None, message="one", at=datetime(2026, 1, 1, tzinfo=UTC),
+            changes={"sql/a.sql": b"select {{ 1 }}", "bin": b"\xff\x00"},
+        )
 
 
 @pytest.fixture
-def scope(repository: Repository) -> Scope:
-    commit = repository.commit(
-        ref="refs/heads/main", parent=None, message="one", at=datetime(2026, 1, 1, tzinfo=UTC),
-        changes={"sql/a.sql": b"select {{ 1 }}", "bin": b"\xff\x00"},
-    )
-    return Scope(namespace="company.team", flow_id="etl", execution_id="EXEC1", source="main", commit=commit)
+def scope(pinned: tuple[Repository, str]) -> Scope:
+    return Scope(namespace="company.team", flow_id="etl", execution_id="EXEC1", source="main", commit=pinned[1])
 
 
 @pytest.fixture
-def renderer(files: FileStorage, repository: Repository, values: Values, clock: Any) -> Renderer:
+def renderer(files: FileStorage, pinned: tuple[Repository, str], values: Values, clock: Any) -> Renderer:
     secrets = Secrets({
         "SECRET_TOKEN": base64.b64encode(b"hunter2").decode(), "SECRET_JSON": base64.b64encode(b'{"user": "me", "n": 12345}').decode()
     })
     return Renderer(
-        files=files, namespace_files=NamespaceFiles({"main": (repository, ".")}), secrets=secrets, reads=values,  # type: ignore[arg-type]
+        files=files, namespace_files=NamespaceFiles({"main": (pinned[0], ".")}), secrets=secrets, reads=values,  # type: ignore[arg-type]
         clock=clock, zone=ZoneInfo("Europe/Paris"), envs={"host": "h1"}, globals_={"team": "t1"},
     )
