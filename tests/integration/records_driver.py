@@ -7,7 +7,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class SqliteQueue:
 
     def add(self, path: str, body: bytes, kind: str, summary: dict[str, Any] | None = None) -> None:
         """Queue a file; durable when it returns."""
-        row = (path, body, kind, json.dumps(summary or {}), datetime.now(UTC).isoformat())
+        row = (path, body, kind, json.dumps(summary or {}), SystemClock().now().isoformat())
         self._db.execute("INSERT INTO queue (path, body, kind, summary, at) VALUES (?, ?, ?, ?, ?)", row)
 
     def add_execution(self, *, flow: str = "daily", state: str = "SUCCESS", amend: int = 0, execution_id: str | None = None) -> str:

@@ -152,14 +152,17 @@ class RefUpdater:
         self._child: subprocess.Popen[bytes] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
 
-    def update(self, moves: Sequence[tuple[str, str, str]]) -> None:
-        """Move refs, all or none: each (ref, new, old); forty zeros as old mean: not there. Raises GitMoved when one is not at `old`."""
+    def update(self, moves: Sequence[tuple[str, str, str | None]]) -> None:
+        """Move refs, all or none: each (ref, new, old), old None meaning whatever it is; forty zeros mean: not there.
+
+        Raises GitMoved when one is not at its `old`.
+        """
         with self._lock:
             if self._child is None or self._child.poll() is not None:
                 self._stop()
                 self._child = self._start()
             try:
-                for command in ("start", *(f"update {ref} {new} {old}" for ref, new, old in moves), "prepare", "commit"):
+                for command in ("start", *(f"update {ref} {new} {old or ''}".rstrip() for ref, new, old in moves), "prepare", "commit"):
                     self._say(command)
             except (BrokenPipeError, EOFError) as exc:
                 self._stop()

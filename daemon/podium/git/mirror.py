@@ -103,25 +103,25 @@ def is_sound(path: Path) -> bool:
 @contextlib.contextmanager
 def _workshop(path: Path) -> Iterator[Path]:
     """A fresh name beside `path`, for one process at a time; what killed ones left is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        for stale in (*path.parent.glob(f".{path.name}.new-*"), *path.parent.glob(f".{path.name}.old-*")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            _remove_beside(path)
+            undo.callback(_remove_beside, path)
+            yield _beside(path, "new")
+    except OSError as exc:
+        raise GitError(
+            f"cannot make a repository at {path}: {exc.strerror}", hint="check free space and permissions there", reason="failed"
+        ) from exc
+
+
+def _remove_beside(path: Path) -> None:
+    for kind in ("new", "old"):
+        for stale in path.parent.glob(f".{path.name}.{kind}-*"):
             shutil.rmtree(stale, ignore_errors=True)
-        new = _beside(path, "new")
-        try:
-            yield new
-        except OSError as exc:
-            raise GitError(
-                f"cannot make a repository at {path}: {exc.strerror}", hint="check free space and permissions there", reason="failed"
-            ) from exc
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
-            for old in path.parent.glob(f".{path.name}.old-*"):
-                shutil.rmtree(old, ignore_errors=True)
-    finally:
-        os.close(handle)
 
 
 def _beside(path: Path, kind: str) -> Path:

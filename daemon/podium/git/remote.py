@@ -120,22 +120,18 @@ def push(
         env=env | _STALLED,
         keep_open=keep_open,
     )
-    if done.code == 0:
-        return
-    for line in done.stdout.decode(errors="replace").splitlines():
-        if not line.startswith("!"):
-            continue
-        verdict = line.split("\t")[-1]
-        if "[rejected]" in verdict or "fetch first" in verdict or "failed to update ref" in verdict or "cannot lock ref" in verdict:
-            raise GitMoved(
-                f"{redact_url(url)} has commits that are not here: {verdict}",
-                hint="fetch, put our commits on top, push again",
-                reason="non-fast-forward",
-                remote=redact_url(url),
-            )
-        if "[remote rejected]" in verdict:
-            raise _remote_rejected(url, verdict, done)
-    raise explain("push", url, done)
+    if done.code != 0:
+        raise _not_pushed(url, done)
+
+
+def remove_branch(git_dir: Path, url: str, branch: str, expected: str, *, credentials: Credentials | None, timeout_s: float) -> None:
+    """Delete a remote branch that is at `expected`: only ever on a person's explicit command. Raises GitMoved, GitRefused, GitError."""
+    target, env = access(url, credentials)
+    lease = f"--force-with-lease=refs/heads/{branch}:{expected}"
+    command = ["push", "--porcelain", "--no-verify", lease, "--end-of-options", target, f":refs/heads/{branch}"]
+    done = process.run(command, git_dir=git_dir, timeout_s=timeout_s, env=env | _STALLED)
+    if done.code != 0:
+        raise _not_pushed(url, done)
 
 
 def heads(url: str, *, credentials: Credentials | None, timeout_s: float, patterns: Sequence[str] = ()) -> Mapping[str, str]:
@@ -180,6 +176,23 @@ def explain(command: str, url: str, done: process.Done) -> GitError:
         return GitError(f"cannot reach {shown}: {_last_line(words)}", hint="it is tried again", reason="unreachable", remote=shown)
     reason = "disk-full" if "No space left" in words else "failed"
     return GitError(f"git {command} {shown} failed: {words or done.code}", hint="see git's own words", reason=reason, remote=shown)
+
+
+def _not_pushed(url: str, done: process.Done) -> GitError:
+    for line in done.stdout.decode(errors="replace").splitlines():
+        if not line.startswith("!"):
+            continue
+        verdict = line.split("\t")[-1]
+        if any(text in verdict for text in ("[rejected]", "fetch first", "failed to update ref", "cannot lock ref", "stale info")):
+            return GitMoved(
+                f"{redact_url(url)} has commits that are not here: {verdict}",
+                hint="fetch, put our commits on top, push again",
+                reason="non-fast-forward",
+                remote=redact_url(url),
+            )
+        if "[remote rejected]" in verdict:
+            return _remote_rejected(url, verdict, done)
+    return explain("push", url, done)
 
 
 def _remote_rejected(url: str, verdict: str, done: process.Done) -> GitError:

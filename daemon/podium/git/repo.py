@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from podium.base.errors import GitError
@@ -114,7 +113,7 @@ class Repository:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # ---- other repositories
@@ -212,7 +211,9 @@ class Repository:
         """The content of a blob. Raises GitError (missing-object), LimitError."""
         found = self._objects.read(blob)
         if found is None:
-            raise GitError(f"object {blob} is not in {self.git_dir}", hint=self._fsck_hint(), reason="missing-object", object=blob)
+            raise GitError(
+                f"object {blob} is not in {self.git_dir}", hint="check the repository with: git fsck", reason="missing-object", object=blob
+            )
         return found[1]
 
     def read_many(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
@@ -245,6 +246,10 @@ class Repository:
     def changed(self, old: str | None, new: str, path: str = ".") -> list[tuple[str, str, str]]:
         """(status A, M or D, path, blob) of each file that differs; blob of a deleted file: the old one. old None: all is new."""
         return history.changed(self.git_dir, old or EMPTY_TREE, new, path, env=self._env)
+
+    def changes_of(self, commits: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+        """For each commit what it changed against its (first) parent, as `changed` gives it. One process for hundreds."""
+        return history.changes_of(self.git_dir, list(commits))
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether `newer` contains `older`."""
@@ -311,7 +316,7 @@ class Repository:
         out = process.check(["rev-list", "--reverse", "--topo-order", old, "--not", *excluded], git_dir=self.git_dir)
         with self._writing:
             pack, tip, tree = PackWriter(), onto, self.tree_of(onto)
-            for commit, changed in history.changes_of(self.git_dir, out.decode().split()):
+            for commit, changed in self.changes_of(out.decode().split()):
                 changes = {path: None if status == "D" else Blob(blob) for status, path, blob in changed}
                 new_tree = self._trees.apply(tree, changes, pack)
                 if new_tree != tree:
@@ -331,15 +336,7 @@ class Repository:
 
     def update_ref(self, ref: str, new: str | None, old: str | None = None) -> None:
         """Move `ref`, durably. old: what it must be now ("" = not there, None = anything). new None deletes it. Raises GitMoved."""
-        if new is not None and old is not None:
-            self.update_refs([(ref, new, old)])
-            return
-        args = ["-d", ref] if new is None else [ref, new]
-        if old is not None:
-            args.append(old or NOWHERE)
-        process.check(
-            ["-c", "core.fsync=committed,reference", "update-ref", "--no-deref", *args], git_dir=self.git_dir, keep_open=self._held()
-        )
+        self._refs.update([(ref, new or NOWHERE, old if old is None else old or NOWHERE)])
 
     def pin(self, commit: str) -> None:
         """Keep a commit and all it contains, whatever is fetched or pruned."""
@@ -392,9 +389,6 @@ class Repository:
 
     def _tree_body(self, tree: str) -> bytes:
         return self.read(tree)
-
-    def _fsck_hint(self) -> str:
-        return f"check it with: git --git-dir {self.git_dir} fsck"
 
     def _held(self) -> tuple[int, ...]:
         return self._ownership.descriptors() if self._ownership else ()

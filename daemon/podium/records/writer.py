@@ -162,8 +162,7 @@ class ResultsWriter:
     async def _commit_for_ever(self) -> None:
         failures = 0
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _LOOK_AGAIN_S)
+            await _set_within(self._wake, _LOOK_AGAIN_S)
             self._wake.clear()
             try:
                 while await self._commit_batch():
@@ -210,8 +209,7 @@ class ResultsWriter:
             return
         failures, allowed_at = 0, 0.0
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._push_due.wait(), _LOOK_AGAIN_S)
+            await _set_within(self._push_due, _LOOK_AGAIN_S)
             await self._rest_until(allowed_at, cut_short=failures == 0)
             self._push_due.clear()
             started = monotonic_s()
@@ -229,8 +227,7 @@ class ResultsWriter:
         """Wait out the pause; a drain ends the usual one, not that of a failure."""
         left = allowed_at - monotonic_s()
         if left > 0 and cut_short:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._draining.wait(), left)
+            await _set_within(self._draining, left)
         elif left > 0:
             await asyncio.sleep(left)
 
@@ -320,6 +317,13 @@ class ResultsWriter:
     def _failed(self, what: str, error: PodiumError) -> None:
         log.warning("results_failed", step=what, error=error.what, hint=error.hint)
         self._errors[what] = error
+
+
+async def _set_within(event: asyncio.Event, timeout_s: float) -> None:
+    """Wait for an event or that long. Not `wait_for`: before Python 3.12 it can swallow a cancellation."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
 
 
 def _pause(failures: int, base_s: float) -> float:
