@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import regex
@@ -78,6 +79,13 @@ def search(pattern: str, text: str, budget: RegexBudget | None = None) -> Any | 
     """The first match anywhere in `text` (with `.group(n)`, `.start()`, `.end()`), or None."""
     compiled = compile_java(pattern)
     return (budget or RegexBudget()).run(lambda timeout: compiled.search(text, timeout=timeout))
+
+
+def find_all(pattern: str, text: str, budget: RegexBudget | None = None, *, limit: int = 100_000) -> list[Any]:
+    """Every match in `text`, at most `limit` of them."""
+    compiled = compile_java(pattern)
+    found: list[Any] = (budget or RegexBudget()).run(lambda timeout: list(islice(compiled.finditer(text, timeout=timeout), limit)))
+    return found
 
 
 def matches(pattern: str, text: str, budget: RegexBudget | None = None) -> bool:

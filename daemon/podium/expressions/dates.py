@@ -9,11 +9,11 @@ import calendar
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-from podium.expressions.java.date_names import Names, names_of
-from podium.expressions.java.date_pattern import LENIENT_NAMES, NAMED, STYLES, Item, parse_pattern, without_region
-from podium.expressions.java.date_print import Moment, print_moment
-from podium.expressions.java.date_read import NoMatch, Read, read_text
-from podium.expressions.java.zones import parse_zone
+from podium.expressions.datetimes.names import Names, names_of
+from podium.expressions.datetimes.patterns import LENIENT_NAMES, NAMED, STYLES, Item, parse_pattern, without_region
+from podium.expressions.datetimes.printing import Moment, print_moment
+from podium.expressions.datetimes.reading import NoMatch, Read, read_text
+from podium.expressions.datetimes.zones import parse_zone
 from podium.expressions.operators import type_name
 from podium.expressions.runtime import Fault
 from podium.expressions.text import zone_id

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from podium.expressions.calls import by_dialect
-from podium.expressions.filters import collections, data, dates, numbers, strings, texts
+from podium.expressions.filters import collections, data, moments, numbers, strings, texts
 
-FILTERS = by_dialect(texts.FILTERS, strings.FILTERS, collections.FILTERS, numbers.FILTERS, data.FILTERS, dates.FILTERS)
+FILTERS = by_dialect(texts.FILTERS, strings.FILTERS, collections.FILTERS, numbers.FILTERS, data.FILTERS, moments.FILTERS)

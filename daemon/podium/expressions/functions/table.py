@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from podium.expressions.calls import by_dialect
-from podium.expressions.functions import crypto, dates, outside, rendering, values
+from podium.expressions.functions import crypto, moments, outside, rendering, values
 
-FUNCTIONS = by_dialect(values.FUNCTIONS, rendering.FUNCTIONS, outside.FUNCTIONS, crypto.FUNCTIONS, dates.FUNCTIONS)
+FUNCTIONS = by_dialect(values.FUNCTIONS, rendering.FUNCTIONS, outside.FUNCTIONS, crypto.FUNCTIONS, moments.FUNCTIONS)

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta, timezone, tzinfo
 
-from podium.expressions.java.date_names import ABBREVIATED, NARROW, WIDE, Names
-from podium.expressions.java.date_pattern import CLOSE, FRACTION, LITERAL, OFFSET_ID, OPEN, PAD, ZONE_ID, Item
-from podium.expressions.java.date_print import first_week_start
-from podium.expressions.java.zones import parse_zone
+from podium.expressions.datetimes.names import ABBREVIATED, NARROW, WIDE, Names
+from podium.expressions.datetimes.patterns import CLOSE, FRACTION, LITERAL, OFFSET_ID, OPEN, PAD, ZONE_ID, Item
+from podium.expressions.datetimes.printing import first_week_start
+from podium.expressions.datetimes.zones import parse_zone
 
 _OFFSET = re.compile(r"[zZ]|([+-])(\d\d)(?::?(\d\d)(?::?(\d\d))?)?")
 _OFFSET_STRICT = re.compile(r"[zZ]|([+-])(\d\d)(?::(\d\d)(?::(\d\d))?)?")

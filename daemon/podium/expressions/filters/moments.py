@@ -7,6 +7,7 @@ from typing import Any
 
 from podium.expressions import dates
 from podium.expressions.calls import Args, Filter, optional_text, required, text, text_arg, whole
+from podium.expressions.datetimes.printing import Moment
 from podium.expressions.java.numbers import real_number, whole_number
 from podium.expressions.runtime import Fault, Runtime
 
@@ -20,12 +21,12 @@ def format_date(rt: Runtime, value: Any, args: Args) -> str:
     return _formatted(moment, args)
 
 
-def _moment(rt: Runtime, value: Any, args: Args) -> dates.Moment:
+def _moment(rt: Runtime, value: Any, args: Args) -> Moment:
     zone = dates.zone_named(optional_text(args, "timeZone"), rt.world.zone)
     return dates.to_moment(value, zone, optional_text(args, "existingFormat"))
 
 
-def _formatted(moment: dates.Moment, args: Args) -> str:
+def _formatted(moment: Moment, args: Args) -> str:
     form = text(args.get("format", "iso"), "the argument 'format'")
     return dates.format_moment(moment, form, optional_text(args, "locale"))
 

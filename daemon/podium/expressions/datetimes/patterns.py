@@ -1,6 +1,6 @@
 """Date patterns of Java's DateTimeFormatter, taken apart: `yyyy-MM-dd'T'HH:mm[:ss]XXX` as a list of items.
 
-Both directions use it: `date_print` writes a moment by the items, `date_read` reads text by them. The named formats of the
+Both directions use it: `printing` writes a moment by the items, `reading` reads text by them. The named formats of the
 `date` filter are item lists too.
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from podium.expressions import dates
 from podium.expressions.calls import Args, Function, optional_text, required
-from podium.expressions.filters.dates import format_date
+from podium.expressions.filters.moments import format_date
 from podium.expressions.runtime import Fault, Runtime
 from podium.expressions.text import java_text
 

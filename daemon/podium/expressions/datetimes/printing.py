@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from podium.expressions.java.date_names import ABBREVIATED, NARROW, WIDE, Names
-from podium.expressions.java.date_pattern import CLOSE, FRACTION, LITERAL, OFFSET_ID, OPEN, PAD, ZONE_ID, Item
+from podium.expressions.datetimes.names import ABBREVIATED, NARROW, WIDE, Names
+from podium.expressions.datetimes.patterns import CLOSE, FRACTION, LITERAL, OFFSET_ID, OPEN, PAD, ZONE_ID, Item
 from podium.expressions.text import offset_text, zone_id
 
 _WIDTHS = {1: ABBREVIATED, 2: ABBREVIATED, 3: ABBREVIATED, 4: WIDE, 5: NARROW}
