@@ -137,7 +137,7 @@ class Check(Model):
 class PluginDefault(Model):
     """Values for every plug-in of a type. Applied before the models are made: see flows/defaults."""
 
-    type: str
+    type: str = Field(min_length=1)
     forced: bool = False
     values: dict[str, Any] = {}
     ref: str | None = None

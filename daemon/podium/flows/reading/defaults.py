@@ -134,7 +134,7 @@ class _Walk:
     """Goes through a tree and merges the defaults into every map with a `type`."""
 
     def __init__(self, soft: list[Default], hard: list[Default], types: Types) -> None:
-        self._soft = sorted(soft, key=lambda each: -len(each.type))
+        self._soft = sorted(soft, key=lambda each: -len(_full(each.type)))
         self._hard = hard
         self._types = types
         self._nodes = 0
@@ -173,7 +173,12 @@ class _Walk:
 def _matches(default: Default, names: tuple[str, ...], node: Fields) -> bool:
     if default.ref is not None and node.text("pluginDefaultsRef") != default.ref:
         return False
-    return any(name.startswith(default.type) for name in names)
+    return any(name.startswith((default.type, _full(default.type))) for name in names)
+
+
+def _full(name: str) -> str:
+    """A type or its beginning with the prefix that may be left out."""
+    return name if name.startswith(("io.", "podium.")) else PREFIX + name
 
 
 def _placed(values: Fields, place: Entry) -> Fields:

@@ -58,12 +58,10 @@ def _place(node: Scalar, lines: Sequence[str], line: object, column: object) -> 
     if not isinstance(line, int) or not isinstance(column, int) or node.given:
         return start
     if node.block:
-        number = node.line + line
-        if number > len(lines):
-            return start
-        body = next((each for each in lines[node.line :] if each.strip()), "")
-        indent = len(body) - len(body.lstrip(" "))
-        return Place(number, indent + column)
+        number, written = node.line + line, node.text.split("\n")
+        if number > len(lines) or line > len(written) or not lines[number - 1].endswith(written[line - 1]):
+            return start  # folded text
+        return Place(number, len(lines[number - 1]) - len(written[line - 1]) + column)
     if line == 1 and "\n" not in node.text and node.line <= len(lines):
         at = node.column + column - 1 + (0 if node.plain else 1)
         return Place(node.line, at) if at <= len(lines[node.line - 1]) else start
