@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from podium.flows.dynamic import Dyn
 from podium.flows.model import Duration, Model, NamespaceFiles, Task, Trigger
@@ -165,6 +165,7 @@ class RunContext(Protocol):
         ...
 
 
+@runtime_checkable
 class Runnable(Protocol):
     """What a task of kind inline or process offers."""
 
@@ -173,6 +174,7 @@ class Runnable(Protocol):
         ...
 
 
+@runtime_checkable
 class Delegating(Protocol):
     """What a task of kind delegate offers."""
 
@@ -227,6 +229,7 @@ class CommandContext(RunContext, Protocol):
         ...
 
 
+@runtime_checkable
 class Commanding(Protocol):
     """What a task of kind command offers."""
 

@@ -441,3 +441,18 @@ async def test_many_at_once(bench: Bench) -> None:
     ends = await asyncio.gather(*(bench.runner.run(job, sink) for job, sink in zip(jobs, sinks, strict=True)))
     assert [end.exit_code for end in ends] == list(range(8))
     assert [sink.of("stdout") for sink in sinks] == [[str(i)] for i in range(8)]
+
+
+async def test_what_is_cached_is_there_in_the_next_run(bench: Bench) -> None:
+    cache = bench.home / "cache" / "key"
+    cache.parent.mkdir()
+    seen = []
+    for code in (1, 0, 0):
+        job = bench.job("")
+        assert job.private is not None
+        place = bench.runner.places(job.directory, job.private).private + "/deps"
+        script = f"cat {place}/sub/x 2>/dev/null || {{ mkdir -p {place}/sub; echo made > {place}/sub/x; }}; exit {code}"
+        sink = Sink()
+        await bench.runner.run(bench.job(script, attempt_id=job.attempt_id, caches={"deps": cache}), sink)
+        seen.append((sink.of("stdout"), cache.is_dir()))
+    assert seen == [([], False), ([], True), (["made"], True)]

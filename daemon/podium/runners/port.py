@@ -35,6 +35,8 @@ class Job:
     """Also bring back everything below the directory that `{{ outputDir }}` names."""
     unwanted: Sequence[str] = ()
     """Relative paths in the working directory that are never results (the script itself)."""
+    caches: Mapping[str, Path] = field(default_factory=dict)
+    """Name below Places.private → host directory with what an earlier run left there. One that is missing is made after exit 0."""
     write_back: bool = False
     """Afterwards `directory` itself must hold what the command left: files added, changed and removed (shared workspaces)."""
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -5,12 +5,14 @@ What always holds: an entry is masked before it is cut, so that no half of a sec
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from podium.base.limits import LOG_LINE_CHARS_MAX
+from podium.base.limits import COMMAND_OUTPUT_BYTES_MAX, LOG_LINE_CHARS_MAX
 from podium.base.moments import to_text
 from podium.base.ports import LogLine, LogSink
 from podium.base.redact import Redactor
@@ -28,6 +30,10 @@ class AttemptLog:
         self._clock = clock
         self._least = _RANKS[min_level or "TRACE"]
         self._waiting: list[LogLine] = []
+        self._storing = asyncio.Lock()
+        self._bytes_left = COMMAND_OUTPUT_BYTES_MAX
+        self.full = asyncio.Event()
+        """Set when the attempt has said more than the limit; the rest is dropped."""
 
     def log(self, level: str, message: str) -> None:
         """See plugin.Logger. An unknown level counts as INFO."""
@@ -35,6 +41,10 @@ class AttemptLog:
 
     def at(self, moment: datetime, level: str, message: str) -> None:
         """The same, for something said at `moment`."""
+        self._bytes_left -= len(message)
+        if self._bytes_left < 0:
+            self.full.set()
+            return
         known = level if level in _RANKS else "INFO"
         if _RANKS[known] > self._least:
             return
@@ -48,9 +58,10 @@ class AttemptLog:
 
     async def flush(self, *, cursor: str | None = None) -> None:
         """Store what is kept. Durable when it returns."""
-        lines, self._waiting = self._waiting, []
-        if lines or cursor is not None:
-            await self._sink.append(lines, cursor=cursor)
+        async with self._storing:
+            lines, self._waiting = self._waiting, []
+            if lines or cursor is not None:
+                await self._sink.append(lines, cursor=cursor)
 
 
 def _parts(text: str) -> Iterable[str]:
@@ -81,10 +92,9 @@ class FileLog:
     async def cursor(self) -> str | None:
         """See LogSink. What was written after it is cut off: it comes again."""
         stored = await self._inner.cursor()
-        found = json.loads(stored) if stored else {"cursor": None, "size": 0}
+        found: dict[str, Any] = json.loads(stored) if stored else {"cursor": None, "size": 0}
         self._path.touch()
         with self._path.open("r+b") as file:
             file.truncate(found["size"])
         self._size = found["size"]
-        cursor: str | None = found["cursor"]
-        return cursor
+        return None if found["cursor"] is None else str(found["cursor"])

@@ -15,13 +15,18 @@ from pydantic import BaseModel
 from podium.base.durations import format_duration
 from podium.base.moments import to_text
 
-_PLAIN = (str, int, float, bool, type(None))
+_PLAIN = (int, float, bool, type(None))
 
 
 def plain(value: Any) -> Any:
-    """`value` as maps with text keys, lists, text, numbers, booleans and null. Moments and durations become their ISO text."""
+    """`value` as maps with text keys, lists, text, numbers, booleans and null. Moments and durations become their ISO text.
+
+    Text that no encoding can hold (half a surrogate pair) gets a question mark there.
+    """
     if isinstance(value, Enum):
         return plain(value.value)
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, Mapping):
@@ -50,4 +55,4 @@ def _scalar(value: Any) -> Any:
 
 
 def _key(key: Any) -> str:
-    return key if isinstance(key, str) else str(plain(key))
+    return str(plain(key))

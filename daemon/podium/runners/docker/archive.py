@@ -13,7 +13,7 @@ import posixpath
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -54,6 +54,9 @@ def pack(job: Job, *, user: str) -> IO[bytes]:
             else:
                 tar.addfile(owner.folder(target.lstrip("/")))
         tar.addfile(owner.folder(OUTPUTS.lstrip("/"), writable=True))
+        for name, source in job.caches.items():
+            if source.is_dir():
+                tar.add(source, arcname=f"{PRIVATE.lstrip('/')}/{name}", filter=owner.adopt)
         for path, target in _foreign_links(job.directory).items():
             link = owner.adopt(tarfile.TarInfo(f"{WORKING.lstrip('/')}/{path}"))
             if link is not None:
@@ -144,29 +147,52 @@ class _Fetch:
 def write_back(api: Any, container: str, job: Job) -> None:
     """Make `job.directory` what the container's working directory is now. May be repeated."""
     fresh = job.directory.with_name(job.directory.name + ".new")
+    foreign = _copy_tree(api, container, WORKING, fresh, unwanted=job.unwanted)
     with _local_disk("the shared directory cannot be written"):
+        links_file(job.directory).write_text(json.dumps(foreign))
+        swap(fresh, job.directory)
+
+
+def keep_caches(api: Any, container: str, job: Job) -> None:
+    """Make the caches that are missing from what the command left."""
+    for name, target in job.caches.items():
+        if not target.exists():
+            fresh = target.with_name(f"{target.name}.{job.attempt_id}")
+            _copy_tree(api, container, f"{PRIVATE}/{name}", fresh)
+            with _local_disk("the cache cannot be written"):
+                replace_missing(fresh, target)
+
+
+def replace_missing(fresh: Path, target: Path) -> None:
+    """Move `fresh` to `target`, unless another attempt was first or there is nothing in it."""
+    if not any(fresh.iterdir()) or target.exists():
+        shutil.rmtree(fresh)
+    else:
+        fresh.rename(target)
+
+
+def _copy_tree(api: Any, container: str, home: str, fresh: Path, *, unwanted: Sequence[str] = ()) -> dict[str, str]:
+    """Make `fresh` a copy of a container's directory; the links that lead out of it and were not made."""
+    with _local_disk("the files of a task cannot be written"):
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
     links: dict[str, str] = {}
     budget = Budget(files_max=1_000_000)
-    for path, entry, tar in _entries(api, container, WORKING, ""):
-        if path == "" or path in job.unwanted:
+    for path, entry, tar in _entries(api, container, home, ""):
+        if path == "" or path in unwanted:
             continue
-        if entry.isdir():
-            with _local_disk("the shared directory cannot be written"):
-                (fresh / path).mkdir(parents=True, exist_ok=True)
-        elif entry.isreg():
+        if entry.isreg():
             budget.take(path, entry.size)
             _write_file(fresh / path, entry, tar)
-        elif entry.islnk():
-            with _local_disk("the shared directory cannot be written"):
-                os.link(fresh / posixpath.relpath(entry.linkname, posixpath.basename(WORKING)), fresh / path)
         elif entry.issym():
             links[path] = entry.linkname
-    with _local_disk("the shared directory cannot be written"):
-        foreign = {path: target for path, target in links.items() if not _make_link(fresh, path, target)}
-        links_file(job.directory).write_text(json.dumps(foreign))
-        swap(fresh, job.directory)
+        with _local_disk("the files of a task cannot be written"):
+            if entry.isdir():
+                (fresh / path).mkdir(parents=True, exist_ok=True)
+            elif entry.islnk():
+                os.link(fresh / posixpath.relpath(entry.linkname, posixpath.basename(home)), fresh / path)
+    with _local_disk("the files of a task cannot be written"):
+        return {path: target for path, target in links.items() if not _make_link(fresh, path, target)}
 
 
 def swap(fresh: Path, directory: Path) -> None:

@@ -234,6 +234,8 @@ class DockerRunner:
         if rest := reader.rest():
             await sink.lines(rest, cursor=reader.cursor())
         await self._collect(engine, job, sink)
+        if job.caches and seen["State"].get("ExitCode") == 0:
+            await engine.patiently(lambda api: archive.keep_caches(api, name, job))
         return self._ended(job, seen)
 
     async def _read(self, engine: Engine, name: str, reader: LogReader, sink: OutputSink, *, follow: bool) -> None:

@@ -112,6 +112,7 @@ class ProcessRunner:
             (directory / "killed").touch()
         if job.output_directory:
             self._outputs(job).mkdir(parents=True, exist_ok=True)
+        self._lay_out_caches(job)
         env = self._environ | dict(job.env) | {MARK: f"{self._instance}:{job.attempt_id}"}
         order = json.dumps({"argv": list(job.argv), "cwd": str(job.directory), "env": env})
         prefix = spawn.scope_prefix(self._daemon_environ, attempt_id=job.attempt_id) if self._in_scope else []
@@ -123,8 +124,29 @@ class ProcessRunner:
                 f"the supervisor of a command cannot be started: {exc}", hint="is the machine out of processes or memory?"
             ) from exc
 
+    def _lay_out_caches(self, job: Job) -> None:
+        for name, source in job.caches.items():
+            place = self._private(job) / name
+            if source.is_dir() and not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(source)
+
+    def _keep_caches(self, job: Job) -> None:
+        for name, target in job.caches.items():
+            place = self._private(job) / name
+            if place.is_dir() and not place.is_symlink() and not target.exists():
+                fresh = target.with_name(f"{target.name}.{job.attempt_id}")
+                shutil.copytree(place, fresh, symlinks=True, dirs_exist_ok=True)
+                if target.exists():
+                    shutil.rmtree(fresh)
+                else:
+                    fresh.rename(target)
+
+    def _private(self, job: Job) -> Path:
+        return job.private or self._files(job.attempt_id)
+
     def _outputs(self, job: Job) -> Path:
-        return Path(self.places(job.directory, job.private or self._files(job.attempt_id)).outputs)
+        return Path(self.places(job.directory, self._private(job)).outputs)
 
     def _supervisor(self, attempt_id: str) -> int | None:
         who = self._who(attempt_id)
@@ -151,6 +173,8 @@ class ProcessRunner:
             pass
         code, killed = await asyncio.to_thread(self._end_of, job.attempt_id)
         await self._collect(job, sink)
+        if code == 0:
+            await asyncio.to_thread(self._keep_caches, job)
         return Finished(exit_code=code, killed=killed or job.attempt_id in self._killed, facts={"runner": self.TYPE})
 
     async def _not_by_us(self, job: Job, sink: OutputSink, status: int) -> Finished:

@@ -1,0 +1,290 @@
+"""One attempt from its Work to its Ended: runIf, rendering, the kind's own way of running, outputs.
+
+Called by `worker`. What always holds: `carry_out` gives an Ended for whatever a task does; no secret is in its error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from podium.base.durations import format_duration
+from podium.base.errors import AttemptLost, PodiumError
+from podium.base.limits import COMMAND_OUTPUT_BYTES_MAX, OUTPUT_BYTES_MAX
+from podium.base.ports import LogSink, Reads
+from podium.base.redact import Redactor
+from podium.base.system.clock import Clock
+from podium.expressions.compile import is_pure
+from podium.plugin import Delegating, Metric, Request, Runnable, Task, TaskFailed
+from podium.rendering.renderer import Renderer, Scope, has_template
+from podium.storage.crypto import Cipher
+from podium.storage.task_files import TaskFiles
+from podium.workers.children import child as messages
+from podium.workers.children.parent import Forkery
+from podium.workers.commands.command import Command, Outcome, Place, Running
+from podium.workers.context import Context, RunnerContext
+from podium.workers.logs import AttemptLog, FileLog
+from podium.workers.values import plain
+from podium.workers.work import Ended, Work
+from podium.workers.workspace import Folders
+
+_REMEMBERED_MAX = 10_000
+_LOST = "Attempt lost: the daemon stopped while it ran, and nobody saw how it ended"
+
+
+@dataclass(slots=True)
+class Tools:
+    """What all attempts of a worker share."""
+
+    renderer: Renderer
+    reads: Reads
+    clock: Clock
+    folders: Folders
+    place: Place
+    forkery: Forkery
+    cipher: Cipher | None
+    _at_once: dict[int, tuple[Task, bool]] = field(default_factory=dict)
+
+    def renders_at_once(self, task: Task, dialect: str) -> bool:
+        """Whether rendering a task waits for nothing, so that it may be done in the loop."""
+        known = self._at_once.get(id(task))
+        if known is None:
+            if len(self._at_once) >= _REMEMBERED_MAX:
+                self._at_once.clear()
+            body = task.model_dump()
+            known = self._at_once[id(task)] = (task, not has_template(body) or is_pure(body, dialect=dialect))
+        return known[1]
+
+
+class Attempt:
+    """See the module's docstring."""
+
+    def __init__(self, tools: Tools, work: Work, sink: LogSink, running: Running) -> None:
+        self._tools, self._work, self._running = tools, work, running
+        self._redactor = work.redactor or Redactor()
+        self._redactor.add([*work.secret_values, *tools.place.pass_env.values()])
+        self._scope = Scope(
+            namespace=work.namespace, flow_id=work.flow_id, execution_id=work.execution_id, task_run_id=work.task_run_id,
+            source=work.source, commit=work.commit, dialect=work.dialect, redactor=self._redactor,
+        )
+        self._home = tools.folders.attempt(work.attempt_id)
+        if work.task.log_to_file:
+            self._home.mkdir(parents=True, exist_ok=True)
+            sink = FileLog(self._home / "log.txt", sink)
+        self._log = AttemptLog(sink, self._redactor, tools.clock, min_level=work.task.log_level)
+        reader = tools.renderer.file_reader
+        self._file_scope = tools.renderer.file_scope(self._scope, work.variables)
+        self._files = TaskFiles(reader, self._file_scope, task_id=work.task.id, task_run_id=work.task_run_id)
+        self._sink = sink
+
+    @cached_property
+    def _command(self) -> Command:
+        return Command(
+            self._tools.place, self._work, files=self._files, scope=self._file_scope, log=self._log, sink=self._sink, running=self._running
+        )
+
+    async def carry_out(self) -> Ended:
+        """Run it, or what is left of it after a crash."""
+        began = self._tools.clock.now()
+        lost = False
+        try:
+            outcome = await self._outcome()
+        except AttemptLost as error:
+            lost = True
+            outcome = Outcome(state="FAILED", error=f"{_LOST} ({error.what})" if error.what != _LOST else _LOST)
+        except Exception as error:  # noqa: BLE001 -- a task may fail in any way, and its failure is its end
+            outcome = self._failed(error)
+        if self._running.killed and outcome.state == "FAILED":
+            outcome = Outcome(state="KILLED", outputs=outcome.outputs, metrics=outcome.metrics, facts=outcome.facts)
+        return await self._ended(began, outcome, lost=lost)
+
+    # ---- running
+
+    async def _outcome(self) -> Outcome:
+        task = self._work.task
+        if self._work.started:
+            taken_up = await self._take_up(task)
+            if taken_up is not None:
+                return taken_up
+        if task.run_if != "true" and not await self._wanted(task):
+            return Outcome(state="SKIPPED")
+        return await self._by_kind(await self._rendered(task))
+
+    async def _take_up(self, task: Task) -> Outcome | None:
+        """What became of an attempt that may have been started before a crash; None when it was not."""
+        if task.KIND in {"command", "delegate"}:
+            if (self._home / "launch.json").exists():
+                with suppress(PodiumError):
+                    await self._rendered(task)  # so that the secrets it uses are masked in the rest of its output too
+            outcome = await self._command.attach()
+            if outcome is not None or task.KIND == "command":
+                return outcome
+        if self._marker.exists() and not task.IDEMPOTENT:
+            raise AttemptLost(_LOST, hint="look at what the task did, then restart the execution")
+        return None
+
+    async def _wanted(self, task: Task) -> bool:
+        condition = task.run_if
+        if not has_template(condition) or is_pure(condition, dialect=self._work.dialect):
+            return self._tools.renderer.truthy(condition, self._work.variables, self._scope)
+        return await asyncio.to_thread(self._tools.renderer.truthy, condition, self._work.variables, self._scope)
+
+    async def _rendered(self, task: Task) -> Task:
+        render = self._tools.renderer.task
+        extra = self._command.extra_variables(task) if task.KIND == "command" else None
+        if self._tools.renders_at_once(task, self._work.dialect):
+            return render(task, self._work.variables, self._scope, extra)
+        return await asyncio.to_thread(render, task, self._work.variables, self._scope, extra)
+
+    async def _by_kind(self, task: Task) -> Outcome:
+        if task.KIND == "command":
+            return await self._command.run(task, self._runner_context)
+        if task.KIND == "delegate":
+            assert isinstance(task, Delegating)
+            inner = await asyncio.to_thread(task.becomes, self._context())
+            return await self._by_kind(inner.model_copy(update={"timeout": inner.timeout or task.timeout}))
+        if task.KIND == "process":
+            return await self._in_child(task)
+        assert isinstance(task, Runnable), f"{task.type} cannot be run by a worker"
+        return self._outcome_of(messages.ended(task.run(self._context())))
+
+    async def _in_child(self, task: Task) -> Outcome:
+        modules = [type(task).__module__, *getattr(task, "PRELOAD", ())]
+        child = await self._tools.forkery.child(modules)
+        self._running.end = _async(child.kill)
+        await asyncio.to_thread(self._mark)
+        if self._running.killed:
+            child.kill()
+        work = self._work
+        facts = {
+            "execution_id": work.execution_id, "task_run_id": work.task_run_id, "attempt": work.attempt, "namespace": work.namespace,
+            "flow_id": work.flow_id, "working_dir": str(self._directory),
+        }
+        doing = asyncio.ensure_future(child.run(task, facts, self._serve, self._log))
+        full = asyncio.ensure_future(self._log.full.wait())
+        timeout_s = task.timeout.total_seconds() if task.timeout else None
+        try:
+            await asyncio.wait({doing, full}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            cut_short = not doing.done()
+            if cut_short:
+                child.kill()
+            message = await doing
+        except asyncio.CancelledError:
+            child.kill()
+            raise
+        finally:
+            full.cancel()
+        if cut_short and self._log.full.is_set():
+            what = f"The task wrote more than {COMMAND_OUTPUT_BYTES_MAX} bytes to its log and was ended (COMMAND_OUTPUT_BYTES_MAX)"
+            return Outcome(state="FAILED", error=what)
+        if cut_short:
+            return Outcome(state="FAILED", error=f"Timeout after {format_duration(task.timeout or timedelta())}")
+        return self._outcome_of(message)
+
+    def _serve(self, method: str, arguments: Any) -> Any:
+        """Do what a child asks for. Runs in a thread."""
+        if method == "variables":
+            return plain(self._work.variables)
+        if method == "render":
+            return plain(self._context().render(*arguments))
+        if method in ("put", "namespace_put"):
+            paths = [Path(arguments[0]), *arguments[1:]] if method == "put" else [*arguments[:-1], Path(arguments[-1])]
+            return getattr(self._files, method)(*paths)
+        if method == "fetch":
+            self._files.fetch(arguments[0], Path(arguments[1]))
+            return None
+        if method == "namespace_list":
+            return [{"path": each.path, "uri": each.uri, "in_git": each.in_git} for each in self._files.namespace_list(*arguments)]
+        if method in ("size", "exists", "delete", "own_files", "namespace_delete"):
+            return getattr(self._files, method)(*arguments)
+        raise TaskFailed(f"there is no '{method}'")
+
+    # ---- helpers
+
+    @property
+    def _directory(self) -> Path:
+        return self._tools.folders.working(self._work.attempt_id, self._work.shared_directory)
+
+    @property
+    def _marker(self) -> Path:
+        return self._home / "began"
+
+    def _mark(self) -> None:
+        """Leave a trace, before a child may have any effect, that this attempt was begun."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        with self._marker.open("w") as file:
+            os.fsync(file.fileno())
+        for folder in (self._home, self._home.parent):
+            descriptor = os.open(folder, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+
+    def _context(self) -> Context:
+        return Context(self._work, **self._parts())
+
+    def _runner_context(self, **named: Any) -> RunnerContext:
+        return RunnerContext(self._work, **named, **self._parts())
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "renderer": self._tools.renderer, "scope": self._scope, "log": self._log, "files": self._files, "directory": self._directory,
+            "reads": self._tools.reads,
+        }
+
+    def _outcome_of(self, message: Mapping[str, Any]) -> Outcome:
+        if message.get("trace"):
+            self._log.log("DEBUG", message["trace"])
+        outputs = dict(message["outputs"])
+        for name in message.get("secret_outputs", ()):
+            if name in outputs:
+                outputs[name] = self._sealed(outputs[name])
+        return Outcome(
+            state=message["state"], outputs=outputs, error=message.get("error"), facts=message.get("facts") or {},
+            metrics=[Metric(**each) for each in message.get("metrics", ())], requests=[Request(**each) for each in message.get("requests", ())],
+        )
+
+    def _failed(self, error: Exception) -> Outcome:
+        return self._outcome_of(messages.failure(error))
+
+    def _sealed(self, value: Any) -> Any:
+        if self._tools.cipher is None:
+            raise TaskFailed("a secret output cannot be kept: this instance has no encryption key")
+        self._redactor.add([value if isinstance(value, str) else msgspec.json.encode(value).decode()])
+        return self._tools.cipher.seal(value)
+
+    async def _ended(self, began: datetime, outcome: Outcome, *, lost: bool) -> Ended:
+        outputs = plain(outcome.outputs)
+        if outcome.secret_vars:
+            outputs["vars"] = {**outputs.get("vars", {}), **{name: self._sealed(value) for name, value in outcome.secret_vars.items()}}
+        state, error = outcome.state, outcome.error
+        size = len(msgspec.json.encode(outputs))
+        if size > OUTPUT_BYTES_MAX or outcome.too_large:
+            state, outputs = "FAILED", {}
+            error = f"The task's outputs are larger than {OUTPUT_BYTES_MAX} bytes (OUTPUT_BYTES_MAX): store them as a file instead"
+        facts = plain(outcome.facts)
+        if error is not None:
+            error = self._redactor.text(error)
+            self._log.log("ERROR", error)
+        await self._log.flush()
+        if self._work.task.log_to_file:
+            facts["logFile"] = await asyncio.to_thread(self._files.put, self._home / "log.txt", f"log-{self._work.attempt}.txt")
+        return Ended(
+            state=state, started_at=began, ended_at=self._tools.clock.now(), outputs=outputs, metrics=outcome.metrics,
+            requests=outcome.requests, facts=facts, error=error, lost=lost,
+        )
+
+
+def _async(call: Any) -> Any:
+    async def run() -> None:
+        call()
+
+    return run
