@@ -246,6 +246,7 @@ def _pool(options: HttpOptions, uri: str) -> urllib3.PoolManager:
     if options.insecure():
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the flow says so on purpose
     proxy = options.via()
     if proxy is None:
         url = _environment_proxy(uri)
@@ -293,14 +294,19 @@ def _least(one: float | None, other: float | None) -> float | None:
 def _reason(error: Exception) -> str:
     import urllib3.exceptions
 
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return "the host's name is unknown"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return f"cannot connect: {_last_part(error)}"
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return "cannot connect in time"
     if isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
         return "no answer in time"
-    if isinstance(error, urllib3.exceptions.NameResolutionError):
-        return "the host's name is unknown"
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return f"cannot connect: {error.__cause__ or error}"
     if isinstance(error, urllib3.exceptions.ProtocolError):
         return f"the connection broke: {error.args[-1] if error.args else error}"
     return redact_url(str(error)) or type(error).__name__
+
+
+def _last_part(error: Exception) -> str:
+    """What the system said, without the library's words around it."""
+    return str(error.__cause__ or error).rpartition("] ")[2]

@@ -40,7 +40,8 @@ class Request(HttpProperties, Task):
             ctx.log.log("INFO", f"response body: {outputs['body'][:2_000]}")
         if not self.encrypt_body:
             return Result(outputs=outputs)
-        return Result(outputs={**outputs, "encryptedBody": outputs.pop("body")}, secret_outputs=("encryptedBody",))
+        body = outputs.pop("body")
+        return Result(outputs={**outputs, "encryptedBody": body}, secret_outputs=("encryptedBody",))
 
 
 class Download(HttpProperties, Task):
