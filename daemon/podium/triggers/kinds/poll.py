@@ -76,7 +76,8 @@ class PollRunner(Runner):
             if self.stopped or armed.trigger != self.armed.trigger:
                 return
             await self._guarded(lambda: self._answered(due, remembered, variables, trouble))
-        await self.ring()
+        if self.retry_at is None:
+            await self.ring()
 
     async def _poll(self, armed: Armed, remembered: dict[str, Any]) -> Mapping[str, Any] | None:
         rendered = await self.tools.firing.rendered(armed, {})
