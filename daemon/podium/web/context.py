@@ -43,8 +43,8 @@ class Context:
 
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
-TRUST = "trust"
-"""Request key: how the caller is trusted (auth.Access.caller), None for a stranger at an open route."""
+TRUST: web.RequestKey[str | None] = web.RequestKey("trust", object)  # type: ignore[arg-type]  # a union is no class
+"""How the caller is trusted (auth.Access.caller), None for a stranger at an open route."""
 
 
 def context(request: web.Request) -> Context:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from podium.base import limits
 from podium.base.durations import parse_duration
@@ -338,7 +339,7 @@ async def _read_multipart(request: web.Request, folder: Path, text_limit: int, f
             target = folder / str(len(form.files))
             file_left -= await _part_to_file(part, target, file_left, file_limit)
             form.files.append((part.name, part.filename, target))
-    except (ValueError, AssertionError, EOFError) as error:
+    except (ValueError, AssertionError, EOFError, HttpProcessingError) as error:
         raise BadRequest(f"the form cannot be read: {str(error)[:200]}", hint="send well-formed multipart/form-data") from error
     return form
 

@@ -17,7 +17,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from podium.base import limits
 from podium.base.errors import PodiumError, SettingsError
@@ -159,6 +160,8 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return response
     except (ConnectionError, asyncio.CancelledError):
         raise
+    except (HttpProcessingError, ClientPayloadError) as error:
+        return await _refuse(request, errors.BadRequest(f"the request cannot be read: {str(error)[:200]}", hint="send a well-formed body"))
     except Exception:
         log.exception("request_failed", method=request.method, route=_pattern(request))
         return await _refuse(request, PodiumError("the daemon made a mistake; its log has the details", hint="report it with the lines of the log"))
@@ -215,6 +218,7 @@ async def serve(
     """
     access = app[CONTEXT].access
     opened: list[socket.socket] = []
+    made: Path | None = None
     try:
         if sock is not None:
             if sock.family != socket.AF_UNIX:
@@ -225,6 +229,7 @@ async def serve(
             opened.extend(_listen(host, port))
         if unix_socket is not None:
             opened.append(_listen_unix(unix_socket))
+            made = unix_socket
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_S, handle_signals=False)
         await runner.setup()
         try:
@@ -236,8 +241,8 @@ async def serve(
     finally:
         for each in opened:
             each.close()
-        if unix_socket is not None:
-            _remove(unix_socket)
+        if made is not None:
+            _remove(made)
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

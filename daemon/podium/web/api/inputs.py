@@ -91,7 +91,8 @@ def _listed(value: Any) -> list[Any]:
 
 def base_name(filename: str) -> str:
     """The last part of a file name as a browser sent it, never empty."""
-    return filename.replace("\\", "/").rsplit("/", 1)[-1].replace("\0", "").strip()[:200] or "file"
+    name = "".join(char for char in filename.replace("\\", "/").rsplit("/", 1)[-1] if char.isprintable()).strip()[-200:]
+    return name if name.strip(".") else "file"
 
 
 def _as_text(path: Path) -> str:

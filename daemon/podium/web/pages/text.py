@@ -93,7 +93,7 @@ def coloured(text: str) -> tuple[Markup, ...]:
 
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     edges = [edge for match in _EXPRESSION.finditer(text) for edge in match.span()]
-    lines: list[list[Markup]] = [[]]
+    lines: list[list[tuple[str, str]]] = [[]]
     at = 0
     lexer: Any = YamlLexer
     for kind, value in lexer(stripnl=False, ensurenl=False).get_tokens(text):
@@ -102,12 +102,18 @@ def coloured(text: str) -> tuple[Markup, ...]:
             for index, part in enumerate(piece.split("\n")):
                 if index:
                     lines.append([])
-                if part:
-                    lines[-1].append(Markup('<span class="{}">{}</span>').format(mark, part) if mark else escape(part))
+                if part and lines[-1] and lines[-1][-1][0] == mark:
+                    lines[-1][-1] = (mark, lines[-1][-1][1] + part)
+                elif part:
+                    lines[-1].append((mark, part))
         at += len(value)
     if lines and not lines[-1]:
         lines.pop()
-    return tuple(Markup().join(line) for line in lines)
+    return tuple(Markup().join(_span(mark, part) for mark, part in line) for line in lines)
+
+
+def _span(mark: str, text: str) -> Markup:
+    return Markup('<span class="{}">{}</span>').format(mark, text) if mark else escape(text)
 
 
 def _pieces(value: str, at: int, edges: list[int]) -> Iterator[tuple[str, bool]]:

@@ -1,0 +1,159 @@
+"""Event streams: following an execution, its log, and all changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from podium.base import limits
+from podium.conductor.port import StartRequest
+from podium.web import live
+from podium.web.live import Hub, Subscription
+from podium.web.server import serve
+from web_client import Client, events, serving
+from web_demo import World
+from web_fake import FakeOrchestrator
+
+
+@pytest.fixture
+async def client(clock: Any) -> AsyncIterator[Client]:
+    async with serving(await World(clock).fill()) as made:
+        yield made
+
+
+async def start(client: Client) -> str:
+    view = await client.world.orchestrator.start(StartRequest(namespace="company.team", flow_id="hello"))
+    return str(view["id"])
+
+
+async def test_an_execution_is_followed_to_its_end(client: Client) -> None:
+    identifier, orchestrator = await start(client), client.world.orchestrator
+
+    async def run() -> None:
+        for state in ("RUNNING", "SUCCESS"):
+            await asyncio.sleep(0.3)
+            orchestrator.move(identifier, state)
+
+    task = asyncio.create_task(run())
+    found = await events(client, f"/api/v1/executions/{identifier}/follow", until=lambda _: False)
+    await task
+    assert [each["id"] for each in found] == ["start", "progress", "end"]
+    assert [json.loads(each["data"])["state"]["current"] for each in found] == ["CREATED", "RUNNING", "SUCCESS"]
+
+
+async def test_an_ended_execution_is_shown_once(client: Client) -> None:
+    found = await events(client, f"/api/v1/executions/{client.world.ids['success']}/follow", until=lambda _: False)
+    assert [each["id"] for each in found] == ["start", "end"]
+
+
+async def test_a_log_is_followed_and_taken_up_again(client: Client) -> None:
+    identifier, orchestrator = await start(client), client.world.orchestrator
+    for number in range(3):
+        orchestrator.log(identifier, f"line {number}")
+    path = f"/api/v1/logs/{identifier}/follow"
+    first = await events(client, path, until=lambda event: event["id"] == "2")
+    assert [json.loads(each["data"])["message"] for each in first] == ["line 0", "line 1"]
+
+    async def more() -> None:
+        await asyncio.sleep(0.4)
+        orchestrator.log(identifier, "line 3\nwith a second one")
+        orchestrator.move(identifier, "SUCCESS")
+        orchestrator.log(identifier, "after the end")
+
+    task = asyncio.create_task(more())
+    rest = await events(client, path, until=lambda _: False, headers={"Last-Event-ID": "2"})
+    await task
+    assert [each["id"] for each in rest if "id" in each] == ["3", "4", "5"]
+    assert json.loads(rest[1]["data"])["message"] == "line 3\nwith a second one"
+    assert rest[-1]["event"] == "end"
+
+
+async def test_a_log_is_followed_from_a_level_and_a_place(client: Client) -> None:
+    identifier = client.world.ids["failed"]
+    found = await events(client, f"/api/v1/logs/{identifier}/follow?minLevel=WARN&afterSeq=3", until=lambda _: False)
+    assert [each.get("id") for each in found] == ["5", None]
+
+
+async def test_changes_are_told(client: Client) -> None:
+    identifier, orchestrator = await start(client), client.world.orchestrator
+
+    async def change() -> None:
+        await asyncio.sleep(0.3)
+        orchestrator.move(client.world.ids["running"], "SUCCESS")
+        orchestrator.move(identifier, "RUNNING")
+
+    task = asyncio.create_task(change())
+    found = await events(client, f"/api/v1/events?executionId={identifier}", until=lambda _: True)
+    await task
+    assert json.loads(found[0]["data"])["executionId"] == identifier
+
+
+async def test_streams_are_bounded_in_number(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(FakeOrchestrator(None), streams_max=1)
+    async with hub.subscription():
+        with pytest.raises(live.LimitError):
+            async with hub.subscription():
+                pass
+    assert hub.open_streams == 0
+
+
+async def test_a_slow_reader_loses_details_not_memory() -> None:
+    subscription = Subscription(None)
+    for number in range(limits.STREAM_QUEUE_MAX * 3):
+        subscription.offer({"seq": number})
+    assert subscription.lagged
+    waiting = 0
+    while await subscription.next(0.001) is not None:
+        waiting += 1
+    assert waiting <= limits.STREAM_QUEUE_MAX
+
+
+async def test_a_reader_is_told_that_it_lost_some(client: Client) -> None:
+    async def flood() -> None:
+        await asyncio.sleep(0.3)
+        for _ in range(limits.STREAM_QUEUE_MAX * 2):
+            client.world.orchestrator.tell(kind="flows")
+
+    task = asyncio.create_task(flood())
+    found = await events(client, "/api/v1/events", until=lambda event: event.get("event") == "reset")
+    await task
+    assert found[-1]["event"] == "reset"
+
+
+async def test_streams_end_when_the_server_stops(clock: Any) -> None:
+    world = await World(clock).fill()
+    async with aiohttp.ClientSession() as session:
+        async with serve(world.app(), port=0) as listening:
+            client = Client(session, str(listening.url), world)
+            reading = asyncio.create_task(events(client, f"/api/v1/executions/{world.ids['running']}/follow", until=lambda _: False))
+            await asyncio.sleep(0.3)
+            stopped = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - stopped < 4
+        assert [each["id"] for each in await reading] == ["start"]
+
+
+async def test_a_broken_subscription_is_taken_up_again() -> None:
+    class Breaking(FakeOrchestrator):
+        asked: list[int | None]
+
+        async def subscribe(self, *, after_seq: int | None = None) -> AsyncIterator[dict[str, Any]]:
+            self.asked.append(after_seq)
+            yield {"seq": len(self.asked), "kind": "flows"}
+            raise RuntimeError("gone")
+
+    orchestrator = Breaking(None)
+    orchestrator.asked = []
+    hub = Hub(orchestrator)
+    seen: list[int] = []
+    hub.listen(lambda change: seen.append(change["seq"]))
+    task = asyncio.create_task(hub.run())
+    async with asyncio.timeout(5):
+        while len(seen) < 2:
+            await asyncio.sleep(0.05)
+    task.cancel()
+    assert orchestrator.asked[:2] == [None, 1]

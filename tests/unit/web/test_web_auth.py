@@ -1,0 +1,161 @@
+"""Who may call: names, origins, tokens, sessions, and what counts as this machine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
+
+from podium.base.errors import SettingsError
+from podium.web.auth import COOKIE, Access, host_name, is_loopback, safe_next
+from podium.web.errors import NotAllowedHere
+
+NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
+TOKEN = "a-token-that-is-long-enough"
+
+
+def asked(method: str = "GET", *, host: str = "127.0.0.1:8080", peer: str = "127.0.0.1", **headers: str) -> Any:
+    """A request over TCP. Header names are written with underscores."""
+    transport = Mock()
+    sock = SimpleNamespace(family=2)
+    transport.get_extra_info.side_effect = lambda name, default=None: {"socket": sock, "peername": (peer, 40000)}.get(name, default)
+    named = CIMultiDict({"Host": host, **{name.replace("_", "-"): value for name, value in headers.items()}})
+    return make_mocked_request(method, "/x", headers=named, transport=transport)
+
+
+@pytest.fixture
+def access() -> Access:
+    return Access.of(TOKEN, ("podium.example.org",))
+
+
+def test_a_program_of_this_machine_needs_no_token(access: Access) -> None:
+    assert access.caller(asked("POST"), NOW) == "loopback"
+    assert Access.of(None).caller(asked("POST", host="localhost:8080"), NOW) == "loopback"
+
+
+@pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded", "X_Real_IP", "Via", "X_Forwarded_Host"])
+def test_what_comes_through_a_proxy_on_this_machine_is_a_stranger(access: Access, header: str) -> None:
+    assert access.caller(asked(**{header: "203.0.113.9"}), NOW) is None
+
+
+def test_a_public_name_from_this_machine_is_a_stranger(access: Access) -> None:
+    """A proxy that passes the Host header on and adds none of its own."""
+    assert access.caller(asked(host="podium.example.org"), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "trust"),
+    [
+        (f"Bearer {TOKEN}", "token"), (f"bearer {TOKEN}", "token"), ("Bearer wrong", None), ("Bearer ", None), ("Basic !!", None), ("Digest x", None),
+        ("Basic YWRtaW46YS10b2tlbi10aGF0LWlzLWxvbmctZW5vdWdo", "token"), ("Bearer \u00e9", None),
+    ],
+)
+def test_tokens_of_a_remote_caller(access: Access, header: str, trust: str | None) -> None:
+    assert access.caller(asked("POST", peer="203.0.113.9", host="podium.example.org", Authorization=header), NOW) == trust
+
+
+def test_a_wrong_token_is_not_saved_by_being_local(access: Access) -> None:
+    assert access.caller(asked(Authorization="Bearer wrong"), NOW) is None
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080", "", "xlocalhost"])
+def test_a_foreign_host_name_is_refused(access: Access, host: str) -> None:
+    """Else a page of evil.example, whose name was made to point here, reads everything."""
+    with pytest.raises(NotAllowedHere):
+        access.caller(asked(host=host), NOW)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]:8080", "localhost", "LOCALHOST:80", "podium.example.org.", "Podium.Example.org:443", "192.0.2.7:8080"])
+def test_our_own_names_and_addresses_are_answered(access: Access, host: str) -> None:
+    access.check_host(asked(host=host))
+
+
+def test_a_star_allows_every_name() -> None:
+    assert Access.of(TOKEN, ("*",)).caller(asked(host="whatever", peer="203.0.113.9"), NOW) is None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "http://127.0.0.1:9999", "https://127.0.0.1:8080.evil.example", "file://", "http://", "javascript:alert(1)", "http://[::1"],
+)
+def test_a_page_of_another_site_changes_nothing(access: Access, origin: str) -> None:
+    with pytest.raises(NotAllowedHere):
+        access.caller(asked("POST", Origin=origin), NOW)
+
+
+def test_a_page_of_another_site_with_the_token_changes_nothing(access: Access) -> None:
+    with pytest.raises(NotAllowedHere):
+        access.caller(asked("POST", Origin="http://evil.example", Authorization=f"Bearer {TOKEN}"), NOW)
+
+
+def test_our_own_page_may_change_things(access: Access) -> None:
+    assert access.caller(asked("POST", Origin="http://127.0.0.1:8080"), NOW) == "loopback"
+    behind_proxy = asked("POST", host="podium.example.org", Origin="https://podium.example.org", Authorization=f"Bearer {TOKEN}")
+    assert access.caller(behind_proxy, NOW) == "token"
+
+
+def test_a_browser_that_hides_the_origin_is_refused(access: Access) -> None:
+    with pytest.raises(NotAllowedHere):
+        access.caller(asked("POST", Sec_Fetch_Site="cross-site"), NOW)
+
+
+def session(value: str, method: str = "GET", **more: str) -> Any:
+    return asked(method, host="podium.example.org", peer="203.0.113.9", Cookie=f"{COOKIE}={value}", **more)
+
+
+def test_a_session_reads_and_from_our_page_writes(access: Access) -> None:
+    value = access.new_session(NOW)
+    assert access.caller(session(value), NOW) == "session"
+    assert access.caller(session(value, "POST", Origin="https://podium.example.org"), NOW) == "session"
+    assert access.caller(session(value, "POST"), NOW) is None, "without an origin nobody knows which page asked"
+
+
+def test_a_session_ends(access: Access) -> None:
+    assert access.caller(session(access.new_session(NOW)), NOW + timedelta(days=15)) is None
+
+
+@pytest.mark.parametrize("change", [lambda text: text[:-1] + ("0" if text[-1] != "0" else "1"), lambda text: "9" + text, lambda _: "", lambda _: "a.b.c", lambda text: text.rpartition(".")[0]])
+def test_a_forged_session_is_worth_nothing(access: Access, change: Any) -> None:
+    assert access.caller(session(change(access.new_session(NOW))), NOW) is None
+
+
+def test_a_session_of_another_token_is_worth_nothing(access: Access) -> None:
+    assert access.caller(session(Access.of("another-token-of-some-length").new_session(NOW)), NOW) is None
+
+
+def test_the_session_does_not_hold_the_token(access: Access) -> None:
+    assert TOKEN not in access.new_session(NOW)
+    assert TOKEN not in repr(access)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.7", "podium.example.org"])
+def test_beyond_this_machine_a_token_is_a_must(host: str) -> None:
+    with pytest.raises(SettingsError, match="without a token"):
+        Access.of(None).require_safe(host)
+    with pytest.raises(SettingsError, match="shorter"):
+        Access.of("short").require_safe(host)
+    Access.of(TOKEN).require_safe(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1", "::ffff:127.0.0.1"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+    Access.of(None).require_safe(host)
+
+
+def test_host_names() -> None:
+    assert [host_name(text) for text in ("A.b:80", "[::1]:80", "::1", "x.", "")] == ["a.b", "::1", "::1", "x", ""]
+
+
+@pytest.mark.parametrize("target", [None, "", "//evil.example", "https://evil.example", "/\\evil.example", "evil", "/a\r\nSet-Cookie: x=1", "/\t/evil.example"])
+def test_after_login_nobody_is_sent_away(target: str | None) -> None:
+    assert safe_next(target) == "/"
+
+
+def test_after_login_the_page_asked_for_comes() -> None:
+    assert safe_next("/executions?state=FAILED") == "/executions?state=FAILED"
