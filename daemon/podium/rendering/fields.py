@@ -36,6 +36,11 @@ class FieldPlan:
         return _takes_text(self.wanted)
 
     @cached_property
+    def only_text_wanted(self) -> bool:
+        """Whether any text at all is right, without a check."""
+        return self.wanted is str or (get_origin(self.wanted) in _UNIONS and set(get_args(self.wanted)) == {str, type(None)})
+
+    @cached_property
     def anything_wanted(self) -> bool:
         """Whether a value of any type is right."""
         return any(each is Any for each in _choices(self.wanted))
@@ -47,6 +52,8 @@ class FieldPlan:
 
     def coerced(self, value: Any) -> Any:
         """A rendered value as the field's type. Raises ValueError saying what is wrong."""
+        if isinstance(value, str) and self.only_text_wanted:
+            return value
         if isinstance(value, str) and not self.text_wanted:
             value = _parsed(value.strip(), self.wanted)
         try:

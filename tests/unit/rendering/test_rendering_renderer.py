@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
@@ -44,6 +44,7 @@ class Example(Task):
     options: Options = Options()
     several: list[Auth] = Field(default_factory=list)
     dynamic_several: Dyn[list[Auth]] = Field(default_factory=list)
+    short: Dyn[Annotated[str, Field(max_length=3)]] = ""
     raw: str = ""
     inner: list[Task] = Field(default_factory=list)
 
@@ -95,7 +96,7 @@ def test_a_property_becomes_its_type(render: Any, name: str, written: Any, expec
         ("count", "{{ 'many' }}", "valid integer"), ("count", "{{ 1.5 }}", "integer"), ("on", "{{ 'maybe' }}", "boolean"), ("wait", "{{ 'soon' }}", "duration"),
         ("mode", "{{ 'C' }}", "'A' or 'B'"), ("names", "{{ 5 }}", "list"), ("names", "[{{ 'x' }}", "not JSON"), ("headers", "{{ [1] }}", "dictionary"),
         ("numbers", ["{{ 'x' }}"], "valid integer"), ("uri", "{{ missing }}", "Unable to find `missing`"), ("uri", "{{ a b }}", "tasks.x.uri"),
-        ("names", ["a", "{{ missing.x }}"], "Unable to find `missing`"),
+        ("names", ["a", "{{ missing.x }}"], "Unable to find `missing`"), ("short", "{{ 'abcd' }}", "at most 3"),
     ],
 )
 def test_a_wrong_value_names_the_property(render: Any, name: str, written: Any, why: str) -> None:

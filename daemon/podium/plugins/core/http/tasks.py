@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from podium.base.limits import DOWNLOAD_BYTES_MAX, OUTPUT_BYTES_MAX
 from podium.expressions.text import java_text
@@ -29,6 +29,7 @@ class Request(HttpProperties, Task):
     TYPE = _HTTP + "Request"
     ALIASES = (_OLD + "Request",)
     KIND = "process"
+    PRELOAD: ClassVar[tuple[str, ...]] = ("urllib3",)
     allow_failed: Dyn[bool] = False
     encrypt_body: Dyn[bool] = False
 
@@ -50,6 +51,7 @@ class Download(HttpProperties, Task):
     TYPE = _HTTP + "Download"
     ALIASES = (_OLD + "Download",)
     KIND = "process"
+    PRELOAD: ClassVar[tuple[str, ...]] = ("urllib3",)
     allow_failed: Dyn[bool] = False
     fail_on_empty_response: Dyn[bool] = True
     save_as: Dyn[str] | None = None
@@ -95,6 +97,7 @@ class SseRequest(HttpProperties, Task):
 
     TYPE = _HTTP + "SseRequest"
     KIND = "process"
+    PRELOAD: ClassVar[tuple[str, ...]] = ("urllib3",)
     concat_jq_expression: Dyn[str] | None = None
     failed_on_missing_jq: Dyn[bool] = True
     max_events: Dyn[int] | None = None
@@ -186,18 +189,20 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _jq(expression: str) -> Any:
-    import jq
+def _jq(expression: str) -> Callable[[Mapping[str, Any]], list[Any]]:
+    from podium.expressions.jq.program import run_jq
+    from podium.expressions.jq.syntax import parse_program
+    from podium.expressions.runtime import Fault, Meter
 
     try:
-        program = jq.compile(expression)
-    except ValueError as error:
-        raise TaskFailed(f"not a jq expression: {expression!r} ({error})") from error
+        parse_program(expression)
+    except Fault as error:
+        raise TaskFailed(f"not a jq expression: {expression!r} ({error.what})") from error
 
     def extract(event: Mapping[str, Any]) -> list[Any]:
         try:
-            return list(program.input_value(event).all())
-        except ValueError:
+            return run_jq(expression, event, Meter(), zone=UTC, dialect="1.x")
+        except Fault:
             return []
 
     return extract
