@@ -79,6 +79,12 @@ class Cron:
     def next(self, after: datetime, zone: tzinfo) -> datetime | None:
         """The first time later than `after` (aware), in `zone`; None when there is none within SEARCH_YEARS."""
         assert after.tzinfo is not None
+        try:
+            return self._next(after, zone)
+        except OverflowError:  # at the end of the calendar
+            return None
+
+    def _next(self, after: datetime, zone: tzinfo) -> datetime | None:
         moment = after.astimezone(UTC)  # moments of one zone would be compared by their clocks
         local = after.astimezone(zone).replace(tzinfo=None)
         limit = _years_later(local, SEARCH_YEARS)
@@ -93,6 +99,12 @@ class Cron:
     def previous(self, before: datetime, zone: tzinfo) -> datetime | None:
         """The last time earlier than `before` (aware), in `zone`; None when there is none within SEARCH_YEARS."""
         assert before.tzinfo is not None
+        try:
+            return self._previous(before, zone)
+        except OverflowError:  # at the beginning of the calendar
+            return None
+
+    def _previous(self, before: datetime, zone: tzinfo) -> datetime | None:
         moment = before.astimezone(UTC)
         local = before.astimezone(zone)
         naive = local.replace(tzinfo=None)

@@ -72,7 +72,8 @@ def _with_references(value: Any) -> Any:
     """With `$ref` where the generator left the mark of a choice by type."""
     if isinstance(value, dict):
         if CHOICE_MARK in value:
-            return {"$ref": _TEMPLATE.format(model=value[CHOICE_MARK])}
+            beside = {key: each for key, each in value.items() if key != CHOICE_MARK}
+            return {"$ref": _TEMPLATE.format(model=value[CHOICE_MARK]), **beside}
         return {key: _with_references(each) for key, each in value.items()}
     return [_with_references(each) for each in value] if isinstance(value, list) else value
 

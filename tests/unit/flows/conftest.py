@@ -30,7 +30,7 @@ class Return(Task):
 class Shell(Task):
     TYPE = "io.kestra.plugin.scripts.shell.Commands"
     commands: Dyn[list[str]]
-    env: dict[str, str] = {}
+    env: dict[str, str] = Field(default_factory=dict)
     count: Dyn[int] = 1
     ratio: float = 0.5
     fail_fast: Dyn[bool] = True
@@ -40,7 +40,7 @@ class Shell(Task):
 class Docker(TaskRunner):
     TYPE = "io.kestra.plugin.scripts.runner.docker.Docker"
     pull_policy: Literal["ALWAYS", "NEVER"] | None = None
-    volumes: list[str] = []
+    volumes: list[str] = Field(default_factory=list)
 
 
 class Poll(Trigger):

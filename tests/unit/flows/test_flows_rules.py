@@ -219,7 +219,7 @@ def test_retries(check: Check, text: str, expected: str) -> None:
 @pytest.mark.parametrize("kind", ["Sequential", "AllowFailure", "Parallel", "ForEach", "EachSequential", "EachParallel", "LoopUntil", "WaitFor"])
 @pytest.mark.parametrize("tasks", [None, []])
 def test_tasks_that_hold_others_hold_some(check: Check, kind: str, tasks: Any) -> None:
-    extra = {"values": [1]} if kind == "ForEach" else {"value": [1]} if kind.startswith("Each") else {}
+    extra: dict[str, Any] = {"values": [1]} if kind == "ForEach" else {"value": [1]} if kind.startswith("Each") else {}
     extra |= {"condition": "x"} if kind in ("LoopUntil", "WaitFor") else {}
     assert check(task(type=f"{FLOWS}.{kind}", tasks=tasks, **extra)) == ["tasks[1].tasks: must not be empty"]
 
