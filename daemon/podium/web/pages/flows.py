@@ -22,6 +22,7 @@ from podium.web.errors import details_of
 from podium.web.pages.fields import Filled, fields_of, sent, wrong_inputs
 from podium.web.pages.render import execution_url, render
 from podium.web.pages.text import coloured, commit_url, difference, markdown
+from podium.web.pages.timeline import length_of_time
 from podium.web.params import Query, moment, parse_labels, read_form
 
 _LIST_SIZE = 50
@@ -126,8 +127,6 @@ def _fires(trigger: Trigger) -> str:
     if cron:
         return f"{cron} ({zone})" if zone else str(cron)
     if isinstance(interval, timedelta):
-        from podium.web.pages.render import length_of_time
-
         return f"every {length_of_time(interval)}"
     return ""
 

@@ -18,13 +18,12 @@ from aiohttp import web
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
 
-from podium.base.durations import parse_duration
 from podium.base.errors import PodiumError
 from podium.flows.model import STATES, TERMINAL
 from podium.storage.crypto import is_sealed
 from podium.web.context import TRUST, context
 from podium.web.pages.text import breakable, first_line, plain, with_files
-from podium.web.pages.timeline import moment_of, took
+from podium.web.pages.timeline import ago, clock_text, length_of_time, moment_of, took
 from podium.web.wire import encode, pretty
 
 HERE = Path(__file__).parent.parent
@@ -78,44 +77,6 @@ def link(path: str, **query: Any) -> str:
     """`path` with those query values that are not empty; lists repeat."""
     kept = {name.rstrip("_"): value for name, value in query.items() if value not in (None, "", [], ())}
     return f"{path}?{urlencode(kept, doseq=True, errors='replace')}" if kept else path
-
-
-def clock_text(value: Any) -> str:
-    """A moment as `2026-01-05 08:00:03` (UTC)."""
-    moment = value if isinstance(value, datetime) else moment_of(value)
-    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
-
-
-def length_of_time(value: Any) -> str:
-    """A duration for people: 120 ms, 3.4 s, 2 min 5 s, 1 h 2 min, 3 d 4 h."""
-    if value is None or value == "":
-        return "–"
-    if not isinstance(value, timedelta):
-        try:
-            value = parse_duration(value)
-        except (ValueError, OverflowError):
-            return str(value)
-    seconds = value.total_seconds()
-    if seconds < 1:
-        return f"{max(seconds, 0) * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s".replace(".0 s", " s")
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    parts = [f"{days} d", f"{hour} h"] if days else [f"{hour} h", f"{minute} min"] if hours else [f"{minute} min", f"{second} s"]
-    return " ".join(part for part in parts if not part.startswith("0 "))
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """How far a moment is from now: `just now`, `5 min ago`, `in 2 h`."""
-    seconds = (now - moment).total_seconds()
-    size = abs(seconds)
-    if size < 10:
-        return "just now"
-    unit, name = next((unit, name) for unit, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")) if size >= unit)
-    text = f"{int(size // unit)} {name}"
-    return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,7 @@
-"""The task runs of an execution as a tree with bars in time. Pure: from the execution's view to rows that a template prints.
+"""The task runs of an execution as a tree with bars in time, and the words for moments and lengths of time. Pure: no template, no request.
 
-What always holds: every task run is in exactly one row, also one whose parent is not there or whose parents form a ring;
-bars are within 0 and WIDTH.
+Called by the pages and by the command line. What always holds: every task run is in exactly one row, also one whose parent is
+not there or whose parents form a ring; bars are within 0 and WIDTH.
 """
 
 from __future__ import annotations
@@ -142,3 +142,41 @@ def _bar(state: Mapping[str, Any], start: datetime, scale: float, now: datetime)
     width = max((span[1] - span[0]).total_seconds() * scale, _BAR_MIN)
     x = min(max((span[0] - start).total_seconds() * scale, 0), WIDTH - _BAR_MIN)
     return Bar(x=round(x, 1), width=round(min(width, WIDTH - x), 1), state=str(state.get("current")))
+
+
+def clock_text(value: Any) -> str:
+    """A moment as `2026-01-05 08:00:03` (UTC)."""
+    moment = value if isinstance(value, datetime) else moment_of(value)
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def length_of_time(value: Any) -> str:
+    """A duration for people: 120 ms, 3.4 s, 2 min 5 s, 1 h 2 min, 3 d 4 h."""
+    if value is None or value == "":
+        return "–"
+    if not isinstance(value, timedelta):
+        try:
+            value = parse_duration(value)
+        except (ValueError, OverflowError):
+            return str(value)
+    seconds = value.total_seconds()
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    parts = [f"{days} d", f"{hour} h"] if days else [f"{hour} h", f"{minute} min"] if hours else [f"{minute} min", f"{second} s"]
+    return " ".join(part for part in parts if not part.startswith("0 "))
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How far a moment is from now: `just now`, `5 min ago`, `in 2 h`."""
+    seconds = (now - moment).total_seconds()
+    size = abs(seconds)
+    if size < 10:
+        return "just now"
+    unit, name = next((unit, name) for unit, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")) if size >= unit)
+    text = f"{int(size // unit)} {name}"
+    return f"{text} ago" if seconds > 0 else f"in {text}"
