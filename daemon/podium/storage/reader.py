@@ -197,7 +197,7 @@ class FileReader:
         parts = urlsplit(uri)
         place = Path(unquote(parts.path)).resolve()
         if parts.netloc or not any(place.is_relative_to(each) for each in self._allowed):
-            raise StorageError(f"{uri} may not be read", hint="list its directory in the setting storage.allowed_paths", uri=uri)
+            raise StorageError(f"{uri} may not be read", hint="list its directory in the setting security.allowed_paths", uri=uri)
         if not place.is_file():
             raise NotFound(f"there is no file {uri}", hint="check the path", uri=uri)
         return place

@@ -1,7 +1,7 @@
-"""Secrets that flows ask for by name: from a secrets file, systemd credentials, and `SECRET_<NAME>` variables (base64).
+"""Secrets that flows ask for by name: from `SECRET_<NAME>` variables (base64), systemd credentials, and a secrets file.
 
 Called by rendering. What always holds: a value is never logged or part of an error. Names are compared without regard to case.
-The first place that has the name wins: the file (the namespace's own section, its parents', then the top), credentials, environment.
+The first place that has the name wins: the environment, credentials, the file (the namespace's own section, its parents', then the top).
 """
 
 from __future__ import annotations
@@ -37,24 +37,18 @@ class Secrets:
 
     def get(self, namespace: str, key: str) -> str:
         """The secret's text. Raises NotFound, SettingsError for a variable that is not base64."""
-        self._refresh()
         name = key.upper()
-        for section in _outwards(namespace):
-            if name in self._sections.get(section, {}):
-                return self._sections[section][name]
+        if name in self._environment:
+            return self._decoded(name)
         credential = self._credential(name)
         if credential is not None:
             return credential
-        if name not in self._environment:
-            raise NotFound(
-                f"Cannot find secret for key '{key}'.", hint=f"set {_PREFIX}{name} (base64), or put it into the secrets file", key=key
-            )
-        try:
-            return base64.b64decode(self._environment[name], validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            raise SettingsError(
-                f"{_PREFIX}{name} is not base64 of a text", hint="encode it: printf %s VALUE | base64 -w0", key=key
-            ) from None  # the cause shows the value
+        self._refresh()
+        for section in _outwards(namespace):
+            if name in self._sections.get(section, {}):
+                return self._sections[section][name]
+        hint = f"set {_PREFIX}{name} (base64), or put it into the secrets file"
+        raise NotFound(f"Cannot find secret for key '{key}'.", hint=hint, key=key)
 
     def names(self, namespace: str) -> list[str]:
         """The names that `get` would find, sorted."""
@@ -65,6 +59,14 @@ class Secrets:
         if self._credentials and self._credentials.is_dir():
             found.update(_credential_name(each.name) for each in self._credentials.iterdir() if each.is_file())
         return sorted(found)
+
+    def _decoded(self, name: str) -> str:
+        try:
+            return base64.b64decode(self._environment[name], validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise SettingsError(
+                f"{_PREFIX}{name} is not base64 of a text", hint="encode it: printf %s VALUE | base64 -w0", key=name
+            ) from None  # the cause shows the value
 
     def _credential(self, name: str) -> str | None:
         if self._credentials is None or not self._credentials.is_dir():

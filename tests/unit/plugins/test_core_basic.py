@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,12 @@ def test_every_task_has_a_kind_a_type_and_a_docstring() -> None:
         assert each.__doc__, each
         assert hasattr(each, kinds[each.KIND]) or kinds[each.KIND] in each.model_fields, each
     assert len({each.TYPE for each in core.TASKS}) == len(core.TASKS)
+
+
+def test_every_task_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "tasks.md").read_text()
+    names = [each.TYPE.removeprefix("io.kestra.plugin.core.") for each in (*core.TASKS, *core.TRIGGERS)]
+    assert [name for name in names if f"`{name}`" not in page] == []
 
 
 def test_the_core_plug_in_loads_and_knows_the_old_names() -> None:

@@ -66,15 +66,15 @@ def test_sections_of_namespaces_apply_to_their_children(tmp_path: Path) -> None:
         secrets.get("company", "NUMBER")
 
 
-def test_the_file_wins_over_credentials_and_these_over_the_environment(tmp_path: Path) -> None:
+def test_the_environment_wins_over_credentials_and_these_over_the_file(tmp_path: Path) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / "SECRET_A").write_text("credential a\n")
     (credentials / "b").write_text("credential b")
     file = tmp_path / "s.env"
-    file.write_text("A=file\n")
-    secrets = Secrets({f"SECRET_{name}": _encoded("env") for name in "ABC"}, credentials_directory=credentials, file=file)
-    assert [secrets.get("n", name) for name in "ABC"] == ["file", "credential b", "env"]
+    file.write_text("A=file\nB=file\nC=file\n")
+    secrets = Secrets({"SECRET_A": _encoded("env")}, credentials_directory=credentials, file=file)
+    assert [secrets.get("n", name) for name in "ABC"] == ["env", "credential b", "file"]
     assert secrets.names("n") == ["A", "B", "C"]
 
 
