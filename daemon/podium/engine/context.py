@@ -10,6 +10,7 @@ from typing import Any
 
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree
+from podium.flows.model import WorkingDirectory
 
 
 class TaskStates(Mapping[str, Any]):
@@ -74,8 +75,9 @@ def _of_run(result: dict[str, Any], tree: FlowTree, state: Execution, run: TaskR
     shown: dict[str, Any] = {"id": run.id, "startDate": run.history[0][1], "attemptsCount": closed}
     if run.parent_id is not None:
         shown["parentId"] = run.parent_id
-    if run.value is not None:
-        shown["value"] = run.value
+    value = run.value if run.value is not None else _value_of_directory(tree, state, run)
+    if value is not None:
+        shown["value"] = value
     if run.iteration is not None:
         shown["iteration"] = run.iteration
     result["taskrun"] = shown
@@ -91,6 +93,12 @@ def _of_run(result: dict[str, Any], tree: FlowTree, state: Execution, run: TaskR
     if parents:
         result["parents"] = parents
         result["parent"] = parents[0]
+
+
+def _value_of_directory(tree: FlowTree, state: Execution, run: TaskRun) -> str | None:
+    """A child of a WorkingDirectory sees the value its directory was made for."""
+    parent = state.runs.get(run.parent_id) if run.parent_id else None
+    return parent.value if parent is not None and isinstance(tree.task(parent.task_id), WorkingDirectory) else None
 
 
 def nested_labels(labels: Mapping[str, str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The expressions that the engine needs evaluated, and how their results become values. Pure: rendering itself is done by the caller.
 
 A key is `<run id>:<purpose>`, or `:<purpose>` for the execution. Purposes: runIf, if, switch, values, pause, subflow, timer, loop,
-outputs, sla:<id>.
+outputs, sla:<place in the flow>.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _of_execution(tree: FlowTree, purpose: str) -> Question | None:
             run=None, template={each.id: each.value for each in tree.flow.outputs}, finish=dict, typed=True,
             optional=frozenset(each.id for each in tree.flow.outputs if not each.required),
         )
-    sla = next((each for each in tree.flow.sla if purpose == f"sla:{each.id}"), None)
+    sla = next((each for index, each in enumerate(tree.flow.sla) if purpose == f"sla:{index}"), None)
     return Question(run=None, template=sla.assert_ or "true", finish=truthy) if sla else None
 
 

@@ -109,7 +109,7 @@ def test_if_takes_the_branch_of_its_condition(condition: str, branch: str) -> No
     assert done.run_of("i").outputs == {"evaluationResult": branch == "yes"}
 
 
-def test_switch_without_match_takes_defaults_and_without_defaults_does_nothing() -> None:
+def test_switch_without_match_takes_defaults_and_without_defaults_fails() -> None:
     text = """
         - id: s
           type: core.flow.Switch
@@ -123,7 +123,8 @@ def test_switch_without_match_takes_defaults_and_without_defaults_does_nothing()
     other = play(text.format(value="z", defaults="defaults: [{id: d, type: core.log.Log, message: x}]"))
     assert other.started == ["d", "after"]
     assert other.run_of("s").outputs == {"value": "z", "defaults": True}
-    assert play(text.format(value="z", defaults="")).started == ["after"]
+    lost = play(text.format(value="z", defaults=""))
+    assert (lost.started, lost.state.state) == ([], "FAILED")
 
 
 def test_foreach_runs_values_in_order_without_doubles_and_keeps_outputs_by_value() -> None:

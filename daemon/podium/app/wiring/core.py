@@ -104,7 +104,7 @@ async def open_core(
         worker = Worker(
             renderer=renderer, files=files, namespace_files=namespace_files, runners=runners, default_runner=settings.runner.type, reads=reads,
             clock=clock, home=home, instance=instance, images=settings.runner.images,
-            pass_env={name: env[name] for name in settings.runner.pass_env if name in env}, cipher=cipher, types=load_types(),
+            pass_env={name: env[name] for name in settings.runner.pass_env if name in env}, cipher=cipher, types=load_types(), environ=env,
         )
         stack.push_async_callback(worker.close)
         branch = open_branch(settings, queue=queue, home=home, instance=instance, clock=clock) if results else NoBranch()

@@ -297,6 +297,7 @@ class Conductor:
         before = state.version
         commands = [command]
         while commands:
+            turn.now = self._clock.now()
             events, effects = decide(stream.tree, state, commands.pop(0), turn.now)
             turn.enter(stream, events, before)
             before = state.version

@@ -8,6 +8,7 @@ import itertools
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 from podium.base.system.clock import Clock
 
@@ -62,12 +63,12 @@ class Slots:
                 self._waiting[group] = jobs
             task = asyncio.create_task(self._run(job), name=f"attempt {name}")
             self._running[name] = task
-            task.add_done_callback(lambda _, name=name: self._done(name))
+            task.add_done_callback(partial(self._done, name))
 
     async def _run(self, job: Job) -> None:
         await job()
 
-    def _done(self, name: str) -> None:
+    def _done(self, name: str, _task: asyncio.Task[None]) -> None:
         self._running.pop(name, None)
         self._fill()
 

@@ -139,7 +139,8 @@ class Performer:
         return Work(
             attempt_id=attempt_id(run.id, effect.number), execution_id=state.id, task_run_id=run.id, attempt=effect.number,
             namespace=state.namespace, flow_id=state.flow_id, revision=state.revision, source=state.source, commit=state.commit, task=task,
-            variables=stream.variables(run), secret_values=sorted(stream.redactor.values), shared_directory=directory, started=effect.started,
+            variables=stream.variables(run), redactor=stream.redactor, dialect=stream.tree.flow.dialect, shared_directory=directory,
+            started=effect.started,
         )
 
     def _metrics(self, turn: Round, stream: Stream, run: TaskRun, ended: Ended) -> None:
@@ -217,7 +218,7 @@ class Performer:
         return WorkspaceWork(
             task_run_id=run.id, execution_id=state.id, namespace=state.namespace, flow_id=state.flow_id, revision=state.revision,
             source=state.source, commit=state.commit, task=task, variables=stream.variables(run),
-            secret_values=sorted(stream.redactor.values),
+            redactor=stream.redactor, dialect=stream.tree.flow.dialect,
         )
 
     async def reap(self, live: set[str]) -> None:

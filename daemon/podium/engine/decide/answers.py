@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from podium.base.durations import format_duration
 from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide import tasks
 from podium.engine.decide.decision import Decision
 from podium.engine.decide.scopes import finish_execution
 from podium.engine.decide.stopping import stop
+from podium.engine.questions import labels_map
 from podium.engine.state import TaskRun
 from podium.flows.model import LoopUntil, Pause, Switch
 
@@ -47,30 +49,25 @@ def _of_execution(d: Decision, purpose: str, value: Any, error: str | None) -> N
             d.log("ERROR", f"Failed to render output values: {error}")
             finish_execution(d, "FAILED")
     elif purpose.startswith("sla:") and not d.state.ended:
-        _sla(d, purpose.removeprefix("sla:"), bool(value), error)
+        index = int(purpose.removeprefix("sla:"))
+        if not value and index < len(d.tree.flow.sla):
+            violate_sla(d, index, error or f"assertion is false: {d.tree.flow.sla[index].assert_}")
 
 
-def _sla(d: Decision, sla_id: str, holds: bool, error: str | None) -> None:
-    sla = next((each for each in d.tree.flow.sla if each.id == sla_id), None)
-    if sla is None or holds or d.state.notes.get("sla"):
+def violate_sla(d: Decision, index: int, reason: str) -> None:
+    """Act on the first violation of an SLA (by its place in the flow): label, then fail or cancel. Source: flow-language 1.7."""
+    if d.state.ended or d.state.notes.get("sla") or index >= len(d.tree.flow.sla):
         return
-    violate_sla(d, sla_id, error or f"assertion is false: {sla.assert_}")
-
-
-def violate_sla(d: Decision, sla_id: str, reason: str) -> None:
-    """Act on the first violation of an SLA: label, then fail or cancel. Source: flow-language 1.7."""
-    sla = next((each for each in d.tree.flow.sla if each.id == sla_id), None)
-    if sla is None or d.state.ended or d.state.notes.get("sla"):
-        return
-    d.note_execution(sla=sla_id)
-    labels = sla.labels if isinstance(sla.labels, dict) else {each["key"]: each["value"] for each in sla.labels}
+    sla = d.tree.flow.sla[index]
+    d.note_execution(sla=sla.id)
+    labels = labels_map(sla.labels)
     if labels:
         d.emit(ev.LabelsSet(at=d.now, labels={key: str(value) for key, value in labels.items()}))
     if sla.behavior == "NONE":
-        d.log("WARN", f"SLA '{sla_id}' violated: {reason}")
+        d.log("WARN", f"SLA '{sla.id}' violated: {reason}")
         return
     verb = "failed" if sla.behavior == "FAIL" else "cancelled"
-    d.log("ERROR", f"Execution {verb} due to SLA '{sla_id}' violated: {reason}")
+    d.log("ERROR", f"Execution {verb} due to SLA '{sla.id}' violated: {reason}")
     stop(d, "FAILED" if sla.behavior == "FAIL" else "CANCELLED", cascade=False)
 
 
@@ -93,6 +90,9 @@ def _switch(d: Decision, run: TaskRun, value: Any) -> None:
     task = d.tree.task(run.task_id)
     assert isinstance(task, Switch)
     matched = value in task.cases
+    if not matched and not task.defaults:
+        d.fail_run(run, f"No case equals '{value}' and there are no defaults")
+        return
     d.note(run, branch=f"cases.{value}" if matched else "defaults")
     d.outputs(run, {"value": value, "defaults": not matched})
     d.step(run.id)
@@ -107,6 +107,7 @@ def _timer(d: Decision, run: TaskRun, value: Any) -> None:
     number = len(run.attempts) + 1
     d.emit(ev.AttemptOpened(at=d.now, run_id=run.id, number=number))
     d.emit(ev.AttemptStarted(at=d.now, run_id=run.id, number=number))
+    d.log("INFO", f"Waiting for {format_duration(timedelta(seconds=value))}", run.id)
     due = d.timer(f"{run.id}:sleep", after=timedelta(seconds=value))
     d.note(run, until=due.isoformat())
 

@@ -85,7 +85,7 @@ def _timer(d: Decision, key: str) -> None:
     run_id, _, purpose = key.partition(":")
     if not run_id:
         if purpose.startswith("sla:"):
-            answers.violate_sla(d, purpose.removeprefix("sla:"), "execution duration is over its maximum")
+            answers.violate_sla(d, int(purpose.removeprefix("sla:")), "execution duration is over its maximum")
         return
     run = d.state.runs.get(run_id)
     if run is None or run.ended or d.state.notes.get("stopping"):
@@ -118,6 +118,6 @@ def _watch_slas(d: Decision) -> None:
         return
     if isinstance(d.events[-1], ev.Answered) and len(d.events) == 1:
         return
-    for sla in d.tree.flow.sla:
-        if sla.type == "EXECUTION_ASSERTION" and f":sla:{sla.id}" not in d.state.asked:
-            d.ask(None, f"sla:{sla.id}")
+    for index, sla in enumerate(d.tree.flow.sla):
+        if sla.type == "EXECUTION_ASSERTION" and f":sla:{index}" not in d.state.asked:
+            d.ask(None, f"sla:{index}")

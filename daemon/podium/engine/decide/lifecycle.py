@@ -36,9 +36,9 @@ def create(d: Decision, command: cmd.Create) -> None:
         d.move_execution("FAILED")
         d.step(None)
         return
-    for sla in d.tree.flow.sla:
+    for index, sla in enumerate(d.tree.flow.sla):
         if sla.type == "MAX_DURATION" and sla.duration is not None:
-            d.timer(f":sla:{sla.id}", due=d.now + sla.duration)
+            d.timer(f":sla:{index}", due=d.now + sla.duration)
     _copy_runs(d, command.copied_runs)
 
 
@@ -234,9 +234,9 @@ def pending(d: Decision) -> None:
         d.timer(":schedule", due=state.schedule_date)
     for key in state.asked:
         d.effect(fx.Evaluate(key=key))
-    for sla in d.tree.flow.sla:
+    for index, sla in enumerate(d.tree.flow.sla):
         if sla.type == "MAX_DURATION" and sla.duration is not None and not state.ended:
-            d.timer(f":sla:{sla.id}", due=state.created_at + sla.duration)
+            d.timer(f":sla:{index}", due=state.created_at + sla.duration)
     for run in state.runs.values():
         if not run.ended:
             _pending_run(d, run)

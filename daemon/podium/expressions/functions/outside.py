@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from podium.base.errors import NotFound
 from podium.expressions.calls import Args, Function, flag_arg, int_arg, optional_text, required, text, text_arg
 from podium.expressions.operators import is_number, type_name
-from podium.expressions.runtime import Fault, Runtime
+from podium.expressions.runtime import Fault, Missing, Runtime
 from podium.expressions.text import java_text
 
 OLD, NEW = ("1.x",), ("2.0",)
@@ -73,7 +74,10 @@ def _secret(rt: Runtime, args: Args) -> Any:
 def _kv(rt: Runtime, args: Args) -> Any:
     key = text_arg(args, "key")
     missing_fails = flag_arg(args, "errorOnMissing", default=True)
-    return rt.world.kv(key, namespace=optional_text(args, "namespace"), error_on_missing=missing_fails)
+    try:
+        return rt.world.kv(key, namespace=optional_text(args, "namespace"), error_on_missing=missing_fails)
+    except NotFound as error:  # a key that is not there is a missing name: `??` takes its other side
+        raise Missing(error.what, name=key, hint=error.hint) from error
 
 
 def _path(args: Args) -> str:
