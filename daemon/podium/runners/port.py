@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from podium.base.errors import LimitError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -71,11 +73,22 @@ class Line(NamedTuple):
     text: str
 
 
+def too_much(limit: int) -> LimitError:
+    """What to raise when a command prints without end. limit: bytes, each line counted with what keeping it costs."""
+    return LimitError(
+        f"The command printed more than {limit} bytes and was ended (COMMAND_OUTPUT_BYTES_MAX)",
+        hint="print less, or write to a file and keep it with outputFiles", limit="COMMAND_OUTPUT_BYTES_MAX",
+    )
+
+
 class OutputSink(Protocol):
     """Takes the lines a command prints, in order within each stream. Durable when it returns, with the cursor."""
 
     async def lines(self, lines: Sequence[Line], *, cursor: str | None) -> None:
-        """cursor: where to go on reading after a crash (opaque to the caller); None leaves it as it is."""
+        """cursor: where to go on reading after a crash (opaque to the caller); None leaves it as it is.
+
+        Raises LimitError when there have been too many: the runner lets it through, and whoever called it kills the command.
+        """
         ...
 
     async def cursor(self) -> str | None:

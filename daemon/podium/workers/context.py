@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
+from podium.base.errors import StorageError
 from podium.base.ports import Reads
 from podium.plugin import TaskFailed
 from podium.rendering.renderer import Renderer, Scope
@@ -18,6 +20,8 @@ from podium.workers.work import Work
 _QUERIES = frozenset({"kv", "kv_keys", "kv_entries", "logs", "execution", "purgeable"})
 _URI = re.compile(r"kestra://[-\w.~%/!$&'()*+,;=:@#]*")
 _PLAIN_URI = re.compile(r"kestra://[-\w.~%/+=:@#]*")
+_ODD = frozenset("!$&'()*,;.:")
+_TRIES_MAX = 50
 
 
 class Context:
@@ -76,16 +80,26 @@ class RunnerContext(Context):
         return _URI.sub(lambda match: self._local(match[0]), text) if "kestra://" in text else text
 
     def _local(self, found: str) -> str:
-        """The path that stands for a URI. Signs that a URI may end with, and a sentence or shell too, belong to it only if such a file is."""
-        plain = _PLAIN_URI.match(found)
-        assert plain is not None
-        uri = found if found == plain[0] or self.files.exists(found) else plain[0]
-        trimmed = uri.rstrip(".:")
-        if trimmed != uri and not self.files.exists(uri):
-            uri = trimmed
+        """The path that stands for a URI. Signs that a file name may hold, and a sentence or shell too, belong to it only if such a file is."""
+        uri = self._existing(found)
         if uri not in self._copies:
-            name = re.sub(r"[^\w.-]", "_", PurePosixPath(uri).name) or "file"
+            name = re.sub(r"[^\w.-]", "_", unquote(PurePosixPath(uri).name)) or "file"
             place = f"files/{len(self._copies)}/{name}"
             self.files.fetch(uri, self._private / place)
             self._copies[uri] = f"{self.places.private}/{place}"
         return self._copies[uri] + found[len(uri) :]
+
+    def _existing(self, found: str) -> str:
+        plain = _PLAIN_URI.match(found)
+        assert plain is not None
+        least = len(plain[0].rstrip(".:"))
+        ends = [len(found), *(at for at in range(len(found) - 1, least, -1) if found[at] in _ODD), least]
+        if len(ends) == 2 and ends[0] == ends[1]:
+            return found
+        return next((found[:end] for end in ends[:_TRIES_MAX] if self._is_there(found[:end])), plain[0])
+
+    def _is_there(self, uri: str) -> bool:
+        try:
+            return self.files.exists(uri)
+        except StorageError:
+            return False

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from podium.base.limits import COMMAND_OUTPUT_BYTES_MAX, LOG_LINE_CHARS_MAX
+from podium.base.limits import COMMAND_OUTPUT_BYTES_MAX, LOG_LINE_CHARS_MAX, LOG_LINE_COSTS_BYTES
 from podium.base.moments import to_text
 from podium.base.ports import LogLine, LogSink
 from podium.base.redact import Redactor
@@ -41,7 +41,7 @@ class AttemptLog:
 
     def at(self, moment: datetime, level: str, message: str) -> None:
         """The same, for something said at `moment`."""
-        self._bytes_left -= len(message)
+        self._bytes_left -= len(message) + LOG_LINE_COSTS_BYTES
         if self._bytes_left < 0:
             self.full.set()
             return

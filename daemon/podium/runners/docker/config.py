@@ -74,7 +74,7 @@ def container_request(
     host: dict[str, Any] = {
         "network_mode": network,
         "init": policy.init,
-        "log_config": {"type": "json-file", "config": {"max-size": "1024g", "max-file": "1", "compress": "false", "mode": "blocking"}},
+        "log_config": {"type": "json-file", "config": {"max-size": "2g", "max-file": "1", "compress": "false", "mode": "blocking"}},
         "auto_remove": options.get("wait") is False and options.get("delete") is not False,
         "extra_hosts": list(options.get("extraHosts") or ()) or None,
         "port_bindings": published or None,

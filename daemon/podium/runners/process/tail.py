@@ -9,9 +9,9 @@ import json
 import os
 from pathlib import Path
 
-from podium.base.limits import COMMAND_LINE_BYTES_MAX
+from podium.base.limits import COMMAND_LINE_BYTES_MAX, COMMAND_OUTPUT_BYTES_MAX
 from podium.base.system.clock import Clock
-from podium.runners.port import Line
+from podium.runners.port import Line, too_much
 
 STREAMS = ("stdout", "stderr")
 _READ_BYTES = 512 * 1024
@@ -38,9 +38,12 @@ class Tail:
                 data = file.read(_READ_BYTES)
                 while b"\n" not in data and len(data) < COMMAND_LINE_BYTES_MAX and (more := file.read(_READ_BYTES)):
                     data += more
-                at_end = file.tell() == os.fstat(file.fileno()).st_size
+                size = os.fstat(file.fileno()).st_size
+                at_end = file.tell() == size
         except FileNotFoundError:
             return []
+        if size > COMMAND_OUTPUT_BYTES_MAX:
+            raise too_much(COMMAND_OUTPUT_BYTES_MAX)
         taken = data.rfind(b"\n") + 1
         if (final and at_end) or (not taken and len(data) >= COMMAND_LINE_BYTES_MAX):
             taken = len(data)

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.base.durations import format_duration, parse_duration
-from podium.base.errors import RunnerRefused
-from podium.base.limits import COMMAND_OUTPUT_BYTES_MAX
+from podium.base.errors import LimitError, RunnerRefused
 from podium.base.ports import LogSink
 from podium.base.system.clock import Clock
 from podium.plugin import Commanding, CommandSpec, Metric, Request, Task, TaskFailed
@@ -205,26 +204,27 @@ class Command:
             await runner.kill(job.attempt_id)
         doing = asyncio.ensure_future(carry_out)
         timed_out = await self._until(doing, self._seconds_left(launch))
-        finished = await doing
+        try:
+            finished = await doing
+        except LimitError:
+            await runner.kill(job.attempt_id)
+            raise
         if finished is None:
             return None
         return await self._conclude(job, finished, timeout_s=launch["timeout_s"] if timed_out else None)
 
     async def _until(self, doing: asyncio.Future[Any], seconds: float | None) -> bool:
-        """Wait for the command; end it when its time is up or it prints too much. Whether its time was up."""
-        excess = asyncio.ensure_future(self._output.excess.wait())
+        """Wait for the command; end it when its time is up. Whether it was."""
         assert self._running.end is not None
         try:
-            await asyncio.wait({doing, excess}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if doing.done():
-                return False
-            await self._running.end()
-            return not excess.done()
+            await asyncio.wait({doing}, timeout=seconds)
         except asyncio.CancelledError:
             doing.cancel()
             raise
-        finally:
-            excess.cancel()
+        if doing.done():
+            return False
+        await self._running.end()
+        return True
 
     def _seconds_left(self, launch: Mapping[str, Any]) -> float | None:
         if launch["timeout_s"] is None:
@@ -254,8 +254,6 @@ class Command:
             return "KILLED", None
         if timeout_s is not None:
             return "FAILED", f"Timeout after {format_duration(timedelta(seconds=timeout_s))}"
-        if self._output.excess.is_set():
-            return "FAILED", f"The command printed more than {COMMAND_OUTPUT_BYTES_MAX} bytes and was ended (COMMAND_OUTPUT_BYTES_MAX)"
         if finished.exit_code != 0:
             return "FAILED", f"Command failed with exit code {finished.exit_code}"
         return "SUCCESS", None

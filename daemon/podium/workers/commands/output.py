@@ -12,9 +12,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from podium.base.limits import COMMAND_OUTPUT_BYTES_MAX
+from podium.base.limits import COMMAND_OUTPUT_BYTES_MAX, LOG_LINE_COSTS_BYTES
 from podium.base.ports import LogSink
-from podium.runners.port import Line
+from podium.runners.port import Line, too_much
 from podium.workers.commands.protocol import Said
 from podium.workers.logs import AttemptLog
 
@@ -22,7 +22,7 @@ _LEVELS = {"stdout": "INFO", "stderr": "ERROR", "runner": "WARN"}
 
 
 class CommandOutput:
-    """An OutputSink. excess is set when the command has printed more than the limit."""
+    """An OutputSink. Raises LimitError for a command that prints more than the limit."""
 
     def __init__(self, sink: LogSink, log: AttemptLog, messages: Path, *, bytes_max: int = COMMAND_OUTPUT_BYTES_MAX) -> None:
         self._sink = sink
@@ -33,18 +33,15 @@ class CommandOutput:
         self._bytes = 0
         self._cursor: str | None = None
         self.said = Said()
-        self.excess = asyncio.Event()
 
     async def lines(self, lines: Sequence[Line], *, cursor: str | None) -> None:
         """See OutputSink."""
         messages: list[str] = []
         for line in lines:
-            self._bytes += len(line.text) + 1
-            if self.excess.is_set():
-                break
+            self._bytes += len(line.text) + LOG_LINE_COSTS_BYTES
             if self._bytes > self._bytes_max:
-                self.excess.set()
-                break
+                await self._log.flush()
+                raise too_much(self._bytes_max)
             entries = self.said.take(line.text) if line.stream != "runner" else None
             if entries is None:
                 self._log.at(line.at, _LEVELS.get(line.stream, "INFO"), line.text)
