@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from podium.flows.types import Types
     from podium.sources.reading.project import Project
 
+    Checked = tuple[list[Parsed], list[Problem]]
+    """The flows of a file, and what is wrong beside them."""
+
 _FAILED = 1
 _STDIN = "-"
 
@@ -31,13 +34,14 @@ def validate(paths: tuple[str, ...], output: str, warnings: bool) -> None:
     from podium.app.plugins import load_types
 
     types = load_types()
+    checker = _Checker(types)
     for name, reason in types.broken:
         click.echo(f"warning: the plug-in '{name}' cannot be loaded: {reason}", err=True)
     problems: list[Problem] = []
     hints: list[Problem] = []
     files = flows = 0
     for path in paths:
-        found = list(_in_directory(Path(path), types)) if path != _STDIN and Path(path).is_dir() else [_one(path, types)]
+        found = list(checker.directory(Path(path))) if path != _STDIN and Path(path).is_dir() else [checker.one(path)]
         files += len(found)
         flows += sum(len(parsed) for parsed, _ in found)
         problems += [problem for parsed, more in found for problem in (*more, *(each for one in parsed for each in one.problems))]
@@ -74,67 +78,70 @@ def _print_text(problems: Sequence[Problem], warnings: Sequence[Problem], files:
         click.echo(f"valid: {flows} flow{'s' if flows != 1 else ''} in {files} file{'s' if files != 1 else ''}")
 
 
-def _in_directory(folder: Path, types: Types) -> Iterator[tuple[list[Parsed], list[Problem]]]:
-    """Every flow file under a directory that holds something meant as a flow."""
-    from podium.sources.reading.tree import is_flow_path, looks_like_flow
+class _Checker:
+    """Reads and checks files; each podium.yaml is read once."""
 
-    for path in sorted(each for each in folder.rglob("*") if each.suffix.lower() in (".yaml", ".yml") and each.is_file()):
-        if not is_flow_path(path.relative_to(folder).as_posix()):
-            continue
-        body = path.read_bytes()
-        if looks_like_flow(body.decode("utf-8-sig", "replace")):
-            yield _parse(str(path), body, types, _project(path))
+    def __init__(self, types: Types) -> None:
+        self._types = types
+        self._projects: dict[Path, Project] = {}
 
+    def directory(self, folder: Path) -> Iterator[Checked]:
+        """Every flow file under a directory that holds something meant as a flow."""
+        from podium.sources.reading.tree import is_flow_path, looks_like_flow
 
-def _one(path: str, types: Types) -> tuple[list[Parsed], list[Problem]]:
-    if path == _STDIN:
-        return _parse("<stdin>", sys.stdin.buffer.read(), types, _project(Path.cwd() / "stdin"))
-    file = Path(path)
-    parsed, problems = _parse(path, file.read_bytes(), types, _project(file))
-    if not parsed and not problems:
-        from podium.flows.load import Problem
+        for path in sorted(each for each in folder.rglob("*") if each.suffix.lower() in (".yaml", ".yml") and each.is_file()):
+            if not is_flow_path(path.relative_to(folder).as_posix()):
+                continue
+            body = path.read_bytes()
+            if looks_like_flow(body.decode("utf-8-sig", "replace")):
+                yield self._parse(str(path), body, self._project(path))
 
-        what = "Illegal flow yaml: the file is empty"
-        problems = [Problem(file=path, line=1, column=1, path="", code="empty", message=what, hint="write id, namespace and tasks")]
-    return parsed, problems
+    def one(self, path: str) -> Checked:
+        """One file, or standard input."""
+        if path == _STDIN:
+            return self._parse("<stdin>", sys.stdin.buffer.read(), self._project(Path.cwd() / "stdin"))
+        file = Path(path)
+        parsed, problems = self._parse(path, file.read_bytes(), self._project(file))
+        if not parsed and not problems:
+            from podium.flows.load import Problem
 
+            what = "Illegal flow yaml: the file is empty"
+            problems = [Problem(file=path, line=1, column=1, path="", code="empty", message=what, hint="write id, namespace and tasks")]
+        return parsed, problems
 
-def _parse(name: str, body: bytes, types: Types, project: Project) -> tuple[list[Parsed], list[Problem]]:
-    from podium.flows.load import Problem, parse_flows
-    from podium.sources.reading.tree import decode
+    def _parse(self, name: str, body: bytes, project: Project) -> Checked:
+        from podium.flows.load import Problem, parse_flows
+        from podium.sources.reading.tree import decode
 
-    try:
-        text = decode(body)
-    except ValueError as error:
-        return [], [Problem(file=name, line=1, column=1, path="", code="file-unreadable", message=str(error), hint="save it as UTF-8 text")]
-    common = project.defaults(None)
-    parsed = parse_flows(text, file=name, types=types, defaults=common)
-    for index, each in enumerate(parsed):
-        own = project.defaults(each.namespace)
-        if each.namespace and list(own) != list(common):
-            parsed[index] = parse_flows(text, file=name, types=types, defaults=own)[index]
-    return parsed, list(project.problems)
+        try:
+            text = decode(body)
+        except ValueError as error:
+            hint = "save it as UTF-8 text"
+            return [], [Problem(file=name, line=1, column=1, path="", code="file-unreadable", message=str(error), hint=hint)]
+        common = project.defaults(None)
+        parsed = parse_flows(text, file=name, types=self._types, defaults=common)
+        for index, each in enumerate(parsed):
+            own = project.defaults(each.namespace)
+            if each.namespace and list(own) != list(common):
+                parsed[index] = parse_flows(text, file=name, types=self._types, defaults=own)[index]
+        return parsed, list(project.problems)
 
+    def _project(self, file: Path) -> Project:
+        """The nearest podium.yaml above a file, up to the top of its repository. Its own mistakes are told once."""
+        from podium.sources.reading.project import Project, parse_project
+        from podium.sources.reading.tree import PROJECT_FILE
 
-_projects: dict[Path, Project] = {}
-
-
-def _project(file: Path) -> Project:
-    """The nearest podium.yaml above a file, up to the top of its repository. Its own mistakes are told once."""
-    from podium.sources.reading.project import Project, parse_project
-    from podium.sources.reading.tree import PROJECT_FILE
-
-    for folder in file.resolve().parents:
-        if folder in _projects:
-            known = _projects[folder]
-            return Project(known.path, known.blob, known.common, known.by_namespace)
-        path = folder / PROJECT_FILE
-        if path.is_file():
-            _projects[folder] = parse_project(path.read_bytes(), path=str(path))
-            return _projects[folder]
-        if (folder / ".git").exists():
-            break
-    return Project()
+        for folder in file.resolve().parents:
+            if folder in self._projects:
+                known = self._projects[folder]
+                return Project(known.path, known.blob, known.common, known.by_namespace)
+            path = folder / PROJECT_FILE
+            if path.is_file():
+                self._projects[folder] = parse_project(path.read_bytes(), path=str(path))
+                return self._projects[folder]
+            if (folder / ".git").exists():
+                break
+        return Project()
 
 
 def _defined_twice(files: Sequence[Sequence[Parsed]]) -> list[Problem]:

@@ -197,7 +197,7 @@ def retry(**properties: Any) -> str:
     [
         (retry(type="sometimes"), "tasks[1].retry.type: Illegal flow yaml: 'sometimes' is not one of the values accepted: [constant, exponential, random]"),
         (retry(interval="PT1S"), "tasks[1].retry.type: must not be null"),
-        (retry(type="constant"), "tasks[1].retry.interval: must not be null: a constant retry needs 'interval'"),
+        (retry(type="constant"), "tasks[1].retry.interval: must not be null: a retry of type constant needs 'interval'"),
         (retry(type="exponential", interval="PT1S"), "tasks[1].retry.maxInterval: must not be null"),
         (retry(type="random", maxInterval="PT1S"), "tasks[1].retry.minInterval: must not be null"),
         (retry(type="constant", interval="PT1S", maxAttempts=0), "tasks[1].retry.maxAttempts: must be greater than or equal to 1"),

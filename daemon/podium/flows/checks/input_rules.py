@@ -169,7 +169,7 @@ def _static_default(flow: Checked, seen: Seen, defaults: Node, path: str) -> Non
     except KeyError:  # the type of the items is wrong, and reported
         return
     except ValueError as error:
-        flow.problem(defaults, path, "input", f"Illegal flow yaml: the default cannot be read: {error}", f"write a {seen.name} value")
+        flow.problem(defaults, path, "input", f"Illegal flow yaml: the default cannot be read: {error}", f"write a value of type {seen.name}")
         return
     choices = seen.node.get("values") if not is_empty(seen.node.get("values")) else seen.node.get("options")
     known = [each.text for each in choices.items if isinstance(each, Scalar)] if isinstance(choices, Items) else None

@@ -111,7 +111,8 @@ def _unique_ids(flow: Checked) -> None:
         names, at = twice(found)
         if at is not None:
             what = f"Invalid Flow: Duplicate {words} with name [{', '.join(names)}]"
-            flow.problem(at, path, "duplicate-id", what, "give each its own id; task ids are unique in the whole flow")
+            hint = "give each its own id" + ("; also those inside other tasks and in errors" if path == "tasks" else "")
+            flow.problem(at, path, "duplicate-id", what, hint)
 
 
 def _no_recursion(flow: Checked) -> None:
@@ -234,9 +235,9 @@ def _retry(flow: Checked, retry: Fields, path: str) -> None:
         entry = retry.entries.get(name)
         if entry is not None and name not in own and not entry.node.given:
             what = f'Unrecognized field "{name}" (class {kind} retry), not marked as ignorable'
-            flow.problem(entry, join(path, name), "unknown-property", what, f"a {kind} retry has {', '.join(own)}")
+            flow.problem(entry, join(path, name), "unknown-property", what, f"a retry of type {kind} has {', '.join(own)}")
         elif name in _RETRY_NEEDS[kind] and is_empty(retry.get(name)):
-            flow.problem(retry, join(path, name), "missing", f"must not be null: a {kind} retry needs '{name}'", f"add {name}: PT10S")
+            flow.problem(retry, join(path, name), "missing", f"must not be null: a retry of type {kind} needs '{name}'", f"add {name}: PT10S")
     for less, more in _RETRY_LESS[kind]:
         low, high = read_static_duration(retry.get(less)), read_static_duration(retry.get(more))
         if low is not None and high is not None and low >= high:

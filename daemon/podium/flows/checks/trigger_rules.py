@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
+from zoneinfo import available_timezones
 
 from podium.flows.checks.input_rules import full_id
 from podium.flows.checks.rules import Checked, Rule, is_empty, maps_in, static_text
@@ -71,7 +73,9 @@ def _zone(flow: Checked, node: Fields, path: str) -> None:
     try:
         parse_zone(text)
     except ValueError as error:
-        flow.problem(node.get("timezone") or node, join(path, "timezone"), "timezone", str(error), "use an id like Europe/Paris, or UTC")
+        close = get_close_matches(text, available_timezones(), n=1, cutoff=0.7)
+        hint = f"did you mean '{close[0]}'?" if close else "use an id like Europe/Paris, or UTC"
+        flow.problem(node.get("timezone") or node, join(path, "timezone"), "timezone", str(error), hint)
 
 
 def _webhooks(flow: Checked) -> None:

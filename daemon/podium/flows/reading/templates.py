@@ -38,10 +38,8 @@ def _walk(node: Node, path: str) -> Iterator[tuple[Scalar, str]]:
 
 def check_templates(found: Sequence[tuple[Scalar, str]], lines: Sequence[str], dialect: str, report: Report) -> None:
     """Warn of every template that cannot be read. lines: those of the file, to find the place inside a block of text."""
-    try:
-        from podium.expressions.compile import compile_template
-    except ImportError:
-        return
+    from podium.expressions.compile import compile_template
+
     for node, path in found:
         try:
             compile_template(node.text, dialect=dialect)
