@@ -102,13 +102,15 @@ class FakeOrchestrator:
         if revision.model is not None and revision.model.disabled:
             raise FlowDisabled("disabled")
         place = (request.namespace, request.flow_id, (request.trigger or {}).get("id", ""))
+        known = self.dedupe.get(request.dedupe_key or "")
+        identifier = known or new_id()
         if request.cursor is not None:
-            self._merge(place, request.cursor)
-        if request.dedupe_key is not None and request.dedupe_key in self.dedupe:
-            return {**self.views[self.dedupe[request.dedupe_key]], "duplicate": True}
+            self._merge(place, request.cursor if known is not None else {**request.cursor, "executionId": identifier})
+            self._tell(kind="trigger", namespace=place[0], flowId=place[1], triggerId=place[2])
+        if known is not None:
+            return {**self.views[known], "duplicate": True}
         json.dumps([request.trigger, request.cursor, dict(request.labels)])
         self.requests.append(request)
-        identifier = new_id()
         state = "FAILED" if request.failed_because else self.end_at_once or "CREATED"
         now = to_text(self.clock.now())
         self.views[identifier] = {

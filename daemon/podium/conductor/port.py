@@ -39,6 +39,7 @@ class StartRequest:
     """Stored with the start, in one transaction, as the trigger's state (document kind `trigger`, key `<flow>/<trigger id>`).
 
     Merged, as in `remember_trigger`: keys given replace the stored ones, other keys stay (a toggle made meanwhile is kept), None removes.
+    `executionId` becomes the id of the execution that is started.
     """
     failed_because: str | None = None
     """A trigger fired and its condition or inputs failed: the execution is created and ends FAILED, with this reason in its log."""

@@ -160,6 +160,7 @@ class Runner:
                 return
             switched_on = self.state.disabled and not stored.disabled
             self.state = stored
+            await self._settle_execution()
             if switched_on:
                 await self._guarded(self._begin)
         self.ring_soon()
@@ -197,11 +198,13 @@ class Runner:
             await self.tools.orchestrator.remember_trigger(*self.armed.place, {"executionId": None})
 
     async def lock(self, view: View) -> None:
-        """Wait for this execution before the next date, unless it is over already."""
-        if view["state"]["current"] in TERMINAL:
-            return
+        """Wait for this execution before the next date, unless it is over already.
+
+        The start has stored its id with the cursor; only that of a duplicate has not.
+        """
         self.state.execution_id = view["id"]
-        await self.tools.orchestrator.remember_trigger(*self.armed.place, {"executionId": view["id"]})
+        if view.get("duplicate"):
+            await self.tools.orchestrator.remember_trigger(*self.armed.place, {"executionId": view["id"]})
         await self._settle_execution()
 
     # ---- inside
