@@ -41,7 +41,7 @@ def shown(text: str, *, lines: int = 40) -> None:
         half = lines // 2
         all_lines = [*all_lines[:half], f"… {len(all_lines) - 2 * half} lines …", *all_lines[-half:]]
     for line in all_lines:
-        say(f"  {line}")
+        say(f"  {line}".rstrip())
 
 
 def git(*arguments: str | Path, cwd: Path = CLONE) -> str:
@@ -71,8 +71,10 @@ def make_repositories() -> None:
     """A bare repository with our hooks and a clone of it. What an earlier demo left is thrown away."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    shown(run(*PODIUM, "init", "--bare", BARE))
+    run(*PODIUM, "init", "--bare", BARE, "--socket", FOLDER / "home" / "podium.sock")
+    say(f"  {BARE.relative_to(ROOT)}: bare, with hooks that check a push and tell the daemon of it")
     git("clone", "--quiet", BARE, CLONE, cwd=FOLDER)
+    say(f"  {CLONE.relative_to(ROOT)}: a clone of it")
 
 
 def push_flows() -> None:
@@ -135,7 +137,7 @@ def main_job(daemon: Daemon) -> bool:
     title("The record as committed")
     recorded = show_record(daemon, execution_id)
     title("git log results")
-    shown(run("git", "log", "--stat", "--format=%h %an, %ar%n  %s%n%w(0,2,2)%b", "-5", "results", cwd=BARE))
+    shown(run("git", "log", "--stat", "--format=%h %an, %ar%n  %s%n%w(0,4,4)%-b", "-5", "results", cwd=BARE))
     return succeeded and recorded
 
 

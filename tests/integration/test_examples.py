@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,14 @@ ENDS: dict[str, dict[str, Any]] = {
     "key-value": {"outputs": {"runs": 1}},
     "node": {"outputs": {"lengths": 3}},
     "parallel": {"tasks": {"disk": "SUCCESS", "network": "SUCCESS", "query": "SUCCESS", "report": "SUCCESS"}},
-    "parent": {"outputs": {"tax": 50.0}},
+    "parent": {"options": ["--flows", "."], "outputs": {"tax": 50.0}},
     "python-from-file": {"outputs": {"top": "the, dog, quick"}},
     "python-inline": {"outputs": {"mean": 3.875}},
     "schedule": {},
     "webhook": {"inputs": {"name": "Ada"}, "outputs": {"name": "Ada"}},
     "working-directory": {"outputs": {"text": "1: HELLO FROM THE FLOW"}},
 }
-"""Example → inputs given, and what its execution must show."""
+"""Example → inputs and options given, and what its execution must show."""
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,8 @@ def server() -> Iterator[str]:
         listening.shutdown()
 
 
-def run_flow(repository: Path, example: str, inputs: Mapping[str, str]) -> tuple[int, dict[str, Any], str]:
-    argv = [sys.executable, "-m", "podium", "run", f"flows/{example}.yaml", "--output", "json", "--timeout", "120"]
+def run_flow(repository: Path, example: str, inputs: Mapping[str, str], options: Sequence[str] = ()) -> tuple[int, dict[str, Any], str]:
+    argv = [sys.executable, "-m", "podium", "run", f"flows/{example}.yaml", "--output", "json", "--timeout", "120", *options]
     for name, value in inputs.items():
         argv += ["--input", f"{name}={value}"]
     done = subprocess.run(argv, cwd=repository, env=dict(os.environ), capture_output=True, text=True, check=False, timeout=150)
@@ -106,7 +106,7 @@ def test_example_ends_as_promised(example: str, repository: Path, server: str, i
     if example == "node" and not images["node"]:
         pytest.skip("no image with node here: podium images build node")
     inputs = want.get("inputs", {}) | ({"address": server} if example == "http" else {})
-    code, execution, said = run_flow(repository, example, inputs)
+    code, execution, said = run_flow(repository, example, inputs, want.get("options", ()))
     assert execution.get("state", {}).get("current") == want.get("state", "SUCCESS"), said
     assert code == 0
     states = {run["taskId"]: run["state"]["current"] for run in execution["taskRunList"]}
