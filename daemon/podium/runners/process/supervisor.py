@@ -51,6 +51,35 @@ def boot_id() -> str:
 
 def descendants() -> list[int]:
     """Every process below this one."""
+    found, queue = [], [os.getpid()]
+    try:
+        while queue:
+            below = _children_of(queue.pop())
+            found.extend(below)
+            queue.extend(below)
+    except FileNotFoundError:
+        return _descendants_by_search()
+    return found
+
+
+def _children_of(pid: int) -> list[int]:
+    """The children of a process, as the kernel lists them. Raises FileNotFoundError where it does not."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except FileNotFoundError:
+        return []
+    found = []
+    for thread in threads:
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as children:
+                found.extend(map(int, children.read().split()))
+        except (FileNotFoundError, ProcessLookupError):
+            if os.path.exists(f"/proc/{pid}/task/{thread}"):
+                raise FileNotFoundError from None
+    return found
+
+
+def _descendants_by_search() -> list[int]:
     parents: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():

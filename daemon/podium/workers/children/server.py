@@ -32,6 +32,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     known: set[str] = set()
+    _load(["podium.workers.children.child"], known)
     while True:
         data, descriptors, _, _ = socket.recv_fds(control, _READ_BYTES, 2)
         if not data:
