@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from podium.base.errors import FlowDisabled, FlowNotFound, NotFound, PodiumError
+from podium.base.errors import FlowDisabled, FlowNotFound, NotFound, PodiumError, StorageError
 from podium.base.moments import to_text
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.base.system.ids import new_id
@@ -186,6 +186,8 @@ class FakeOrchestrator:
 
     async def store_upload(self, namespace: str, flow_id: str, input_id: str, filename: str, data: bytes | Path) -> str:
         uri = f"kestra:///{namespace}/{flow_id}/{input_id}/{new_id()}/{filename}"
+        if isinstance(data, Path) and data.is_symlink():
+            raise StorageError("a link")
         self.uploads[uri] = data if isinstance(data, bytes) else data.read_bytes()
         return uri
 

@@ -206,14 +206,14 @@ async def test_a_link_put_in_the_place_of_a_file_at_the_last_moment_gives_nothin
     house: RealHouse, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "secret").write_text("hush")
-    real = scan.open_file
+    real = house.orchestrator.store_upload
 
-    def swapped(path: Path) -> tuple[int, Path]:
-        path.unlink(missing_ok=True)
-        path.symlink_to(tmp_path / "secret")
-        return real(path)
+    async def swapped(namespace: str, flow_id: str, input_id: str, filename: str, data: Any) -> str:
+        data.unlink(missing_ok=True)
+        data.symlink_to(tmp_path / "secret")
+        return await real(namespace, flow_id, input_id, filename, data)
 
-    monkeypatch.setattr(scan, "open_file", swapped)
+    monkeypatch.setattr(house.orchestrator, "store_upload", swapped)
     await house.install(trigger(inbox))
     (inbox / "a.csv").write_text("1")
     await house.quiet()

@@ -247,17 +247,14 @@ class FileRunner(Runner):
             await self._act(file, path, stamp)
 
     async def _start(self, file: Path, stamp: Stamp, event: Event) -> View | None:
-        """Copy the file to storage and start; None when it changed meanwhile."""
+        """Copy the file to storage and start; None when it changed meanwhile. Storage follows no link that took the file's name."""
         namespace, flow_id, trigger_id = self.armed.place
         try:
-            handle, source = await asyncio.to_thread(scan.open_file, file)
-        except OSError as error:
-            log.info("file_not_readable", trigger=self.armed.name, file=str(file), reason=str(error))
-            return None
-        try:
-            uri = await self.tools.orchestrator.store_upload(namespace, flow_id, trigger_id, file.name, source)
-        finally:
-            os.close(handle)
+            uri = await self.tools.orchestrator.store_upload(namespace, flow_id, trigger_id, file.name, file)
+        except StorageError:
+            if await asyncio.to_thread(scan.stamp_of, file) != stamp:
+                return None
+            raise
         if await asyncio.to_thread(scan.stamp_of, file) != stamp:
             return None
         with_uri = Event(variables={**event.variables, "uri": uri}, key=event.key)

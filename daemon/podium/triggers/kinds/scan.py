@@ -153,16 +153,6 @@ def stamp_of(path: Path) -> Stamp | None:
     return Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ino) if stat.S_ISREG(facts.st_mode) else None
 
 
-def open_file(path: Path) -> tuple[int, Path]:
-    """The file itself, whatever its name leads to meanwhile: a descriptor to close, and a path that gives this file's bytes.
-
-    Raises OSError; a link is one.
-    """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    own = Path(f"/proc/self/fd/{handle}")
-    return handle, own if own.exists() else path
-
-
 def digest_of(path: Path) -> str:
     """SHA-256 of the content, the first 32 hex digits; "" for a file that is too large or gone."""
     digest = hashlib.sha256()
