@@ -230,6 +230,14 @@ async def test_very_late_dates_are_passed_over(house: House) -> None:
     assert house.dates() == [utc(5, 11)]
 
 
+async def test_the_rule_holds_for_dates_that_are_not_too_late(house: House) -> None:
+    await house.install(flow_with(MINUTELY + "lateMaximumDelay: PT30M\nrecoverMissedSchedules: LAST\n"))
+    await house.close()
+    house.clock.advance(3 * 3600)
+    await house.open()
+    assert house.dates() == [utc(5, 11)]
+
+
 async def test_inputs_and_labels_are_rendered_with_the_date(house: House) -> None:
     extra = "inputs:\n  - id: day\n    type: STRING\nvariables:\n  v: x\n"
     trigger = HOURLY + "inputs:\n  day: \"{{ trigger.date | date('yyyy-MM-dd') }}-{{ vars.v }}\"\nlabels:\n  hour: \"{{ trigger.date | date('HH') }}\"\n  bad: \"{{ nope.nope }}\"\n"

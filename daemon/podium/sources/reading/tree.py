@@ -80,7 +80,7 @@ def identities(text: str) -> list[tuple[str, str]]:
     """(namespace, id) of the flows in a file, read without parsing it: for files that are known to be good."""
     found = []
     for document in documents(text):
-        values = {name: next(value for value in rest if value or value == rest[-1]) for name, *rest in _IDENTITY.findall(document)}
+        values = {name: next(filter(None, rest), "") for name, *rest in _IDENTITY.findall(document)}
         if values.get("id") and values.get("namespace"):
             found.append((values["namespace"], values["id"]))
     return found

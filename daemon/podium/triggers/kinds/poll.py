@@ -89,6 +89,8 @@ class PollRunner(Runner):
         now = self.tools.clock.now()
         interval: timedelta = getattr(self.armed.trigger, "interval", timedelta(seconds=60))
         before = replace(self.state)
+        if trouble is not None and trouble != before.error:
+            log.warning("poll_failed", trigger=self.armed.name, reason=trouble)
         self.state.next, self.state.error = now + max(interval, _INTERVAL_MIN), trouble
         key = f"poll:{self.armed.name}:{to_text(due)}"
         try:
@@ -110,7 +112,6 @@ class PollRunner(Runner):
             raise
 
     async def _troubled(self, trouble: str, key: str, due: datetime) -> None:
-        log.warning("poll_failed", trigger=self.armed.name, reason=trouble)
         if self.armed.trigger.fail_on_trigger_error:
             self.state.date = due
             event = Event(variables={}, key=key, cursor=self.state.as_cursor(self.tools.clock.now()))

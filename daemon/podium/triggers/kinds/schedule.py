@@ -183,7 +183,10 @@ class ScheduleRunner(Runner):
         trigger = self._trigger
         delay = trigger.late_maximum_delay if isinstance(trigger, Schedule) else None
         if delay is not None and date < now - delay:
-            return self._dates.next(now - delay - timedelta(microseconds=1))
+            in_time = self._dates.next(now - delay - timedelta(microseconds=1))
+            if in_time is None or in_time > now:
+                return in_time
+            date = in_time
         if date >= self._live_since and now - date <= timedelta(seconds=MISSED_AFTER_S):
             return date
         rule = trigger.recover_missed_schedules or self.tools.recover_missed
