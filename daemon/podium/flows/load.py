@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from podium.flows.checks import input_rules, rules, task_rules, trigger_rules
 from podium.flows.checks.rules import Checked
-from podium.flows.model import Flow
+from podium.flows.model import AnyTask, Flow, Task
 from podium.flows.reading.defaults import inject
 from podium.flows.reading.dialect import detect
 from podium.flows.reading.errors import report_errors
@@ -23,6 +23,7 @@ from podium.flows.reading.templates import check_templates, texts
 from podium.flows.reading.yaml import Document, Fields, Node, parse_documents
 from podium.flows.types import Types
 
+_TASK: TypeAdapter[Task] = TypeAdapter(AnyTask)
 _RULES = (*rules.RULES, *task_rules.RULES, *input_rules.RULES, *trigger_rules.RULES)
 
 __all__ = ["Parsed", "Problem", "parse_flows"]
@@ -72,7 +73,12 @@ def _document(document: Document, report: Report, text: str, types: Types, defau
     try:
         flow = Flow.model_validate({**data, "dialect": dialect}, context={"types": types})
     except ValidationError as error:
-        report_errors(error, root, Flow, types, report)
+        report_errors(error, root, types, report)
+    for orphan in shaping.orphans:
+        try:
+            _TASK.validate_python(orphan.data, context={"types": types})
+        except ValidationError as error:
+            report_errors(error, orphan.node, types, report, cls=Task, path=orphan.path)
     checked = Checked(root, shaping, report, types, dialect)
     for rule in _RULES:
         rule(checked)

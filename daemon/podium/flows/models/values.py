@@ -109,6 +109,8 @@ def _float(value: Any, _item: str) -> float:
 
 
 def _bool(value: Any, _item: str) -> bool:
+    if isinstance(value, (Mapping, list)):
+        raise _Mismatch("write true or false")
     return value if isinstance(value, bool) else _text(value, "").lower() == "true"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from podium.flows.models.inputs import INPUT_CLASSES
+from podium.flows.model import INPUT_CLASSES, Flow
 from podium.flows.reading.problems import Placed, Report, join
 from podium.flows.reading.shape import other_names
 from podium.flows.reading.yaml import Fields, Items, Node, Scalar
@@ -32,15 +32,15 @@ _BOUNDS = {
 }
 
 
-def report_errors(error: ValidationError, root: Fields, cls: type[BaseModel], types: Types, report: Report) -> None:
-    """Add every error to the report. cls: the class of the root. Errors of one place (the branches of a union) become one problem."""
+def report_errors(error: ValidationError, root: Fields, types: Types, report: Report, *, cls: type[BaseModel] = Flow, path: str = "") -> None:
+    """Add every error to the report. cls, path: of the root. Errors of one place (the branches of a union) become one problem."""
     grouped: dict[tuple[str, int, int], tuple[Placed, Node | None, list[Mapping[str, Any]]]] = {}
     for each in error.errors(include_url=False):
-        at, path, node = _locate(each["loc"], each["type"], root, cls)
-        grouped.setdefault((path, at.line, at.column), (at, node, []))[2].append(each)
-    for (path, _, _), (at, node, errors) in grouped.items():
-        code, message, hint = _describe(_without_branches(errors), node, path, types)
-        report.problem(at, path, code, message, hint)
+        at, inner, node = _locate(each["loc"], each["type"], root, cls)
+        grouped.setdefault((inner, at.line, at.column), (at, node, []))[2].append(each)
+    for (inner, _, _), (at, node, errors) in grouped.items():
+        code, message, hint = _describe(_without_branches(errors), node, inner, types)
+        report.problem(at, f"{path}.{inner}" if path and inner and inner[0] != "[" else path + inner, code, message, hint)
 
 
 def _locate(loc: Sequence[str | int], kind: str, root: Fields, cls: type[BaseModel]) -> tuple[Placed, str, Node | None]:
@@ -151,6 +151,8 @@ def _literal(error: Mapping[str, Any], node: Node | None) -> tuple[str, str, str
 
 
 def _size(facts: Mapping[str, Any], path: str, types: Types) -> tuple[str, str, str]:
+    if re.fullmatch(r"triggers\[\d+\]\.id", path):
+        return "out-of-bounds", f"Trigger id must be at most {facts['max_length']} characters", "use a shorter id"
     least = 0 if "field_type" in facts else 1  # of a list, else of a text
     return "out-of-bounds", f"size must be between {least} and {facts['max_length']}", ""
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import AliasChoices, BaseModel
 
 from podium.flows.dynamic import has_expression
-from podium.flows.models.base import Shaped, Typed
+from podium.flows.models.base import Shaped, Task, Typed
 from podium.flows.models.inputs import input_class
 from podium.flows.reading.problems import Report, join
 from podium.flows.reading.yaml import Fields, Items, Node, Scalar, plain
@@ -41,6 +41,15 @@ class Seen:
     via: str
 
 
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A task inside a task of unknown type: no model holds it, so it is checked by itself."""
+
+    node: Fields
+    path: str
+    data: Any
+
+
 @dataclass(slots=True)
 class Shaping:
     """One walk over one document."""
@@ -49,6 +58,7 @@ class Shaping:
     report: Report
     dialect: str
     seen: list[Seen] = field(default_factory=list)
+    orphans: list[Orphan] = field(default_factory=list)
     parent: Seen | None = None
     section: str = ""
     via: str = ""
@@ -58,6 +68,9 @@ class Shaping:
         found = [each for each in self.seen if each.what == what]
         return sorted(found, key=lambda each: SECTIONS.index(each.section) if each.section in SECTIONS else len(SECTIONS))
 
+
+_NO_TASKS = frozenset({"inputs", "outputs", "labels", "variables", "values", "retry", "taskRunner", "env"})
+"""Properties that hold data, in which a `type` means nothing."""
 
 Shaper = Callable[[Node, str, Shaping], Any]
 
@@ -124,6 +137,24 @@ def _common(base: type[BaseModel], node: Fields, path: str, shaping: Shaping) ->
         for key, entry in node.entries.items()
         if key in known and not (isinstance(entry.node, Scalar) and entry.node.value is None)
     }
+
+
+def _shape_orphans(node: Node, path: str, shaping: Shaping) -> None:
+    """Note the tasks that a task of unknown type holds, in whatever list or map."""
+    if isinstance(node, Items):
+        for index, each in enumerate(node.items):
+            _shape_orphan(each, f"{path}[{index}]", shaping)
+    elif isinstance(node, Fields):
+        for key, entry in node.entries.items():
+            if isinstance(entry.node, (Items, Fields)) and key not in _NO_TASKS:
+                _shape_orphan(entry.node, join(path, key), shaping)
+
+
+def _shape_orphan(node: Node, path: str, shaping: Shaping) -> None:
+    if not isinstance(node, Fields) or node.text("id") is None or "." not in (node.text("type") or ""):
+        _shape_orphans(node, path, shaping)
+        return
+    shaping.orphans.append(Orphan(node, path, _typed("task", Task)(node, path, shaping)))
 
 
 def class_name(cls: type[BaseModel]) -> str:
@@ -217,6 +248,8 @@ def _typed(what: str, base: type[BaseModel]) -> Shaper:
         try:
             if cls is not None:
                 return shape_map(cls, node, path, shaping)
+            if what == "task":
+                _shape_orphans(node, path, shaping)
             return _common(base, node, path, shaping)
         finally:
             shaping.parent = outer
