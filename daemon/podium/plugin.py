@@ -3,7 +3,8 @@
 A task type is a subclass of Task with a `TYPE`, registered under the entry point group `podium.plugins` (a module or a
 list of classes). Its `run(ctx)` is called on a copy of itself in which every `Dyn` property is rendered. KIND says where:
 
-    inline    in the daemon's loop: no I/O, no waiting, microseconds
+    inline    in the daemon's loop: no I/O, no waiting, microseconds; with `BLOCKING = True` on a thread of the daemon, for a task that
+              reads much by query
     process   in a child process that a timeout or a kill ends; any I/O; only what ctx offers, no orchestrator
     command   `command(ctx)` gives a CommandSpec and the task's runner (Docker, process, …) runs it
     timer     nothing runs: the engine ends the task after its `duration`

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,9 @@ from pydantic import ValidationError
 
 from podium.base.errors import ExpressionError
 from podium.base.limits import BODY_BYTES_MAX, EXPRESSION_HTTP_TIMEOUT_S
+from podium.expressions.formats.json_text import parse_json
+from podium.expressions.formats.yaml_text import read_yaml
+from podium.expressions.runtime import Meter
 from podium.expressions.text import java_text, to_json
 from podium.plugins.core.http.body import form_body
 from podium.plugins.core.http.client import Body, Call, HttpError, call, content_type_of
@@ -68,16 +70,13 @@ def _body(body: Any, content_type: str | None) -> Body | None:
 def _value(data: bytes, media: str, charset: str | None) -> Any:
     try:
         text = data.decode(charset or "utf-8")
-        if media == _JSON or media.endswith("+json"):
-            return json.loads(text) if text.strip() else None
-        if media in _YAML:
-            import yaml
-
-            return yaml.load(text, yaml.CSafeLoader)
     except (UnicodeDecodeError, LookupError) as error:
         raise ExpressionError(f"http(): the answer is no text in {charset or 'UTF-8'}", hint="download it with http.Download") from error
-    except ValueError as error:
-        raise ExpressionError(f"http(): the answer is not the JSON that it claims to be: {error}", hint="check the server") from error
-    except Exception as error:  # PyYAML has a root of its own, not imported before it is needed
-        raise ExpressionError(f"http(): the answer is not the YAML that it claims to be: {error}", hint="check the server") from error
+    try:
+        if media == _JSON or media.endswith("+json"):
+            return parse_json(text) if text.strip() else None
+        if media in _YAML:
+            return read_yaml(text, Meter())
+    except ExpressionError as error:
+        raise ExpressionError(f"http(): the answer is not the {media} that it claims to be: {error.what}", hint="check the server") from error
     return text

@@ -25,7 +25,7 @@ class LocalBackend:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)  # what tasks store is nobody else's business
         self._real_root = self.root.resolve()
 
     def _place(self, path: str) -> Path:

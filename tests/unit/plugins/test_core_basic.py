@@ -154,7 +154,9 @@ def test_a_templated_task_becomes_the_task_it_describes(bench: Any) -> None:
     [
         ("type: io.kestra.plugin.core.templating.TemplatedTask\nid: x\nspec: y", "only runnable"),
         ("type: io.kestra.plugin.core.flow.Sequential\nid: x\ntasks: []", "only runnable"),
-        ("type: no.such.Type\nid: x", "no known type"), ("id: x", "no known type"), ("- a", "must be a map"), ("a: [", "not YAML"),
+        ("type: no.such.Type\nid: x", "no known type"), ("id: x", "no known type"), ("- a", "must be a map"), ("a: [", "not valid YAML"),
+        ("", "must be a map"), ("a: 1\n---\na: 2", "must be a map"), ("type: x\ntype: y", "not valid YAML: line 2"), ("id: !!python/name:os.system x", "tags are not allowed"),
+        ("a: &a [x,x,x,x,x,x,x,x]\n" + "".join(f"{b}: &{b} [*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)), "YAML_NODES_MAX"),
         ("type: io.kestra.plugin.core.log.Log\nid: x\nmesage: y", "not a valid"),
     ],
 )

@@ -155,7 +155,7 @@ def test_http_gives_parsed_answers(say: Any, server: str) -> None:
 @pytest.mark.parametrize(
     ("call", "why"),
     [
-        ("http(s ~ '/error')", "answered 503"), ("http(s ~ '/broken')", "not the JSON"), ("http('http://127.0.0.1:1/')", "cannot connect"),
+        ("http(s ~ '/error')", "answered 503"), ("http(s ~ '/broken')", "not the application/json that it claims to be"), ("http('http://127.0.0.1:1/')", "cannot connect"),
         ("http('file:///etc/passwd')", "not an http or https URL"), ("http(s, options={'nope': 1})", r"options\.nope"),
         ("http(s ~ '/large', options={'maxContentLength': 100})", "over 100 bytes"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from podium.base.limits import FETCHED_LOGS_MAX
 from podium.base.moments import to_text
 from podium.plugin import Dyn, Request, Result, RunContext, Task
@@ -35,6 +37,7 @@ class Fetch(Task):
     TYPE = _LOG + "Fetch"
     ALIASES = (_OLD + "Fetch",)
     KIND = "inline"
+    BLOCKING: ClassVar[bool] = True
     IDEMPOTENT = True
     execution_id: Dyn[str] | None = None
     namespace: Dyn[str] | None = None

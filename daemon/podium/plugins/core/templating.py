@@ -41,12 +41,14 @@ class TemplatedTask(Task):
 
 
 def _mapping(spec: str) -> Mapping[str, Any]:
-    import yaml
+    """The one YAML document in the text, read with the limits of flows."""
+    from podium.flows.reading.yaml import parse_documents, plain
 
-    try:
-        described = yaml.load(spec, yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        raise TaskFailed(f"The templated task is not YAML: {error}") from error
+    documents = parse_documents(spec)
+    mistakes = [each for document in documents for each in document.mistakes]
+    if mistakes:
+        raise TaskFailed("The templated task is not valid YAML: " + "; ".join(f"line {each.line}: {each.message}" for each in mistakes))
+    described = plain(documents[0].root) if len(documents) == 1 and documents[0].root is not None else None
     if not isinstance(described, dict):
         raise TaskFailed("The templated task must be a map with `id` and `type`")
     return described
