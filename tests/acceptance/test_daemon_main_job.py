@@ -59,7 +59,7 @@ triggers:
         assert record["flow"]["commit"] == house.git("rev-parse", "HEAD").stdout.strip()
         assert record["images"]
         assert "1 execution" in house.git("log", "--format=%s", "results", cwd=house.bare).stdout
-        assert house.podium("results", "verify", "--repo", str(house.bare)).returncode == 0
+        assert house.podium("results", "--repo", str(house.bare), "verify").returncode == 0
 
 
 @pytest.mark.docker
@@ -140,10 +140,11 @@ def test_a_bad_flow_that_gets_in_harms_only_itself(tmp_path: Path, free_port: in
         shutil.rmtree(house.bare / "hooks")
         house.push({"hello.yaml": "id: hello\nnamespace: demo\ntasks: []\n", "other.yaml": HELLO.replace("hello", "other")})
         house.deployed("demo", "other")
-        rejected = wait_for(lambda: house.call("GET", "/api/v1/syncs/rejected"), "the rejected file")
+        rejected = wait_for(lambda: house.call("GET", "/api/v1/sources/rejected"), "the rejected file")
         assert "hello.yaml" in json.dumps(rejected)
         assert house.ended(house.execute("demo", "hello"))["state"]["current"] == "SUCCESS"
-        shown = house.podium("flows", "rejected", "--home", str(house.home))
+        shown = house.podium("flows", "rejected", "--home", str(house.home), check=False)
+        assert shown.returncode == 1
         assert "hello.yaml:3" in shown.stdout
 
 
@@ -184,7 +185,7 @@ def test_revert_rolls_back_delete_removes_and_a_running_execution_keeps_its_comm
         house.push({"hello.yaml": HELLO.replace("Hello", "Changed")})
         house.deployed("demo", "hello", 2)
         assert house.ended(running)["flowRevision"] == 1
-        assert house.messages(running) == ["Hello"]
+        assert house.messages(running) == ["Waiting for PT3S", "Hello"]
         house.git("revert", "--no-edit", "HEAD")
         house.git("push", "origin", "main")
         house.deployed("demo", "hello", 3)
@@ -242,7 +243,8 @@ def test_the_command_line_talks_to_the_daemon(tmp_path: Path, free_port: int) ->
             return json.loads(house.podium(*arguments, "--home", str(house.home), "--output", "json").stdout)
 
         assert cli("executions", "show", execution_id)["state"]["current"] == "SUCCESS"
-        assert [each["message"] for each in cli("executions", "logs", execution_id)] == ["Hello"]
+        logs = house.podium("executions", "logs", execution_id, "--home", str(house.home), "--output", "json").stdout
+        assert [json.loads(line)["message"] for line in logs.splitlines()] == ["Hello"]
         house.podium("kv", "set", "demo", "k", "42", "--home", str(house.home))
         assert "42" in house.podium("kv", "get", "demo", "k", "--home", str(house.home)).stdout
         assert house.podium("flows", "list", "--home", str(tmp_path / "nowhere"), check=False).returncode == 3

@@ -120,7 +120,7 @@ def machine(docker_engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
     site = next(Path(each) for each in sys.path if each.endswith("site-packages"))
     container = docker_engine.containers.run(
         RECIPE.tag, ["sh", "-c", "mount --make-rshared / && exec /lib/systemd/systemd"], detach=True, cap_add=_capabilities(),
-        security_opt=["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"], environment={"container": "docker"},
+        security_opt=["seccomp=unconfined", "apparmor=unconfined"], cgroupns="private", environment={"container": "docker"},
         tmpfs={"/run": "", "/run/lock": "", "/tmp": ""}, network_mode="none", stop_signal="SIGRTMIN+3",
         volumes=[f"{ROOT}/daemon:/opt/podium/src:ro", f"{site}:/opt/podium/site:ro"],
     )
@@ -140,9 +140,9 @@ def _install(machine: Machine) -> Machine:
     machine.put("/opt/podium/bin/podium", PROGRAM, 0o755)
     machine.put("/etc/podium/podium.toml", SETTINGS)
     machine.put("/etc/podium/secrets/GREETING", "hello\n", 0o600)
-    machine.put("/tmp/work/flows.yaml", FLOWS)
+    machine.put("/root/work/flows.yaml", FLOWS)
     machine.sh(
-        "systemd-sysusers && git init -q --bare -b main /srv/git/flows.git && cd /tmp/work && git init -q -b main . && git add . && "
+        "systemd-sysusers && git init -q --bare -b main /srv/git/flows.git && cd /root/work && git init -q -b main . && git add . && "
         "git -c user.name=t -c user.email=t@localhost commit -qm flows && git push -q /srv/git/flows.git main && chown -R podium: /srv/git"
     )
     machine.sh("systemctl daemon-reload && systemctl start podium.socket podium.service")
@@ -174,15 +174,15 @@ def test_a_command_outlives_a_restart_and_callers_wait_at_the_socket(machine: Ma
     """During a restart no call is refused, and a running process task ends SUCCESS with each line once."""
     execution_id = machine.api("/api/v1/executions/boot/slow", "POST")["id"]
     machine.until(lambda: any(e["message"] == "begin" for e in machine.api(f"/api/v1/logs/{execution_id}")), "the task to begin")
-    machine.put("/tmp/knock.py", (
+    machine.put("/root/knock.py", (
         "import time,urllib.request\nend=time.time()+8\nn=0\n"
         "while time.time()<end:\n"
         "    urllib.request.urlopen('http://127.0.0.1:8080/health',timeout=30).read(); n+=1; time.sleep(.05)\n"
         "print(n)\n"
     ))
-    machine.sh("(python3 /tmp/knock.py >/tmp/knock.out 2>&1; echo $? >/tmp/knock.rc) & sleep 1; systemctl restart podium")
-    machine.until(lambda: machine.sh("cat /tmp/knock.rc 2>/dev/null", check=False), "the caller to finish")
-    assert machine.sh("cat /tmp/knock.rc") == "0", machine.sh("cat /tmp/knock.out")
+    machine.sh("(python3 /root/knock.py >/root/knock.out 2>&1; echo $? >/root/knock.rc) & sleep 1; systemctl restart podium")
+    machine.until(lambda: machine.sh("cat /root/knock.rc 2>/dev/null", check=False), "the caller to finish")
+    assert machine.sh("cat /root/knock.rc") == "0", machine.sh("cat /root/knock.out")
     execution = machine.ended(execution_id)
     assert execution["state"]["current"] == "SUCCESS"
     lines = [entry["message"] for entry in machine.api(f"/api/v1/logs/{execution_id}")]

@@ -21,7 +21,7 @@ from typing import Any
 from podium.app.plugins import load_types
 from podium.app.sdnotify import Notifier, listen_sockets
 from podium.app.settings import Settings
-from podium.app.wiring.core import Core, ended, open_core
+from podium.app.wiring.core import DRAIN_S, Core, ended, open_core
 from podium.app.wiring.results import ResultsBranch
 from podium.base.errors import SettingsError
 from podium.base.system.clock import monotonic_s
@@ -114,7 +114,11 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
     async with AsyncExitStack() as stack:
         stack.enter_context(home_lock(settings.home))
         core = await stack.enter_async_context(open_core(settings, namespace_files=NamespaceFiles(repositories)))
-        stack.push_async_callback(_push_records, core)
+        if isinstance(core.branch, ResultsBranch):
+            writing = asyncio.create_task(core.branch.writer.run(), name="results")
+            stack.push_async_callback(ended, [writing])
+            stack.push_async_callback(_push_records, core, core.branch)
+        stack.push_async_callback(core.conductor.close, drain_s=DRAIN_S)
         watcher = SourceWatcher(sources_of(settings, work_tree), core.podium, settings.home, types, core.clock)
         stack.push_async_callback(watcher.close)
         repositories.opened = watcher.repositories()
@@ -139,11 +143,10 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         yield Daemon(core=core, sources=watcher, triggers=board, url=listening.url, socket=socket_path)
 
 
-async def _push_records(core: Core) -> None:
-    if isinstance(core.branch, ResultsBranch):
-        await core.closer.flush_state()
-        if not await core.branch.writer.drain(timeout_s=PUSH_AT_CLOSE_S):
-            log.warning("records_not_pushed", hint="they are kept and go with the next start")
+async def _push_records(core: Core, branch: ResultsBranch) -> None:
+    await core.closer.flush_state()
+    if not await branch.writer.drain(timeout_s=PUSH_AT_CLOSE_S):
+        log.warning("records_not_pushed", hint="they are kept and go with the next start")
 
 
 def _version() -> str:
