@@ -121,6 +121,14 @@ async def test_an_execution_is_started_by_json_by_a_url_encoded_form_or_by_nothi
     assert (await client.post("/api/v1/main/executions/trigger/company.team/hello")).status == 200
 
 
+async def test_an_uploaded_input_can_be_downloaded_from_the_execution_it_is_for(client: Client) -> None:
+    form = aiohttp.FormData({"name": "Ada"}, default_to_multipart=True)
+    form.add_field("file", b"a,b\n1,2\n", filename="data.csv")
+    view = (await client.post(FLOW, data=form)).json
+    answered = await client.get(f"/api/v1/executions/{view['id']}/file", params={"path": view["inputs"]["file"]})
+    assert (answered.status, answered.body) == (200, b"a,b\n1,2\n")
+
+
 async def test_waiting_gives_the_end(client: Client) -> None:
     assert (await client.post("/api/v1/executions/company.team/hello?wait=true")).json["state"]["current"] == "SUCCESS"
     assert_error(await client.post("/api/v1/executions/company.team/hello?wait=perhaps"), 422)

@@ -63,7 +63,8 @@ class Access:
             return "socket"
         self._check_host(request)
         came_from_page = self._check_origin(request)
-        given = given_token(request)
+        # Where no token is set, a header that other tools send anyway says nothing.
+        given = given_token(request) if self.token is not None else None
         if given is not None:
             return "token" if self.is_token(given) else None
         if self._has_session(request, now) and (came_from_page or request.method in SAFE_METHODS):

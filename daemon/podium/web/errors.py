@@ -101,17 +101,37 @@ def _detail(item: Any) -> dict[str, Any]:
 
 def body_of(error: PodiumError, *, path: str, status: int) -> dict[str, Any]:
     """The JSON body for `error` answered at `path`. Facts that are no JSON-like data are left out."""
-    message = redact_url(error.what)
-    if status == 422 and isinstance(error, FlowError) and not message.startswith("Invalid entity"):
+    details = details_of(error)
+    message = error.what
+    if status == 422 and isinstance(error, FlowError):
+        # The reference reports the first mistake, by its input; all are in _embedded.
+        first = details[0]
+        message = first["message"] if not first["path"] or first["message"].startswith(first["path"]) else f"{first['path']}: {first['message']}"
         message = f"Invalid entity: {message}"
     plain = {key: value for key, value in error.facts.items() if isinstance(value, (str, int, float, bool))}
     return {
         **plain,
-        "message": message,
+        "message": redact_url(message),
         "code": error.code,
         "hint": error.hint,
         "_links": {"self": {"href": path, "templated": False}},
-        "_embedded": {"errors": [{**each, "message": redact_url(each["message"])} for each in details_of(error)]},
+        "_embedded": {"errors": [{**each, "message": redact_url(each["message"])} for each in details]},
+    }
+
+
+_CODES = {400: "request-invalid", 401: "auth", 404: "not-found", 409: "conflict", 413: "body-too-large", 422: "value-invalid", 429: "limit-reached"}
+
+
+def error_body(status: int, said: Mapping[str, Any], *, path: str) -> dict[str, Any]:
+    """The body every error has, for a refusal that another room worded: {message, code?, hint?}."""
+    message = redact_url(str(said["message"]))
+    return {
+        **said,
+        "message": message,
+        "code": said.get("code") or _CODES.get(status, "podium"),
+        "hint": said.get("hint") or "",
+        "_links": {"self": {"href": path, "templated": False}},
+        "_embedded": {"errors": [{"message": message, "path": ""}]},
     }
 
 

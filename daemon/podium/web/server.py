@@ -8,6 +8,7 @@ that forbid foreign scripts, frames and guessing of types; without a token the s
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -230,7 +231,9 @@ async def serve(
         if unix_socket is not None:
             opened.append(_listen_unix(unix_socket))
             made = unix_socket
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_S, handle_signals=False)
+        quiet = logging.getLogger(f"{__name__}.protocol")
+        quiet.addFilter(_not_the_callers_fault)
+        runner = web.AppRunner(app, access_log=None, logger=quiet, shutdown_timeout=CLOSING_S, handle_signals=False)
         await runner.setup()
         try:
             for each in opened:
@@ -243,6 +246,11 @@ async def serve(
             each.close()
         if made is not None:
             _remove(made)
+
+
+def _not_the_callers_fault(record: logging.LogRecord) -> bool:
+    """Requests that are no HTTP are answered with 400; a trace in the log for each would only fill it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:

@@ -59,6 +59,12 @@ def test_tokens_of_a_remote_caller(access: Access, header: str, trust: str | Non
     assert access.caller(asked("POST", peer="203.0.113.9", host="podium.example.org", Authorization=header), NOW) == trust
 
 
+def test_where_no_token_is_set_a_header_says_nothing() -> None:
+    """Clients of other tools always send one."""
+    assert Access.of(None).caller(asked("POST", Authorization="Basic eDp5"), NOW) == "loopback"
+    assert Access.of(None).caller(asked(peer="203.0.113.9", Authorization="Bearer "), NOW) is None
+
+
 def test_a_wrong_token_is_not_saved_by_being_local(access: Access) -> None:
     assert access.caller(asked(Authorization="Bearer wrong"), NOW) is None
 

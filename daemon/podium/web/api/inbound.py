@@ -9,6 +9,7 @@ from aiohttp import web
 
 from podium.base.ports import Answer, Delivery
 from podium.web.context import TRUST, context
+from podium.web.errors import error_body
 from podium.web.params import read_bytes
 from podium.web.routes import OBJECT, Body, Route
 from podium.web.wire import encode
@@ -23,13 +24,14 @@ async def _webhook(request: web.Request) -> web.Response:
         namespace=names["namespace"], flow_id=names["flow"], key=names["key"], path=names.get("path", ""), method=request.method,
         headers=_headers(request), query=list(request.query.items()), body=await read_bytes(request, limit=here.body_limit), remote=request.remote,
     )
-    return _reply(await here.accept_webhook(delivery))
+    return _reply(await here.accept_webhook(delivery), request.path)
 
 
 async def _hook(request: web.Request) -> web.Response:
     here = context(request)
     body = await read_bytes(request, limit=here.body_limit)
-    return _reply(await here.sources.notify(request.match_info["source"], list(request.headers.items()), body, trusted=request[TRUST] is not None))
+    trusted = request[TRUST] is not None
+    return _reply(await here.sources.notify(request.match_info["source"], list(request.headers.items()), body, trusted=trusted), request.path)
 
 
 def _headers(request: web.Request) -> list[tuple[str, str]]:
@@ -37,8 +39,11 @@ def _headers(request: web.Request) -> list[tuple[str, str]]:
     return [(name, value) for name, value in request.headers.items() if not (ours and name.lower() in _HIDDEN_FROM_FLOWS)]
 
 
-def _reply(reply: Answer) -> web.Response:
+def _reply(reply: Answer, path: str) -> web.Response:
+    """The answer as it goes out. A refusal gets the body that every error has; an execution that failed stays what it is."""
     body = reply.body
+    if reply.status >= 400 and isinstance(body, dict) and "message" in body and "state" not in body:
+        body = error_body(reply.status, body, path=path)
     if body is None:
         return web.Response(status=reply.status, headers=reply.headers)
     if isinstance(body, bytes):

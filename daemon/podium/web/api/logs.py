@@ -92,9 +92,14 @@ async def _metrics(request: web.Request) -> web.Response:
 
 
 async def own_file(here: Context, identifier: str, uri: str) -> str | None:
-    """Checks that `uri` is a file of the execution; the execution that owns it instead, when it is another's. Raises NotFound, Refused."""
+    """Checks that `uri` is a file of the execution, or an input of it; the execution that owns it instead, when it is another's.
+
+    Raises NotFound for everything else in storage.
+    """
     execution = await here.orchestrator.execution(identifier)
     owner = owner_of(uri)
+    if owner is not None and _holds(execution.get("inputs"), uri):
+        return None
     if owner == identifier:
         namespace = "/" + str(execution["namespace"]).replace(".", "/") + "/"
         if urlsplit(uri).path.startswith(namespace):
@@ -103,6 +108,13 @@ async def own_file(here: Context, identifier: str, uri: str) -> str | None:
         await here.orchestrator.execution(owner)
         return owner
     raise NotFound(f"execution {identifier} has no file {uri[:200]}", hint="the path is an output that begins kestra:///", uri=uri[:200])
+
+
+def _holds(value: Any, text: str) -> bool:
+    """Whether `text` is among the values in `value`. An upload is stored before the execution it is for has an id."""
+    if isinstance(value, dict):
+        return any(_holds(item, text) for item in value.values())
+    return any(_holds(item, text) for item in value) if isinstance(value, list) else bool(value == text)
 
 
 def owner_of(uri: str) -> str | None:
