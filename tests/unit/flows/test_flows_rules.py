@@ -83,6 +83,7 @@ def test_what_a_flow_must_have(parse: Parse, text: str, expected: str) -> None:
         ("timeout: PT1S\n", 'timeout: Unrecognized field "timeout" (class Flow), not marked as ignorable'),
         ("dialect: '2.0'\n", 'dialect: Unrecognized field "dialect"'),
         ("listeners: [{tasks: []}]\n", "listeners[0].tasks: must not be empty"),
+        ("listeners: [{description: x}]\n", "listeners[0].tasks: must not be empty"),
         ("checks: [{message: m}]\n", "checks[0].condition: must not be null"),
         ("checks: [{condition: x, message: m, style: LOUD}]\n", "checks[0].style: Illegal flow yaml: 'LOUD' is not one of"),
         ("outputs: [{id: a, type: STRING}]\n", "outputs[0].value: must not be null"),
@@ -324,7 +325,6 @@ def inputs(*items: dict[str, Any]) -> str:
         (inputs({"id": "a", "type": "STRING", "validator": "["}), "inputs[0].validator: invalid pattern [[]"),
         (inputs({"id": "a", "type": "SECRET", "validator": "(a"}), "inputs[0].validator: invalid pattern [(a]"),
         (inputs({"id": "a", "type": "SELECT"}), "inputs[0].values: you must define `values` or `expression`"),
-        (inputs({"id": "a", "type": "SELECT", "values": ["x"], "expression": "{{ y }}"}), "inputs[0].expression: you can't define both `values` and `expression`"),
         (inputs({"id": "a", "type": "MULTISELECT", "values": ["x"], "options": ["y"]}), "inputs[0].options: you can't define both `values` and `options`"),
         (inputs({"id": "a", "type": "MULTISELECT", "values": ["x"], "itemType": "ARRAY"}), "inputs[0].itemType: Illegal flow yaml: 'ARRAY' is not one of"),
         (inputs({"id": "a", "type": "ENUM"}), "inputs[0].values: must not be null"),
@@ -474,7 +474,6 @@ def filtered(**properties: Any) -> str:
             "triggers[0].conditions[0]: invalid webhook: conditions of type MultipleCondition are not supported",
         ),
         (trigger("Flow", preconditions={"flows": [{"namespace": "a"}]}), "triggers[0].preconditions.id: must not be null"),
-        (trigger("Flow", preconditions={"id": "p"}), "triggers[0].preconditions: preconditions need 'flows' or 'where'"),
         (trigger("Flow", preconditions={"id": "p", "flows": [{"flowId": "a"}]}), "triggers[0].preconditions.flows[0].namespace: must not be null"),
         (trigger("Flow", preconditions={"id": "p", "where": [{"id": "w", "filters": []}]}), "triggers[0].preconditions.where[0].filters: must not be empty"),
         (filtered(field="FLOW_ID", type="IN", value="x"), "triggers[0].preconditions.where[0].filters[0].values: `values` must be set for a filter of type IN"),
@@ -545,6 +544,13 @@ def test_a_flow_trigger_without_any_condition_is_a_warning(warn: Check) -> None:
         "triggers[0]: This flow will be triggered for EVERY execution of EVERY flow on your instance. We recommend adding at least one condition"
     ]
     assert warn(trigger("Flow", when="{{ true }}")) == []
+    (found,) = warn(trigger("Flow", preconditions={"id": "p"}))
+    assert "hold for every execution of every flow" in found
+
+
+def test_values_beside_an_expression_are_a_warning(warn: Check) -> None:
+    text = inputs({"id": "a", "type": "SELECT", "values": ["x"], "expression": "{{ y }}"})
+    assert warn(text) == ["inputs[0].values: 'values' has no effect beside 'expression'"]
 
 
 def test_a_schedule_that_never_fires_is_a_warning(warn: Check) -> None:

@@ -102,8 +102,8 @@ def _choices(flow: Checked) -> None:
                 what = "you must define `values` or `expression`"
                 flow.problem(node, join(path, "values"), "input", what, "add values: [a, b]")
             elif "expression" in given and len(given) > 1:
-                what = "you can't define both `values` and `expression`"
-                flow.problem(key_of(node, "expression"), join(path, "expression"), "input", what, "keep one of them")
+                what = "'values' has no effect beside 'expression'"
+                flow.warning(key_of(node, "values"), join(path, "values"), "no-effect", what, "keep one of them")
         if each.name == "ENUM" and "values" in node.entries and is_empty(node.get("values")):
             flow.problem(key_of(node, "values"), join(path, "values"), "empty", "must not be empty", "add the values")
         kind = node.text("itemType")

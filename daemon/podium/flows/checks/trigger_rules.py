@@ -124,8 +124,8 @@ def _flow_triggers(flow: Checked) -> None:
 
 def _preconditions(flow: Checked, node: Fields, path: str) -> None:
     if is_empty(node.get("flows")) and is_empty(node.get("where")):
-        what = "preconditions need 'flows' or 'where'"
-        flow.problem(node, path, "empty", what, "name the upstream flows: flows: [{namespace: …, flowId: …}]")
+        what = "preconditions without 'flows' and 'where' hold for every execution of every flow"
+        flow.warning(node, path, "every-execution", what, "name the upstream flows: flows: [{namespace: …, flowId: …}]")
     for where, place in maps_in(node.get("where"), join(path, "where")):
         if is_empty(where.get("filters")) and "filters" in where.entries:
             flow.problem(key_of(where, "filters"), join(place, "filters"), "empty", "must not be empty", "add filters")

@@ -116,8 +116,8 @@ def _missing(facts: Mapping[str, Any], path: str, types: Types) -> tuple[str, st
     name = path.rpartition(".")[2]
     if name == "type":
         return "missing", "must not be null: missing type id property 'type'", "say which type it is: type: io.kestra.plugin.…"
-    if name == "tasks" and path == "tasks":
-        return "empty", "must not be empty: a flow needs at least one task", "add tasks:"
+    if name in ("tasks", "filters"):
+        return "empty", "must not be empty", f"add {name}:"
     return "missing", f"must not be null: the property '{name}' is required", f"add {name}:"
 
 
