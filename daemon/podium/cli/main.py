@@ -57,7 +57,8 @@ class LazyGroup(click.Group):
             click.echo(f"error: {error.what}", err=True)
             if error.hint:
                 click.echo(f"hint: {error.hint}", err=True)
-            sys.exit(error.facts.get("exit_code", EXIT_FAILED))
+            code = error.facts.get("exit_code")
+            sys.exit(code if isinstance(code, int) else EXIT_FAILED)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

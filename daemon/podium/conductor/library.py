@@ -61,6 +61,14 @@ class Library:
         """The deployed flows, sorted by namespace and id."""
         return [self.newest(*key) for key in sorted(self._current) if not self._current[key].deleted]
 
+    def locate(self, namespace: str) -> tuple[str, str] | None:
+        """(source, newest commit) where the files of a namespace are, or None."""
+        for key in self._current:
+            if key[0] == namespace and not self._current[key].deleted:
+                source = self._current[key].source
+                return source, self.commits.get(source, self._current[key].commit)
+        return None
+
     def __len__(self) -> int:
         return sum(1 for each in self._current.values() if not each.deleted)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +21,6 @@ from podium.conductor.reads import StoreReads
 from podium.conductor.replaying import copied_runs
 from podium.conductor.starting import Starter, labels_for
 from podium.engine import commands as cmd
-from podium.engine.view import execution_view
 from podium.flows.inputs import flatten
 from podium.flows.model import TERMINAL, Pause
 from podium.storage.files import FileStorage
@@ -68,13 +66,7 @@ class Podium:
         return await self._start.start(request)
 
     async def wait(self, execution_id: str, *, timeout_s: float | None = None) -> View:
-        stream = self._conductor.stream(execution_id)
-        if stream is not None and not stream.state.closed:
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            stream.waiters.append(done)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(done, timeout=timeout_s)
-        return await self.execution(execution_id)
+        return await self._conductor.closed(execution_id, timeout_s)
 
     async def kill(self, execution_id: str, *, cascade: bool = True) -> View:
         view = await self.execution(execution_id)
@@ -189,10 +181,7 @@ class Podium:
 
     # ---- reading executions
     async def execution(self, execution_id: str) -> View:
-        stream = self._conductor.stream(execution_id)
-        if stream is not None and stream.state.id:
-            return execution_view(stream.state, tree=stream.tree, now=self._clock.now())
-        return await self._closer.view_of(execution_id)
+        return await self._conductor.view(execution_id)
 
     async def executions(
         self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,

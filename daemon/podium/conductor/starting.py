@@ -6,12 +6,13 @@ Nothing is journaled for a request that is refused. Source: flow-language 1.9, 1
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from podium.base.errors import ConflictError, FlowDisabled, FlowError, InputError, LimitError, NotFound, PodiumError
+from podium.base.durations import parse_duration
+from podium.base.errors import ConflictError, ExpressionError, FlowDisabled, FlowError, InputError, LimitError, NotFound, PodiumError
 from podium.base.limits import SUBFLOW_DEPTH_MAX
 from podium.base.ports import FlowRevision
 from podium.base.redact import Redactor
@@ -46,8 +47,12 @@ class Starter:
 
     def __init__(
         self, *, conductor: Conductor, journal: Journal, documents: Documents, renderer: Renderer, files: FileStorage, cipher: Cipher, clock: Clock,
-        existing: Callable[[str], Any],
+        existing: Callable[[str], Any], allowed_paths: Sequence[Path] | None = (),
     ) -> None:
+        """existing: reads an execution's view by id; raises NotFound.
+
+        allowed_paths: directories of this machine whose files may be given as FILE inputs; None: all, for the person at the keyboard.
+        """
         self._conductor = conductor
         self._journal = journal
         self._documents = documents
@@ -56,7 +61,7 @@ class Starter:
         self._cipher = cipher
         self._clock = clock
         self._existing = existing
-        """Reads an execution's view by id; raises NotFound."""
+        self._allowed_paths = None if allowed_paths is None else [each.resolve() for each in allowed_paths]
         self._starting: dict[str, asyncio.Future[View]] = {}
 
     async def start(self, request: StartRequest) -> View:
@@ -187,7 +192,12 @@ class Starter:
             name = source.removeprefix("nsfile://").lstrip("/")
             data: Path | bytes = self._renderer.namespace_file(self._scope(revision, execution_id), name)
         else:
-            path = Path(source.removeprefix("file://"))
+            path = Path(source.removeprefix("file://")).resolve()
+            if self._allowed_paths is not None and not any(path.is_relative_to(each) for each in self._allowed_paths):
+                raise InputError(
+                    f"the file '{source}' of this machine may not be read", hint="upload it, or list its directory in security.allowed_paths",
+                    input=input_id,
+                )
             if not path.is_file():
                 raise InputError(f"there is no file '{source}'", hint="give the path of a file, or a kestra:// URI", input=input_id)
             name, data = path.name, path
@@ -252,6 +262,25 @@ class Starter:
                 "variables": {"executionId": state.id, "namespace": state.namespace, "flowId": state.flow_id, "flowRevision": state.revision},
             },
         ))
+
+    def call(self, loop: asyncio.AbstractEventLoop, **options: Any) -> Any:
+        """The function `subflow()` of expressions: run a flow to its end, from a worker thread; its outputs. Raises ExpressionError."""
+        timeout_s = parse_duration(options.get("timeout") or "PT1H").total_seconds()
+        request = StartRequest(
+            namespace=str(options["namespace"]), flow_id=str(options["id"]), revision=options.get("revision"), inputs=options.get("inputs") or {},
+            labels=options.get("labels") or {},
+        )
+
+        async def run() -> View:
+            view = await self.start(request)
+            return await self._conductor.closed(view["id"], timeout_s)
+
+        ended = asyncio.run_coroutine_threadsafe(run(), loop).result()
+        if ended["state"]["current"] not in ("SUCCESS", "WARNING"):
+            raise ExpressionError(
+                f"the subflow {request.namespace}.{request.flow_id} ended {ended['state']['current']}", hint=f"look at execution {ended['id']}"
+            )
+        return ended.get("outputs") or {}
 
     async def start_again(self, stream: Stream, due: datetime) -> None:
         """A new execution in place of one that failed (retry with CREATE_NEW_EXECUTION), begun at `due`."""

@@ -83,6 +83,7 @@ async def open_core(
     home = settings.home
     home.mkdir(parents=True, exist_ok=True)
     zone = zone_of(settings.timezone)
+    loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         database = Database.open(home / "journal.db")
         stack.callback(database.close)
@@ -93,9 +94,11 @@ async def open_core(
         files = FileStorage(settings.storage.url or home / "storage")
         secrets = secrets or secrets_of(settings, env)
         allowed_paths = [Path(each) for each in settings.security.allowed_paths]
+        library = Library(catalog, load_types())
         renderer = Renderer(
             files=files, namespace_files=namespace_files, secrets=secrets, reads=reads, clock=clock, zone=zone,
             envs=env_variables(env, settings.env_prefixes), globals_=settings.globals, allowed_paths=allowed_paths,
+            locate=library.locate, subflow=lambda **options: starter.call(loop, **options),
         )
         instance = settings.instance or instance_name(home)
         runners = await open_runners(settings, home=home, instance=instance, clock=clock, environ=env)
@@ -115,7 +118,6 @@ async def open_core(
         upkeep = Upkeep(views=views, logs=logs, files=files, journal=journal, documents=documents, clock=clock)
         requests = Requests(documents, upkeep)
         evaluator = Evaluator(renderer)
-        library = Library(catalog, load_types())
         conductor = Conductor(
             journal=journal, library=library, reads=reads, closer=closer, cipher=cipher, clock=clock, attempts_max=settings.runner.concurrency,
             commands_max=settings.limits.queued_commands_max,
@@ -127,7 +129,7 @@ async def open_core(
         )
         starter = Starter(
             conductor=conductor, journal=journal, documents=documents, renderer=renderer, files=files, cipher=cipher, clock=clock,
-            existing=podium.execution,
+            existing=podium.execution, allowed_paths=allowed_paths if results else None,
         )
         podium.starter = starter
         conductor.performer.starter = starter

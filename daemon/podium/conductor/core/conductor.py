@@ -158,6 +158,23 @@ class Conductor:
         if not task.cancelled() and task.exception() is not None:
             log.error("background_task_failed", task=task.get_name(), exc_info=task.exception())
 
+    async def closed(self, execution_id: str, timeout_s: float | None) -> dict[str, Any]:
+        """Wait until an execution is closed, or the time is up; its view. Raises NotFound."""
+        stream = self._streams.get(execution_id)
+        if stream is not None and not stream.state.closed:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            stream.waiters.append(done)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(done, timeout=timeout_s)
+        return await self.view(execution_id)
+
+    async def view(self, execution_id: str) -> dict[str, Any]:
+        """An execution, in flight or ended. Raises NotFound."""
+        stream = self._streams.get(execution_id)
+        if stream is not None and stream.state.id:
+            return self._view(stream)
+        return await self._closer.view_of(execution_id)
+
     # ---- reading
     def stream(self, execution_id: str) -> Stream | None:
         """The execution if it is in flight."""

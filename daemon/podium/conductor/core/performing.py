@@ -61,7 +61,7 @@ class Performer:
     async def _inline(self, turn: Round, stream: Stream, effect: fx.RunAttempt) -> list[cmd.Command] | None:
         run = stream.state.runs[effect.run_id]
         task = stream.tree.task(run.task_id)
-        if task is None or task.KIND != "inline" or self._is_slow(stream, task):
+        if task is None or task.KIND != "inline" or getattr(task, "BLOCKING", False) or self._is_slow(stream, task):
             return None
         sink = RoundSink(turn, stream, run, effect.number)
         ended = await self._worker.run(self._work(stream, run, task, effect), sink)
