@@ -22,7 +22,7 @@ from podium.runners.docker.engine import EngineAway, LogStream
 from podium.runners.port import Line
 
 STREAMS = ("stdout", "stderr")
-_OVERLAP_S = 10
+_OVERLAP_S = 60
 _BUCKETS_MAX = 3_600
 _WAITING_LINES_MAX = 50_000
 _HEADER = 8
@@ -34,7 +34,7 @@ class LogReader:
     def __init__(self, cursor: str | None) -> None:
         stored = json.loads(cursor) if cursor else {"seen": {}}
         self._seen: dict[int, list[int]] = {int(second): counts for second, counts in stored["seen"].items()}
-        self._newest = max(self._seen, default=0)
+        self._newest = self._highest = max(self._seen, default=0)
         self._skip = [0, 0]
         self._raw = bytearray()
         self._parts: tuple[_Parts, _Parts] = (_Parts(), _Parts())
@@ -43,7 +43,7 @@ class LogReader:
     def begin(self) -> int:
         """A new request is made: from which second on. Forgets what was not handed on."""
         since = self._since()
-        self._skip = [sum(counts[stream] for second, counts in self._seen.items() if second >= since) for stream in (0, 1)]
+        self._skip = [sum(counts[stream] for _, counts in self._counted(since)) for stream in (0, 1)]
         self._raw.clear()
         for parts in self._parts:
             parts.clear()
@@ -65,11 +65,16 @@ class LogReader:
 
     def cursor(self) -> str:
         """Where to read on after a crash."""
-        since = self._since()
-        return json.dumps({"seen": {second: counts for second, counts in self._seen.items() if second >= since}})
+        return json.dumps({"seen": dict(self._counted(self._since()))})
 
     def _since(self) -> int:
         return max(self._newest - _OVERLAP_S, 0)
+
+    def _counted(self, since: int) -> Iterator[tuple[int, list[int]]]:
+        """The seconds from `since` on in which entries were handed on, and how many of each stream."""
+        if self._highest - since > len(self._seen):
+            return ((second, counts) for second, counts in sorted(self._seen.items()) if second >= since)
+        return ((second, self._seen[second]) for second in range(since, self._highest + 1) if second in self._seen)
 
     def _lines(self) -> Iterator[Line]:
         start, raw = 0, self._raw
@@ -101,6 +106,7 @@ class LogReader:
     def _count(self, stream: int, parts: _Parts) -> None:
         for second in parts.seconds:
             self._seen.setdefault(second, [0, 0])[stream] += 1
+            self._highest = max(self._highest, second)
             if second > self._newest or second < self._newest - _OVERLAP_S:
                 self._newest = second
         while len(self._seen) > _BUCKETS_MAX:
@@ -146,7 +152,6 @@ class Pump:
         self._ready = asyncio.Event()
         self._room = threading.Condition()
         self._lines: list[Line] = []
-        self._cursor: str | None = None
         self._ended = False
         self._error: RunnerError | None = None
         self._thread = threading.Thread(target=self._read, name="docker-logs", daemon=True)
@@ -167,37 +172,32 @@ class Pump:
         with self._room:
             self._ready.clear()
             lines, self._lines = self._lines, []
-            ended, error, cursor = self._ended, self._error, self._cursor
+            ended, error, cursor = self._ended, self._error, self._reader.cursor() if lines else ""
             self._room.notify()
         if lines:
             if ended:
                 self._ready.set()
-            return lines, cursor or ""
+            return lines, cursor
         if error is not None:
             raise error
-        return None if ended else ([], cursor or "")
+        return None if ended else ([], "")
 
     def _read(self) -> None:
         try:
             while data := self._stream.read():
-                lines = self._reader.feed(data)
-                if lines and not self._hand_on(lines):
-                    return
+                with self._room:
+                    self._room.wait_for(lambda: self._ended or len(self._lines) < _WAITING_LINES_MAX)
+                    if self._ended:
+                        return
+                    lines = self._reader.feed(data)
+                    self._lines += lines
+                if lines:
+                    self._wake()
         except EngineAway as away:
             self._error = away
         with self._room:
             self._ended = True
         self._wake()
-
-    def _hand_on(self, lines: list[Line]) -> bool:
-        with self._room:
-            self._room.wait_for(lambda: self._ended or len(self._lines) < _WAITING_LINES_MAX)
-            if self._ended:
-                return False
-            self._lines += lines
-            self._cursor = self._reader.cursor()
-        self._wake()
-        return True
 
     def _wake(self) -> None:
         with suppress(RuntimeError):  # the loop has ended: nobody waits any more

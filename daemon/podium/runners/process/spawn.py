@@ -25,11 +25,19 @@ def foreign_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def scope_prefix(environ: Mapping[str, str], *, attempt_id: str) -> list[str]:
-    """A command prefix that moves a process out of the daemon's own systemd unit, so that it survives the unit's stop; else empty."""
+    """A command prefix that moves a process out of the daemon's own systemd unit, so that it survives the unit's stop; else empty.
+
+    A system service of an ordinary user may not make scopes: our unit has KillMode=process instead (ADR-0011).
+    """
     if "INVOCATION_ID" not in environ or not Path("/run/systemd/system").is_dir():
         return []
-    user = [] if os.geteuid() == 0 else ["--user"]
-    return ["systemd-run", *user, "--scope", "--quiet", "--collect", f"--unit=podium-{attempt_id}", "--"]
+    scope = ["systemd-run", "--scope", "--quiet", "--collect", f"--unit=podium-{attempt_id}"]
+    if os.geteuid() == 0:
+        return [*scope, "--"]
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    if not runtime or not Path(runtime, "systemd", "private").exists():
+        return []
+    return ["env", f"XDG_RUNTIME_DIR={runtime}", *scope, "--user", "--"]
 
 
 def start(

@@ -68,7 +68,7 @@ def _children_of(pid: int) -> list[int]:
         threads = os.listdir(f"/proc/{pid}/task")
     except FileNotFoundError:
         return []
-    found = []
+    found: list[int] = []
     for thread in threads:
         try:
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as children:
