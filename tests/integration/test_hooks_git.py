@@ -214,6 +214,15 @@ class TestPreReceive:
         assert site.push("origin", ":results").returncode != 0
         assert site.tip("results") == tip
 
+    def test_results_that_are_kept_elsewhere_may_be_renamed_and_old_periods_dropped(self, site: Site) -> None:
+        site.git("checkout", "-q", "--orphan", "results")
+        site.commit({"executions/1.json": "{}"})
+        site.push("origin", "results")
+        assert site.push("origin", "results:refs/podium/closed/2026-01").returncode == 0
+        assert site.push("origin", ":results").returncode == 0
+        assert site.push("origin", "results:refs/heads/results/2026-01").returncode == 0
+        assert site.push("origin", ":results/2026-01").returncode == 0
+
     def test_the_folder_of_the_source_is_heeded(self, site: Site) -> None:
         run("git", "config", "podium.path", "flows", cwd=site.bare)
         assert site.push(files={"elsewhere/bad.yaml": BAD}).returncode == 0

@@ -52,8 +52,9 @@ def pre_receive() -> None:
     with Repository.open(_here(), quarantine=os.environ) as repository:
         branch, folder, results = _settings(repository)
         for update in _updates(sys.stdin):
-            if update.ref == f"refs/heads/{results}" or update.ref.startswith(f"refs/heads/{results}/"):
-                refused |= not _results_may(repository, update)
+            is_period = update.ref.startswith(f"refs/heads/{results}/")
+            if is_period or update.ref == f"refs/heads/{results}":
+                refused |= not _results_may(repository, update, is_period=is_period)
             elif update.ref == f"refs/heads/{branch}":
                 refused |= not _flows_may(repository, update, folder)
     if refused:
@@ -109,12 +110,15 @@ def pre_commit() -> None:
 # ---- deciding
 
 
-def _results_may(repository: Repository, update: Update) -> bool:
-    """Whether an update of a results branch only adds to it."""
+def _results_may(repository: Repository, update: Update, *, is_period: bool) -> bool:
+    """Whether an update of a results branch only adds to it, or gives it up where that is meant: a closed period, or a renamed branch."""
     name = update.ref.removeprefix("refs/heads/")
     if update.new == NOWHERE:
-        _say(f"refused: '{name}' holds the records of executions and is not deleted by a push")
-        _say("    hint: to drop old records, delete a closed branch in the repository itself (git branch -D)")
+        kept = any(repository.is_ancestor(update.old, tip) for ref, tip in repository.refs("refs/").items() if ref != update.ref)
+        if is_period or kept:
+            return True
+        _say(f"refused: '{name}' holds the records of executions, and no other ref of the repository has them")
+        _say("    hint: rename it to results/<period> first (podium results rotate), or delete it in the repository itself")
         return False
     if update.old != NOWHERE and not repository.is_ancestor(update.old, update.new):
         _say(f"refused: this push would rewrite '{name}', which holds the records of executions; commits may only be added")

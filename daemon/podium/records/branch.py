@@ -265,6 +265,8 @@ def close_branch(repository: Repository, branch: str, period: str, *, url: str |
         if theirs is not None:
             if theirs != tip:
                 raise GitMoved(f"{branch} is at {theirs} on the remote and at {tip} here", hint="start the daemon once, so that both agree")
+            # First kept under another name: nothing is lost in between, and a hook that guards the branch lets it go.
+            repository.push(url, f"{tip}:refs/podium/closed/{period}", credentials=credentials)
             remove_branch(repository.git_dir, url, branch, tip, credentials=credentials, timeout_s=NETWORK_TIMEOUT_S)
     for root in ("refs/heads", "refs/podium/remote", "refs/podium/pushed"):
         if found := repository.resolve(f"{root}/{branch}"):
