@@ -10,7 +10,7 @@ import json
 import socket
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -41,9 +41,14 @@ _MARKERS: dict[str, Callable[[Any], Any]] = {
 
 
 class LocalWorld:
-    """A World without flows: clock, chance and zone of this machine, nothing else."""
+    """A World without flows: clock and chance of this machine, zone UTC, nothing else. namespace: the flow's, if the context has one."""
 
     zone: tzinfo = UTC
+
+    def __init__(self, context: Mapping[str, Any]) -> None:
+        flow = context.get("flow")
+        namespace = flow.get("namespace") if isinstance(flow, dict) else None
+        self.namespace = namespace if isinstance(namespace, str) else None
 
     def now(self) -> datetime:
         """The current moment."""
@@ -86,12 +91,13 @@ class LocalWorld:
         _absent(f"the file '{path}'")
 
     def file_uri(self, path: str, *, namespace: str | None = None) -> str:
-        """The URI that a namespace file would have; without a flow the namespace must be named."""
-        if namespace is None:
-            _absent("a namespace")
+        """The URI that a namespace file would have; without a flow in the context the namespace must be named."""
+        owner = namespace or self.namespace
+        if owner is None:
+            _absent("the namespace of a flow")
         if ".." in path.split("/"):
             raise ExpressionError(f"the path '{path}' must not hold '..'")
-        return f"kestra:///{namespace.replace('.', '/')}/_files/{path.removeprefix('/')}"
+        return f"kestra:///{owner.replace('.', '/')}/_files/{path.removeprefix('/')}"
 
     def file_size(self, path: str, *, namespace: str | None = None) -> int:
         """None here."""
@@ -136,14 +142,15 @@ def _unmark(value: Any) -> Any:
     return [_unmark(item) for item in value] if isinstance(value, list) else value
 
 
-def _answer(line: str, world: LocalWorld) -> dict[str, Any]:
+def _answer(line: str) -> dict[str, Any]:
     """The answer to one case of --batch."""
     case_id: Any = None
     try:
         case = json.loads(line)
         case_id = case.get("id")
         template = compile_template(case["template"], dialect=case.get("dialect") or "1.x")
-        return {"id": case_id, "result": template.render(_unmark(case.get("context") or {}), world)}
+        context = _unmark(case.get("context") or {})
+        return {"id": case_id, "result": template.render(context, LocalWorld(context))}
     except PodiumError as exc:
         return {"id": case_id, "error": exc.what}
     except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as exc:
@@ -151,10 +158,9 @@ def _answer(line: str, world: LocalWorld) -> dict[str, Any]:
 
 
 def _batch() -> None:
-    world = LocalWorld()
     for line in sys.stdin:
         if line.strip():
-            sys.stdout.write(json.dumps(_answer(line, world)) + "\n")
+            sys.stdout.write(json.dumps(_answer(line)) + "\n")
             sys.stdout.flush()
 
 
@@ -176,5 +182,5 @@ def expr(template: str | None, context: str, dialect: str, typed: bool, batch: b
     except (OSError, ValueError) as exc:
         click.echo(f"error: the context cannot be read: {exc}", err=True)
         sys.exit(EXIT_USAGE)
-    compiled, world = compile_template(template, dialect=dialect), LocalWorld()
+    compiled, world = compile_template(template, dialect=dialect), LocalWorld(variables)
     click.echo(to_json(compiled.evaluate(variables, world)) if typed else compiled.render(variables, world))

@@ -48,6 +48,11 @@ def is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple, set, frozenset))
 
 
+def map_key(value: Any) -> Any:
+    """A key of a map as it is kept: booleans and decimals as text, since Python would take true for 1."""
+    return java_text(value) if isinstance(value, (bool, float)) else value
+
+
 def wrap(value: int, *operands: Number) -> int:
     """An integer result as a 64-bit one, unless an operand was bigger than that already."""
     if -_LONG <= value < _LONG or any(not -_LONG <= operand < _LONG for operand in operands):
@@ -78,7 +83,7 @@ def same(left: Any, right: Any, meter: Meter | None = None) -> bool:
     if left is right:
         return not (isinstance(left, float) and math.isnan(left))
     meter = meter or Meter()
-    meter.spend(1)
+    meter.spend(2)
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         if len(left) != len(right):
             return False
@@ -120,7 +125,7 @@ def add(rt: Runtime, left: Any, right: Any) -> Any:
     if type(left) is int and type(right) is int:
         return wrap(left + right, left, right)
     if isinstance(left, str) or isinstance(right, str):
-        return rt.meter.text(java_text(left) + java_text(right))
+        return rt.meter.text(java_text(left, rt.meter) + java_text(right, rt.meter))
     if isinstance(left, list):
         more = list(right) if is_list(right) else [right]
         rt.meter.spend(len(more))
@@ -252,9 +257,9 @@ def contains(rt: Runtime, left: Any, right: Any) -> bool:
         wanted = list(right) if is_list(right) else [right]
         return all(any(same(item, each, rt.meter) for item in left) for each in wanted)
     if isinstance(left, Mapping):
-        return _hashable(right) and right in left
+        return _hashable(right) and map_key(right) in left
     if isinstance(left, str):
-        return java_text(right) in left
+        return java_text(right, rt.meter) in left
     raise Fault(f"`contains` needs a list, map or string on its left, not {type_name(left)}")
 
 
@@ -269,8 +274,8 @@ def is_in(rt: Runtime, left: Any, right: Any) -> bool:
     else:
         return False
     rt.meter.spend(len(candidates))
-    text = java_text(left)
-    return any(java_text(candidate) == text for candidate in candidates)
+    text = java_text(left, rt.meter)
+    return any(java_text(candidate, rt.meter) == text for candidate in candidates)
 
 
 def _hashable(value: Any) -> bool:

@@ -7,25 +7,37 @@ Results are bounded by STRING_CHARS_MAX; a value nested too deeply or too long t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from podium.base.durations import format_duration
-from podium.base.errors import ExpressionError
 from podium.base.limits import STRING_CHARS_MAX
-from podium.expressions.runtime import Fault
+from podium.expressions.runtime import Fault, Meter
 
 _TO_ESCAPE = re.compile(r'[\x00-\x1f"\\]')
 _ESCAPES = {code: f"\\u{code:04X}" for code in range(32)} | {ord(char): f"\\{char}" for char in '"\\'}
 _ESCAPES |= {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
 
 
-def java_text(value: Any) -> str:
-    """The value as Java's String.valueOf gives it: `null`, `1.0`, `[1, a]`, `{k=v}`."""
-    writer = _Writer()
+class Entry(dict[Any, Any]):
+    """An entry of a map in a `for` loop: `.key` and `.value`. Printed as `k=v`, in JSON as a map of one entry."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: Any, value: Any) -> None:
+        super().__init__({key: value})
+        self.key = key
+        self.value = value
+
+
+def java_text(value: Any, meter: Meter | None = None) -> str:
+    """The value as Java's String.valueOf gives it: `null`, `1.0`, `[1, a]`, `{k=v}`. meter: pays for the items of lists and maps."""
+    if not isinstance(value, (list, tuple, set, frozenset, Mapping)):
+        return _scalar_text(value)
+    writer = _Writer(meter)
     try:
         _write_java(writer, value)
     except RecursionError as exc:
@@ -33,20 +45,23 @@ def java_text(value: Any) -> str:
     return writer.text()
 
 
-def output_text(value: Any, *, zone: tzinfo = UTC, dialect: str = "1.x") -> str:
+def output_text(value: Any, *, zone: tzinfo = UTC, dialect: str = "1.x", meter: Meter | None = None) -> str:
     """The value as `{{ … }}` prints it: nothing for null, JSON for lists and maps, else Java's text."""
     if type(value) is str:
         return value
     if value is None:
         return ""
-    if isinstance(value, (list, tuple, set, frozenset, Mapping)):
-        return to_json(value, zone=zone, dialect=dialect)
-    return java_text(value)
+    if isinstance(value, (list, tuple, set, frozenset, Mapping)) and not isinstance(value, Entry):
+        return to_json(value, zone=zone, dialect=dialect, meter=meter)
+    return java_text(value, meter)
 
 
-def to_json(value: Any, *, zone: tzinfo = UTC, dialect: str = "1.x") -> str:
-    """Compact JSON. Nulls in maps are dropped, doubles are Java's, dates ISO (zoned ones in `zone`), durations decimal seconds."""
-    writer = _Writer()
+def to_json(value: Any, *, zone: tzinfo = UTC, dialect: str = "1.x", meter: Meter | None = None) -> str:
+    """Compact JSON. Nulls in maps are dropped, doubles are Java's, dates ISO (zoned ones in `zone`), durations decimal seconds.
+
+    meter: pays for the items of lists and maps.
+    """
+    writer = _Writer(meter)
     try:
         _write_json(writer, value, zone, dialect)
     except RecursionError as exc:
@@ -146,16 +161,16 @@ def _json_moment(value: date | time | timedelta, zone: tzinfo, dialect: str) -> 
 
 
 class _Writer:
-    """Collects pieces of text up to the limit."""
+    """Collects pieces of text up to the limit; the meter pays for each item of a list or map."""
 
-    __slots__ = ("add", "pieces", "size")
+    __slots__ = ("meter", "pieces", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, meter: Meter | None) -> None:
         self.pieces: list[str] = []
         self.size = 0
-        self.add: Callable[[str], None] = self._add
+        self.meter = meter or Meter()
 
-    def _add(self, piece: str) -> None:
+    def add(self, piece: str) -> None:
         self.size += len(piece)
         if self.size > STRING_CHARS_MAX:
             raise Fault("the text is too long", hint=f"the limit is {STRING_CHARS_MAX} characters", limit="STRING_CHARS_MAX")
@@ -197,19 +212,22 @@ def _write_java(writer: _Writer, value: Any) -> None:
     if isinstance(value, (list, tuple, set, frozenset)):
         writer.add("[")
         for index, item in enumerate(value):
+            writer.meter.spend(2)
             if index:
                 writer.add(", ")
             _write_java(writer, item)
         writer.add("]")
     elif isinstance(value, Mapping):
-        writer.add("{")
+        braces = not isinstance(value, Entry)
+        writer.add("{" if braces else "")
         for index, (key, item) in enumerate(value.items()):
+            writer.meter.spend(2)
             if index:
                 writer.add(", ")
             _write_java(writer, key)
             writer.add("=")
             _write_java(writer, item)
-        writer.add("}")
+        writer.add("}" if braces else "")
     else:
         writer.add(_scalar_text(value))
 
@@ -226,6 +244,7 @@ def _write_json(writer: _Writer, value: Any, zone: tzinfo, dialect: str) -> None
         writer.add("{")
         first = True
         for key, item in value.items():
+            writer.meter.spend(2)
             if item is None:
                 continue
             if key is None:
@@ -238,6 +257,7 @@ def _write_json(writer: _Writer, value: Any, zone: tzinfo, dialect: str) -> None
     elif isinstance(value, (list, tuple, set, frozenset)):
         writer.add("[")
         for index, item in enumerate(value):
+            writer.meter.spend(2)
             writer.add("," if index else "")
             _write_json(writer, item, zone, dialect)
         writer.add("]")
@@ -258,6 +278,3 @@ def _json_scalar(value: Any, zone: tzinfo, dialect: str) -> str:
     if isinstance(value, (date, time)):
         return f'"{_json_moment(value, zone, dialect)}"'
     return json_string(_scalar_text(value))
-
-
-__all__ = ["ExpressionError", "double_text", "is_instant", "java_text", "json_string", "moment_text", "output_text", "to_json", "zone_id"]

@@ -6,23 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from podium.expressions.operators import is_number, type_name
+from podium.expressions.operators import is_number, map_key, type_name
 from podium.expressions.runtime import Fault
-from podium.expressions.text import java_text
+from podium.expressions.text import Entry, java_text
 
 ABSENT = object()
 """Stands for: there is no such attribute."""
-
-
-class Entry(dict[Any, Any]):
-    """An entry of a map in a `for` loop: `.key` and `.value`; printed as a map of one entry."""
-
-    __slots__ = ("key", "value")
-
-    def __init__(self, key: Any, value: Any) -> None:
-        super().__init__({key: value})
-        self.key = key
-        self.value = value
 
 
 class ContextHandle:
@@ -88,7 +77,7 @@ def _map_value(base: Mapping[Any, Any], key: Any) -> Any:
     if is_number(key) and isinstance(next(iter(base), None), str):
         raise Fault("a map with text keys has no number as a key", hint=f"write ['{java_text(key)}']")
     try:
-        return base[key]
+        return base[map_key(key)]
     except (KeyError, TypeError):
         return ABSENT
 

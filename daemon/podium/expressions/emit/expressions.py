@@ -14,7 +14,7 @@ from podium.expressions.emit.access import ABSENT, ContextHandle, attribute, met
 from podium.expressions.emit.binary import emit_binary
 from podium.expressions.emit.checks import CHECKS
 from podium.expressions.java.hashing import literal_order
-from podium.expressions.operators import negate, positive, truth
+from podium.expressions.operators import map_key, negate, positive, truth
 from podium.expressions.runtime import FAILURES, Missing, Runtime, Source
 from podium.expressions.syntax.nodes import (
     Arguments,
@@ -138,7 +138,7 @@ class ExpressionEmitter:
 
         def run(rt: Runtime) -> Any:
             try:
-                return literal_order([(key(rt), value(rt)) for key, value in entries], len(entries))
+                return literal_order([(map_key(key(rt)), value(rt)) for key, value in entries], len(entries))
             except TypeError as exc:
                 raise source.error(at, "A list or map cannot be a key of a map") from exc
 
@@ -151,7 +151,7 @@ class ExpressionEmitter:
         def run(rt: Runtime) -> str:
             values = [part(rt) for part in parts]
             try:
-                return rt.meter.join([v if type(v) is str else "" if v is None else java_text(v) for v in values])
+                return rt.meter.join([v if type(v) is str else "" if v is None else java_text(v, rt.meter) for v in values])
             except FAILURES as exc:
                 raise source.located(at, exc, "the texts cannot be joined") from exc
 

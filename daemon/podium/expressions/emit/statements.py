@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from podium.expressions.calls import Filter, Function
-from podium.expressions.emit.access import Entry
 from podium.expressions.emit.expressions import ExpressionEmitter, Run
 from podium.expressions.emit.writers import TextWriter, Write
 from podium.expressions.operators import truth, type_name
 from podium.expressions.runtime import FAILURES, Fault, Missing, Runtime, Source
-from podium.expressions.syntax.nodes import Arguments, Block, FilterBlock, For, If, Macro, Node, Parsed, Print, Set, Text
+from podium.expressions.syntax.nodes import Block, FilterBlock, For, If, Macro, Node, Parsed, Print, Set, Text
+from podium.expressions.text import Entry
 
+_MACRO_FUEL = 5
 Step = Callable[[Runtime, Write], None]
 
 
@@ -204,7 +205,7 @@ class _StatementEmitter(ExpressionEmitter):
             for name in names:
                 if name not in arguments:
                     arguments[name] = defaults[name](frame) if name in defaults else None
-            rt.meter.spend(1)
+            rt.meter.spend(_MACRO_FUEL)
             rt.meter.enter()
             writer = TextWriter(frame)
             run_body(body, frame, writer.write)
@@ -234,5 +235,3 @@ def _values(rt: Runtime, items: Any) -> list[Any]:
     rt.meter.spend(len(values) >> 4)
     return values
 
-
-__all__ = ["Arguments", "Emitted", "emit_template", "run_body"]

@@ -25,7 +25,7 @@ class TextWriter:
 
     def write(self, value: Any) -> None:
         """Add a value as `{{ … }}` prints it."""
-        text = value if type(value) is str else output_text(value, zone=self.rt.world.zone, dialect=self.rt.dialect)
+        text = value if type(value) is str else output_text(value, zone=self.rt.world.zone, dialect=self.rt.dialect, meter=self.rt.meter)
         self.size += len(text)
         if self.size > STRING_CHARS_MAX:
             raise Fault("the result is too long", hint=f"the limit is {STRING_CHARS_MAX} characters", limit="STRING_CHARS_MAX")

@@ -60,7 +60,7 @@ def _join(rt: Runtime, value: Any, args: Args) -> Any:
         separator = ""
     if not isinstance(separator, str):
         raise Fault(f"the separator must be a string, not {type_name(separator)}")
-    return rt.meter.join([item if type(item) is str else java_text(item) for item in _sequence(value)], separator)
+    return rt.meter.join([item if type(item) is str else java_text(item, rt.meter) for item in _sequence(value)], separator)
 
 
 def _length(rt: Runtime, value: Any, args: Args) -> int:
@@ -178,7 +178,7 @@ def _distinct(rt: Runtime, value: Any, args: Args) -> Any:
 
 def _identity(value: Any, meter: Meter) -> Any:
     """A key that is equal for values that Java calls equal: 1 and 1.0 are not."""
-    meter.spend(1)
+    meter.spend(4)
     if isinstance(value, (list, tuple)):
         return list, tuple([_identity(item, meter) for item in value])
     if isinstance(value, Mapping):

@@ -14,11 +14,11 @@ from podium.expressions.text import to_json
 
 
 def _to_json(rt: Runtime, value: Any, args: Args) -> Any:
-    return to_json(value, zone=rt.world.zone, dialect=rt.dialect)
+    return to_json(value, zone=rt.world.zone, dialect=rt.dialect, meter=rt.meter)
 
 
 def _to_ion(rt: Runtime, value: Any, args: Args) -> Any:
-    return to_ion(value)
+    return to_ion(value, rt.meter)
 
 
 def _yaml(rt: Runtime, value: Any, args: Args) -> Any:

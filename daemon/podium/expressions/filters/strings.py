@@ -17,18 +17,20 @@ from podium.expressions.text import java_text
 
 _SLUG_DROPPED = re.compile(r"[^a-zA-Z0-9_-]")
 _SLUG_DASHES = re.compile(r"[-_]+")
+_LEAF_FUEL = 4
 _ESCAPES = {"single": ("'", "\\'"), "double": ('"', '\\"'), "shell": ("'", "'\\''")}
 
 
-def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+def _each_text(rt: Runtime, value: Any, change: Callable[[str], str]) -> Any:
     """`value` with every leaf of its lists and maps turned into text and changed; nulls stay."""
+    rt.meter.spend(_LEAF_FUEL)
     if value is None:
         return None
     if isinstance(value, Mapping):
-        return in_hash_order((key, _each_text(item, change)) for key, item in value.items())
+        return in_hash_order((key, _each_text(rt, item, change)) for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return [_each_text(item, change) for item in value]
-    return change(java_text(value))
+        return [_each_text(rt, item, change) for item in value]
+    return change(java_text(value, rt.meter))
 
 
 def _replace(rt: Runtime, value: Any, args: Args) -> Any:
@@ -37,7 +39,7 @@ def _replace(rt: Runtime, value: Any, args: Args) -> Any:
     pairs = required(args, "replace_pairs")
     if not isinstance(pairs, Mapping):
         raise Fault(f"the argument 'replace_pairs' must be a map, not {type_name(pairs)}")
-    texts = [(java_text(old), java_text(new)) for old, new in pairs.items()]
+    texts = [(java_text(old, rt.meter), java_text(new, rt.meter)) for old, new in pairs.items()]
     by_pattern = flag_arg(args, "regexp", default=False)
 
     def change(found: str) -> str:
@@ -46,7 +48,7 @@ def _replace(rt: Runtime, value: Any, args: Args) -> Any:
             found = patterns.replace(old, found, new, rt.meter.regex) if by_pattern else rt.meter.replace(found, old, new)
         return found
 
-    return _each_text(value, change)
+    return _each_text(rt, value, change)
 
 
 def _escape_char(rt: Runtime, value: Any, args: Args) -> Any:
@@ -56,7 +58,7 @@ def _escape_char(rt: Runtime, value: Any, args: Args) -> Any:
     if kind not in _ESCAPES:
         raise Fault(f"the argument 'type' must be single, double or shell, not '{kind}'")
     old, new = _ESCAPES[kind]
-    return _each_text(value, lambda found: rt.meter.replace(found, old, new))
+    return _each_text(rt, value, lambda found: rt.meter.replace(found, old, new))
 
 
 def _split(rt: Runtime, value: Any, args: Args) -> Any:
@@ -84,13 +86,13 @@ def _edge(rt: Runtime, value: Any, args: Args, holds: Callable[[str, str], bool]
         if rt.dialect == "2.0":
             return False
         raise Fault("the input must not be null")
-    return holds(java_text(value), java_text(wanted))
+    return holds(java_text(value, rt.meter), java_text(wanted, rt.meter))
 
 
 def _indented(rt: Runtime, value: Any, args: Args, *, new_line: bool) -> Any:
     if value is None:
         return None
-    found = java_text(value)
+    found = java_text(value, rt.meter)
     if not found:
         return found
     amount = int_arg(args, "amount")
@@ -111,7 +113,7 @@ def _nindent(rt: Runtime, value: Any, args: Args) -> Any:
 
 
 def _slugify(rt: Runtime, value: Any, args: Args) -> Any:
-    return None if value is None else slugify(java_text(value))
+    return None if value is None else slugify(java_text(value, rt.meter))
 
 
 def slugify(value: str) -> str:
@@ -124,10 +126,10 @@ def _substring(*, before: bool, last: bool) -> Callable[[Runtime, Any, Args], An
     """A filter that gives what stands before or after the first or last separator."""
 
     def run(rt: Runtime, value: Any, args: Args) -> Any:
-        separator = java_text(required(args, "separator"))
+        separator = java_text(required(args, "separator"), rt.meter)
         if value is None:
             return None
-        found = java_text(value)
+        found = java_text(value, rt.meter)
         if not separator:
             return found if before is last else ""
         at = found.rfind(separator) if last else found.find(separator)
@@ -139,7 +141,7 @@ def _substring(*, before: bool, last: bool) -> Callable[[Runtime, Any, Args], An
 
 
 def _string(rt: Runtime, value: Any, args: Args) -> Any:
-    return None if value is None else java_text(value)
+    return None if value is None else java_text(value, rt.meter)
 
 
 def _format(rt: Runtime, value: Any, args: Args) -> Any:
@@ -148,14 +150,14 @@ def _format(rt: Runtime, value: Any, args: Args) -> Any:
 
 def _regex_match(rt: Runtime, value: Any, args: Args) -> bool:
     pattern = text_arg(args, "regex")
-    return value is not None and patterns.search(pattern, java_text(value), rt.meter.regex) is not None
+    return value is not None and patterns.search(pattern, java_text(value, rt.meter), rt.meter.regex) is not None
 
 
 def _regex_extract(rt: Runtime, value: Any, args: Args) -> Any:
     pattern = text_arg(args, "regex")
     if value is None:
         return None
-    match = patterns.search(pattern, java_text(value), rt.meter.regex)
+    match = patterns.search(pattern, java_text(value, rt.meter), rt.meter.regex)
     if match is None:
         return None
     group = args.get("group", 0)
@@ -164,7 +166,7 @@ def _regex_extract(rt: Runtime, value: Any, args: Args) -> Any:
 
 def _regex_replace(rt: Runtime, value: Any, args: Args) -> Any:
     pattern, replacement = text_arg(args, "regex"), text_arg(args, "replacement")
-    return None if value is None else patterns.replace(pattern, java_text(value), replacement, rt.meter.regex)
+    return None if value is None else patterns.replace(pattern, java_text(value, rt.meter), replacement, rt.meter.regex)
 
 
 NEW = ("2.0",)

@@ -34,7 +34,7 @@ def _abbreviate(rt: Runtime, value: Any, args: Args) -> Any:
 
 
 def _base64encode(rt: Runtime, value: Any, args: Args) -> Any:
-    return None if value is None else base64.b64encode(java_text(value).encode("utf-8", "replace")).decode()
+    return None if value is None else base64.b64encode(java_text(value, rt.meter).encode("utf-8", "replace")).decode()
 
 
 def _base64decode(rt: Runtime, value: Any, args: Args) -> Any:
@@ -67,11 +67,11 @@ def _title(rt: Runtime, value: Any, args: Args) -> Any:
 
 
 def _lower(rt: Runtime, value: Any, args: Args) -> Any:
-    return None if value is None else java_text(value).lower()
+    return None if value is None else java_text(value, rt.meter).lower()
 
 
 def _upper(rt: Runtime, value: Any, args: Args) -> Any:
-    return None if value is None else java_text(value).upper()
+    return None if value is None else java_text(value, rt.meter).upper()
 
 
 def _trim(rt: Runtime, value: Any, args: Args) -> Any:
@@ -91,7 +91,7 @@ def _urldecode(rt: Runtime, value: Any, args: Args) -> Any:
 
 
 def _nl2br(rt: Runtime, value: Any, args: Args) -> Any:
-    return None if value is None else _LINE_BREAK.sub("<br />", java_text(value))
+    return None if value is None else _LINE_BREAK.sub("<br />", java_text(value, rt.meter))
 
 
 def _digest(algorithm: str) -> Callable[[Runtime, Any, Args], Any]:

@@ -81,7 +81,7 @@ def _moment(value: Any) -> Any:
         raise Fault("Invalid ion: a timestamp is out of range") from exc
 
 
-def to_ion(value: Any) -> str:
+def to_ion(value: Any, meter: Meter) -> str:
     """The value as Ion text: `{a:1,'my key':"v"}`, nulls kept."""
     pieces: list[str] = []
     size = 0
@@ -94,6 +94,7 @@ def to_ion(value: Any) -> str:
         pieces.append(piece)
 
     def write(item: Any) -> None:
+        meter.spend(3)
         if isinstance(item, Mapping):
             add("{")
             for index, (key, inner) in enumerate(item.items()):

@@ -11,6 +11,8 @@ from podium.expressions.calls import Args, Function, flag_arg, required
 from podium.expressions.raw import restore_raw
 from podium.expressions.runtime import Fault, Missing, Runtime
 
+_RENDER_FUEL = 10
+
 
 def render_nested(rt: Runtime, value: Any, *, recursive: bool) -> Any:
     """`value` with the templates in it rendered: a string, or the keys and leaves of lists and maps; anything else stays.
@@ -47,7 +49,7 @@ def _rendered(rt: Runtime, value: Any, *, recursive: bool) -> Any:
 def _text(rt: Runtime, text: str, *, recursive: bool) -> str:
     raws: dict[str, str] = {}
     for _ in range(RENDER_PASSES_MAX if recursive else 1):
-        rt.meter.spend(1 + (len(text) >> 3) if "{" in text else 1)
+        rt.meter.spend(_RENDER_FUEL + (len(text) >> 3) if "{" in text else 2)
         rt.scopes = [{}]
         result = rt.compiler(text, rt.dialect).render_in(rt, raws)
         if not recursive or result == text:

@@ -118,7 +118,7 @@ def _parse(text: str) -> _Pattern:
         whole_min=whole_min,
         whole_max=len(digits),
         fraction_min=fraction_min,
-        fraction_max=len(fraction),
+        fraction_max=len(fraction) if text else _DIGITS_MAX,
         grouping=len(whole) - whole.rindex(",") - 1 if "," in whole else 0,
         exponent_min=len(exponent),
         scale=scale,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
@@ -45,7 +45,7 @@ def string_format(template: str, values: Sequence[Any], meter: Meter) -> str:
         if not 0 <= index < len(values):
             raise Fault(f"the format '{match[0]}' has no value", hint=f"{len(values)} values were given")
         last = index
-        pieces.append(_convert(match, values[index]))
+        pieces.append(_convert(match, values[index], meter))
     _no_stray_percent(template[at:])
     pieces.append(template[at:])
     return meter.join(pieces)
@@ -62,8 +62,10 @@ def _fill(text: str, flags: str, width: str | None) -> str:
     return text.ljust(int(width)) if "-" in flags else text.rjust(int(width))
 
 
-def _convert(match: re.Match[str], value: Any) -> str:
+def _convert(match: re.Match[str], value: Any, meter: Meter) -> str:
     flags, width, precision, conversion = match[2], match[3], match[4], match[5]
+    if isinstance(value, (list, tuple, Mapping)):
+        value = java_text(value, meter)
     digits = None if precision is None else int(precision)
     if digits is not None and digits > _PRECISION_MAX and conversion not in "sSbBhH":
         raise Fault(f"the precision of '{match[0]}' is too large")
