@@ -8,6 +8,7 @@ begins again only if its type says that this does no harm (ruling 5).
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,10 +96,19 @@ class Worker:
         """Its end is in the journal: remove everything it left."""
         self._killed.discard(attempt_id)
         home = self._folders.attempt(attempt_id)
-        if (home / "launch.json").exists():
-            for runner in self._runners.values():
-                await runner.release(attempt_id)
+        for runner in await asyncio.to_thread(self._runners_of, home / "launch.json"):
+            await runner.release(attempt_id)
         await asyncio.to_thread(remove, home)
+
+    def _runners_of(self, launch: Path) -> list[Runner]:
+        """Which runner carried the attempt (another one's service may be away for good); all when a crash cut the note short."""
+        try:
+            named = self._runners.get(json.loads(launch.read_text())["runner"])
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError):
+            return list(self._runners.values())
+        return [named] if named is not None else []
 
     async def reap(self, live: set[str]) -> None:
         """Remove what belongs to no live attempt: after a start, and from time to time."""
