@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -58,8 +59,13 @@ class Library:
         return {key: known(each) for key, each in self._current.items()}
 
     def flows(self) -> list[FlowRevision]:
-        """The deployed flows, sorted by namespace and id."""
-        return [self.newest(*key) for key in sorted(self._current) if not self._current[key].deleted]
+        """The deployed flows, sorted by namespace and id. One that can no longer be read is left out: it must not hide the others."""
+        found = []
+        for key in sorted(self._current):
+            if not self._current[key].deleted:
+                with contextlib.suppress(FlowNotFound):
+                    found.append(self.newest(*key))
+        return found
 
     def locate(self, namespace: str) -> tuple[str, str] | None:
         """(source, newest commit) where the files of a namespace are, or None."""

@@ -288,3 +288,32 @@ async def test_known_flows_of_a_deleted_source_do_not_count_as_mine(world: World
     await world.deploy(commit({"a.yaml": flow_text("a")}))
     world.orchestrator.known["team", "x"] = replace(world.orchestrator.known["team", "a"], flow_id="x", source="elsewhere")
     assert not (await world.deploy(commit({"b.yaml": flow_text("b")}))).removed
+
+
+async def test_names_that_cannot_be_shown_and_files_that_are_too_large_harm_only_themselves(world: World, commit: Commit) -> None:
+    await world.deploy(commit({"big.yaml": flow_text("big")}))
+    deployment = await world.deploy(commit({
+        "a.yaml": flow_text("a"), "bad\udcff.yaml": flow_text("b"), "new\nline.yaml": flow_text("c"),
+        "big.yaml": flow_text("big") + "#" * (1024 * 1024),
+    }))
+    assert ids(deployment.accepted) == [("a", 1)]
+    assert not deployment.removed
+    assert [item["path"] for item in deployment.rejected] == ["bad\\udcff.yaml", "big.yaml", "new\\nline.yaml"]
+    json.loads(deployment.sync_body)
+    assert not (await world.read(world.previous["main"])).changed
+
+
+async def test_a_mistake_of_ours_with_one_file_harms_no_other(world: World, commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from podium.sources.reading import parse
+
+    real = parse.parse_flows
+
+    def crashing(text: str, **options: Any) -> Any:
+        if "boom" in text:
+            raise RecursionError
+        return real(text, **options)
+
+    monkeypatch.setattr(parse, "parse_flows", crashing)
+    deployment = await world.deploy(commit({"a.yaml": flow_text("a"), "b.yaml": flow_text("b", message="boom")}))
+    assert ids(deployment.accepted) == [("a", 1)]
+    assert "RecursionError" in messages(deployment)[0]

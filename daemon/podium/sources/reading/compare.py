@@ -15,7 +15,7 @@ from podium.flows.types import Types
 from podium.git.repo import Repository
 from podium.sources.reading.parse import Claim, Key, ParsedFile, parse_body
 from podium.sources.reading.project import Project, parse_project, read_project
-from podium.sources.reading.tree import decode, identities, is_flow_path, list_flow_files, project_path
+from podium.sources.reading.tree import Listing, decode, identities, is_flow_path, list_flow_files, project_path
 
 Kind = Literal["added", "changed", "moved", "removed"]
 
@@ -45,8 +45,10 @@ class Comparison:
 
 def compare_commits(repository: Repository, old: str | None, new: str, *, folder: str, types: Types) -> Comparison:
     """What deploying `new` where `old` is deployed would change. old None: nothing is deployed. Raises GitError, LimitError."""
-    files = list_flow_files(repository, new, folder).files
-    before = list_flow_files(repository, old, folder).files if old else {}
+    listing = list_flow_files(repository, new, folder)
+    files = listing.files
+    listing_before = list_flow_files(repository, old, folder) if old else Listing(files={})
+    before = listing_before.files
     project = read_project(repository, new, folder)
     project_before = read_project(repository, old, folder) if old else Project()
     everything = old is None or project.blob != project_before.blob
@@ -56,6 +58,11 @@ def compare_commits(repository: Repository, old: str | None, new: str, *, folder
     untouched = {path: blob for path, blob in files.items() if path not in after}
     problems = [*project.problems, *(problem for parsed in after.values() for problem in parsed.problems)]
     problems += _duplicates(after, _ids_of(repository, untouched))
+    refused_before = {each.path for each in listing_before.refused}
+    problems += [
+        Problem(file=each.path, line=1, column=1, path="", code=each.code, message=each.message, hint=each.hint)
+        for each in listing.refused if each.path not in refused_before
+    ]
     return Comparison(
         changes=tuple(_changes(earlier, after, {path: files.get(path) for path in before}, everything=everything)),
         problems=tuple(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))),

@@ -18,7 +18,7 @@ from podium.git.repo import Repository
 from podium.sources.reading.parse import Claim, Key, ParsedFile, parse_file
 from podium.sources.reading.project import Project, read_project
 from podium.sources.reading.sync import sync_body, sync_path
-from podium.sources.reading.tree import list_flow_files
+from podium.sources.reading.tree import Refused, list_flow_files
 from podium.sources.source import Source
 
 HELD_FLOWS_MIN = 3
@@ -88,7 +88,7 @@ def read_commit(
     project = read_project(repository, commit, source.folder, fallback=previous_commit)
     if project.problems:
         work.refuse(project.path, project.blob, project.problems)
-    _refuse_submodules(work, listing.submodules)
+    _refuse_unreadable(work, listing.refused)
     for path, blob in _files_to_read(work, listing.files, project).items():
         _read_file(work, parse_file(repository, path, blob, types, project), path, blob)
     _settle_duplicates(work)
@@ -181,12 +181,11 @@ def _settle_namespaces(work: _Work) -> None:
             )])
 
 
-def _refuse_submodules(work: _Work, paths: Sequence[str]) -> None:
-    for path in paths:
-        work.refuse(path, "", [Problem(
-            file=path, line=1, column=1, path="", code="submodule", message="this is a Git submodule; its files are not read",
-            hint="put the flow files themselves into this repository, or make the other repository a source of its own",
-        )])
+def _refuse_unreadable(work: _Work, refused: Sequence[Refused]) -> None:
+    for each in refused:
+        problem = Problem(file=each.path, line=1, column=1, path="", code=each.code, message=each.message, hint=each.hint)
+        work.refuse(each.path, each.blob, [problem])
+        work.safe.update(key for key, flow in work.mine.items() if flow.path == each.path)
 
 
 def _reading(work: _Work, *, previous_commit: str | None, dirty: bool, confirmed: bool) -> Reading:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from podium.base.errors import LimitError
+from podium.base.system.log import get_logger
 from podium.flows.load import Parsed, Problem, parse_flows
 from podium.flows.model import Flow
 from podium.flows.types import Types
@@ -13,6 +15,7 @@ from podium.git.repo import Repository
 from podium.sources.reading.project import Project
 from podium.sources.reading.tree import decode, documents, looks_like_flow
 
+log = get_logger(__name__)
 Key = tuple[str, str]
 """Namespace and id of a flow."""
 
@@ -56,7 +59,11 @@ class ParsedFile:
 
 def parse_file(repository: Repository, path: str, blob: str, types: Types, project: Project) -> ParsedFile:
     """Read and parse the blob of a flow file. Raises GitError when it cannot be read."""
-    return parse_body(repository.read(blob), path=path, blob=blob, types=types, project=project)
+    try:
+        body = repository.read(blob)
+    except LimitError as error:
+        return _unreadable(path, error.what, code="limit-reached")
+    return parse_body(body, path=path, blob=blob, types=types, project=project)
 
 
 def parse_body(body: bytes, *, path: str, blob: str, types: Types, project: Project) -> ParsedFile:
@@ -64,12 +71,14 @@ def parse_body(body: bytes, *, path: str, blob: str, types: Types, project: Proj
     try:
         text = decode(body)
     except ValueError as error:
-        hint = "commit the file itself, as UTF-8 text"
-        problem = Problem(file=path, line=1, column=1, path="", code="file-unreadable", message=str(error), hint=hint)
-        return ParsedFile(problems=(problem,), nameless=True)
+        return _unreadable(path, str(error), code="file-unreadable")
     if not looks_like_flow(text):
         return ParsedFile(ignored=True)
-    found = _parse(text, path, types, project)
+    try:
+        found = _parse(text, path, types, project)
+    except Exception as error:  # a mistake of ours or of a plug-in with one file must not hide the others
+        log.exception("flow_file_crashed", path=path)
+        return _unreadable(path, f"the file cannot be checked ({type(error).__name__}); this is a mistake in Podium or a plug-in", code="internal")
     texts = documents(text)
     aligned = len(texts) == len(found)
     claims: list[Claim] = []
@@ -94,6 +103,11 @@ def parse_body(body: bytes, *, path: str, blob: str, types: Types, project: Proj
     return ParsedFile(
         claims=tuple(claims), problems=tuple(problems), warnings=tuple(warnings), broken=frozenset(broken), nameless=nameless
     )
+
+
+def _unreadable(path: str, message: str, *, code: str) -> ParsedFile:
+    hint = "commit the file itself, as UTF-8 text" if code == "file-unreadable" else "see the daemon's log" if code == "internal" else "split it"
+    return ParsedFile(problems=(Problem(file=path, line=1, column=1, path="", code=code, message=message, hint=hint),), nameless=True)
 
 
 def _parse(text: str, path: str, types: Types, project: Project) -> list[tuple[Parsed, Sequence[Mapping[str, Any]]]]:

@@ -26,11 +26,22 @@ _LFS_HEAD = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Something in a tree that is not even looked into. path: as it may be shown, if need be with escapes."""
+
+    path: str
+    blob: str
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The flow files of a commit: path in the repository → blob id; and what cannot be read as files."""
+    """The flow files of a commit: path in the repository → blob id; and what cannot be read as a flow file."""
 
     files: Mapping[str, str]
-    submodules: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
 
 
 def is_flow_path(path: str, folder: str = ".") -> bool:
@@ -88,14 +99,51 @@ def identities(text: str) -> list[tuple[str, str]]:
 
 def list_flow_files(repository: Repository, commit: str, folder: str) -> Listing:
     """The flow files of `commit` under `folder`. Raises GitError, LimitError when there are too many."""
-    files = {path: blob for path, blob in repository.files(commit, folder).items() if is_flow_path(path, folder)}
+    entries = repository.tree(commit, folder)
+    sizes = {entry.blob: entry.size for entry in entries}
+    files: dict[str, str] = {}
+    refused = [_submodule(entry.path) for entry in entries if entry.kind == "submodule"]
+    for path, blob in repository.files(commit, folder).items():
+        if not is_flow_path(path, folder):
+            continue
+        if not _is_text(path):
+            refused.append(_misnamed(path, blob))
+        elif sizes.get(blob, 0) > FLOW_BYTES_MAX:
+            refused.append(_oversized(path, blob, sizes[blob]))
+        else:
+            files[path] = blob
     if len(files) > SOURCE_FLOW_FILES_MAX:
         raise LimitError(
             f"{len(files)} flow files in one source, more than {SOURCE_FLOW_FILES_MAX}",
             hint="split the repository, or set `path` of the source to the folder with the flows", limit="SOURCE_FLOW_FILES_MAX",
         )
-    submodules = tuple(item.path for item in repository.tree(commit, folder) if item.kind == "submodule")
-    return Listing(files=files, submodules=submodules)
+    return Listing(files=files, refused=tuple(refused))
+
+
+def _is_text(path: str) -> bool:
+    """Whether a name in Git is UTF-8 text without control characters."""
+    return path.isprintable() and not any("\ud800" <= char <= "\udfff" for char in path)
+
+
+def _shown(path: str) -> str:
+    return path.encode("unicode_escape").decode("ascii")
+
+
+def _submodule(path: str) -> Refused:
+    hint = "put the flow files themselves into this repository, or make the other repository a source of its own"
+    return Refused(path=path if _is_text(path) else _shown(path), blob="", code="submodule", hint=hint,
+                   message="this is a Git submodule; its files are not read")
+
+
+def _misnamed(path: str, blob: str) -> Refused:
+    return Refused(path=_shown(path), blob=blob, code="file-name", hint="rename it", message="the name of the file is not printable UTF-8 text")
+
+
+def _oversized(path: str, blob: str, size: int) -> Refused:
+    return Refused(
+        path=path, blob=blob, code="limit-reached", hint="split it into several files",
+        message=f"the file has {size} bytes, more than FLOW_BYTES_MAX ({FLOW_BYTES_MAX})",
+    )
 
 
 def decode(body: bytes) -> str:
