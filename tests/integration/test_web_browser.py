@@ -169,6 +169,22 @@ async def test_a_button_asks_before_it_acts(browser: Browser) -> None:
     await page.wait_for_selector("#head .s-KILLED")
 
 
+async def test_what_somebody_types_is_not_lost_when_things_change(browser: Browser) -> None:
+    orchestrator, identifier = browser.world.orchestrator, browser.world.ids["paused"]
+    page = await browser.open(f"/executions/{identifier}")
+    await page.fill("#in-reason", "because")
+    await page.wait_for_timeout(300)
+    orchestrator.task_run(identifier, "late", ("CREATED", 0), ("RUNNING", 1))
+    orchestrator.tell(kind="execution", executionId=identifier, state="PAUSED")
+    await page.wait_for_selector(".gantt >> text=late")
+    assert await page.input_value("#in-reason") == "because"
+    await page.select_option("#in-approved", "true")
+    await page.click("button:has-text('Resume')")
+    await page.wait_for_selector("#head .s-RUNNING")
+    assert orchestrator.views[identifier]["resumed"] == {"approved": "true", "reason": "because"}
+    assert await page.locator("form.run").count() == 0
+
+
 async def test_a_held_deployment_is_confirmed_and_a_trigger_switched(browser: Browser) -> None:
     page = await browser.open("/sources")
     await page.click("summary:has-text('Confirm the removal')")

@@ -323,7 +323,8 @@ async def test_a_huge_execution_is_paged(client: Client) -> None:
     for number in range(900):
         orchestrator.log(view["id"], f"line {number}")
     page = (await client.page(f"/executions/{view['id']}")).text
-    assert page.count("data-keep=") == 500
+    assert page.count("data-keep=") == 200
     assert f"/executions/{view['id']}?runs=2" in page
-    assert "The last 500 of 900 lines" in page
-    assert (await client.page(f"/executions/{view['id']}?runs=3")).text.count("data-keep=") == 200
+    assert "The last 300 of 900 lines" in page
+    assert (await client.page(f"/executions/{view['id']}?runs=7")).text.count("data-keep=") == 0
+    assert (await client.page(f"/executions/{view['id']}?runs=6")).text.count("data-keep=") == 200

@@ -27,7 +27,7 @@ HEARTBEAT_S = 15.0
 SEND_TIMEOUT_S = 30.0
 """A reader that takes nothing for this long is dropped."""
 PACE_S = 0.1
-"""Least time between two states of one execution in one stream."""
+"""Least time between two states of one execution in one stream; a large one takes five times as long as making it took."""
 LOG_POLL_S = 0.3
 LOG_BATCH = 500
 SETTLE_S = 1.0
@@ -165,14 +165,15 @@ async def follow_execution(request: web.Request, hub: Hub, orchestrator: Orchest
         first = await orchestrator.execution(execution_id)
 
         async def produce(stream: Stream) -> None:
-            shown = first
+            shown, pace_s = first, PACE_S
             await stream.send(shown, identifier="start")
             while not _ended(shown):
                 await subscription.next(HEARTBEAT_S)
                 if subscription.closed:
                     return
-                await asyncio.sleep(PACE_S)
+                await asyncio.sleep(pace_s)
                 subscription.drain()
+                started = monotonic_s()
                 now = await orchestrator.execution(execution_id)
                 if now == shown:
                     await stream.heartbeat()
@@ -180,6 +181,7 @@ async def follow_execution(request: web.Request, hub: Hub, orchestrator: Orchest
                 shown = now
                 if not _ended(shown):
                     await stream.send(shown, identifier="progress")
+                pace_s = max(PACE_S, 5 * (monotonic_s() - started))
             await stream.send(shown, identifier="end")
 
         return await serve_stream(request, produce)

@@ -107,7 +107,9 @@
           enhance(part);
         });
         document.title = fresh.title;
-        if (marker && !$("#resume-form") && fresh.querySelector("form.run")) location.reload();
+        // A form to resume with came or went, or the log grows again: these are not replaced part by part.
+        const has = (selector, root) => $(selector, root) !== null;
+        if (marker && (has("form.run") !== has("form.run", fresh) || (has("#log-lines[data-log]", fresh) && !has("#log-lines[data-log]")))) location.reload();
       }
     } catch (error) { /* the next change tries again */ }
     fetching = false;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -25,8 +26,10 @@ from podium.web.params import Form, Query, known_state, parse_labels, read_form
 from podium.web.wire import pretty
 
 TABS = ("overview", "data", "metrics", "record")
-LOGS_SHOWN = 500
-_RUNS_SHOWN = 500
+LOGS_SHOWN = 300
+_RUNS_SHOWN = 200
+_LOG_BATCH, _LOG_BATCHES = 10_000, 20
+"""How much of a log is looked through for its last lines; the rest is for the download."""
 
 
 async def execution_list(request: web.Request) -> web.Response:
@@ -84,17 +87,31 @@ async def _flow_of(orchestrator: Orchestrator, execution: View) -> FlowRevision 
 
 
 async def _overview(orchestrator: Orchestrator, execution: View, query: Query, now: Any) -> dict[str, Any]:
-    tree = timeline(execution, now)
     page = query.integer("runs", 1, high=limits.TASK_RUNS_MAX) or 1
-    shown = tree.rows[(page - 1) * _RUNS_SHOWN : page * _RUNS_SHOWN]
+    tree = timeline(execution, now, skip=(page - 1) * _RUNS_SHOWN, limit=_RUNS_SHOWN)
     level, task_run_id, wanted = query.level(), query.text("taskRunId"), query.text("q") or ""
-    entries = await orchestrator.logs(execution["id"], min_level=level, task_run_id=task_run_id)
-    if wanted:
-        entries = [each for each in entries if wanted.lower() in str(each.get("message", "")).lower()]
+    entries, total, last_seq = await _last_lines(orchestrator, execution["id"], wanted.lower(), level=level, task_run_id=task_run_id)
     return {
-        "tree": tree, "shown": shown, "runs_page": page, "runs_size": _RUNS_SHOWN, "entries": entries[-LOGS_SHOWN:], "log_total": len(entries),
-        "level": level, "task_run_id": task_run_id or "", "wanted": wanted, "last_seq": max((int(each.get("seq", 0)) for each in entries), default=0),
+        "tree": tree, "runs_page": page, "runs_size": _RUNS_SHOWN, "entries": entries, "log_total": total, "level": level,
+        "task_run_id": task_run_id or "", "wanted": wanted, "last_seq": last_seq,
     }
+
+
+async def _last_lines(
+    orchestrator: Orchestrator, execution: str, wanted: str, *, level: str, task_run_id: str | None
+) -> tuple[list[dict[str, Any]], int, int]:
+    """The last lines that match, how many match, and the seq of the last line looked at."""
+    kept: deque[dict[str, Any]] = deque(maxlen=LOGS_SHOWN)
+    total = seen = 0
+    for _ in range(_LOG_BATCHES):
+        entries = await orchestrator.logs(execution, after_seq=seen, min_level=level, task_run_id=task_run_id, limit=_LOG_BATCH)
+        found = [each for each in entries if wanted in str(each.get("message", "")).lower()] if wanted else entries
+        kept.extend(found)
+        total += len(found)
+        seen = max((int(each.get("seq", 0)) for each in entries), default=seen)
+        if len(entries) < _LOG_BATCH:
+            break
+    return list(kept), total, seen
 
 
 async def _data(_orchestrator: Orchestrator, execution: View, _query: Query, _now: Any) -> dict[str, Any]:

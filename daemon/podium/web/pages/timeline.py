@@ -38,14 +38,14 @@ class Row:
     state: str
     bars: tuple[Bar, ...]
     took: timedelta | None
-    children: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """All rows, in the order of start within each parent, and the span of time they share."""
+    """Rows in the order of start within each parent, how many there are in all, and the span of time they share."""
 
     rows: tuple[Row, ...]
+    total: int
     start: datetime
     end: datetime
 
@@ -85,8 +85,8 @@ def took(state: Mapping[str, Any], now: datetime) -> timedelta | None:
     return None if span is None else span[1] - span[0]
 
 
-def timeline(execution: Mapping[str, Any], now: datetime) -> Timeline:
-    """The rows of `execution` as of `now`."""
+def timeline(execution: Mapping[str, Any], now: datetime, *, skip: int = 0, limit: int | None = None) -> Timeline:
+    """The rows of `execution` as of `now`; at most `limit` of them after the first `skip`."""
     runs: list[Mapping[str, Any]] = list(execution.get("taskRunList") or [])
     whole = span_of(execution.get("state") or {}, now)
     start, end = whole or (now, now)
@@ -95,6 +95,19 @@ def timeline(execution: Mapping[str, Any], now: datetime) -> Timeline:
         if span is not None:
             start, end = min(start, span[0]), max(end, span[1])
     scale = WIDTH / max((end - start).total_seconds(), 0.001)
+    ordered = _ordered(runs)
+    shown = ordered[skip : None if limit is None else skip + limit]
+    rows = [
+        Row(
+            run=run, depth=min(depth, _DEPTH_MAX), state=run["state"]["current"], bars=_bars(run, start, scale, now), took=took(run["state"], now),
+        )
+        for run, depth in shown
+    ]
+    return Timeline(rows=tuple(rows), total=len(ordered), start=start, end=end)
+
+
+def _ordered(runs: list[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], int]]:
+    """Every task run once, with its depth, children after their parent."""
     children: dict[str | None, list[Mapping[str, Any]]] = {}
     known = {run["id"] for run in runs}
     for run in runs:
@@ -102,25 +115,18 @@ def timeline(execution: Mapping[str, Any], now: datetime) -> Timeline:
         children.setdefault(parent if parent in known and parent != run["id"] else None, []).append(run)
     for group in children.values():
         group.sort(key=lambda run: (run["state"].get("startDate") or "9", _iteration(run)))
-    rows: list[Row] = []
+    found: list[tuple[Mapping[str, Any], int]] = []
     seen: set[str] = set()
     waiting = [(run, 0) for run in reversed(children.get(None, []))]
-    waiting_ring = list(reversed(runs))
-    while waiting or waiting_ring:
-        run, depth = waiting.pop() if waiting else (waiting_ring.pop(), 0)
+    rings = list(reversed(runs))
+    while waiting or rings:
+        run, depth = waiting.pop() if waiting else (rings.pop(), 0)
         if run["id"] in seen:
             continue
         seen.add(run["id"])
-        below = children.get(run["id"], [])
-        rows.append(
-            Row(
-                run=run, depth=min(depth, _DEPTH_MAX), state=run["state"]["current"], bars=_bars(run, start, scale, now),
-                took=took(run["state"], now),
-                children=len(below),
-            )
-        )
-        waiting += [(child, depth + 1) for child in reversed(below)]
-    return Timeline(rows=tuple(rows), start=start, end=end)
+        found.append((run, depth))
+        waiting += [(child, depth + 1) for child in reversed(children.get(run["id"], []))]
+    return found
 
 
 def _iteration(run: Mapping[str, Any]) -> int:
