@@ -44,6 +44,10 @@ class Names:
         name = "AM" if hour < 12 else "PM"
         return name[0].lower() if width == NARROW else name
 
+    def day_period(self, moment: datetime, times: int) -> str:
+        """The time of day in words: in the afternoon. times: how long, as letters of a pattern."""
+        return _day_period(moment, times, "en_US")
+
     def era(self, width: str) -> str:
         """The name of our era."""
         return _ERAS[width][1]
@@ -75,6 +79,9 @@ class _LocaleNames(Names):
     def period(self, hour: int, width: str) -> str:
         periods = self.locale.day_periods["format"]
         return str(periods.get(width, periods[ABBREVIATED])["am" if hour < 12 else "pm"])
+
+    def day_period(self, moment: datetime, times: int) -> str:
+        return _day_period(moment, times, self.locale)
 
     def era(self, width: str) -> str:
         return str(self.locale.eras[width][1])
@@ -115,6 +122,12 @@ def _zone_name(moment: datetime, width: str, locale: Any) -> str:
     from babel.dates import get_timezone_name
 
     return str(get_timezone_name(moment, "long", locale=locale)) if region != "UTC" else "Coordinated Universal Time"
+
+
+def _day_period(moment: datetime, times: int, locale: Any) -> str:
+    from babel.dates import format_datetime
+
+    return str(format_datetime(moment, "B" * times, locale=locale))
 
 
 def _styled(moment: datetime, style: str, locale: Any) -> str:

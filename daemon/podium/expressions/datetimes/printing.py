@@ -51,7 +51,7 @@ def _piece(moment: Moment, item: Item, names: Names) -> str:
         return str(_NUMBERS[letter](moment)).rjust(count, "0")
     if letter in ("u", "y"):
         return _year(when.year, count)
-    if letter in "Ywec":
+    if letter in "YwWec":
         return _week_piece(when, letter, count, names)
     if letter in "MLQqEGaB":
         return _name_piece(when, letter, count, names)
@@ -109,11 +109,19 @@ def first_week_start(year: int, names: Names) -> int:
     return start if 7 - since_start >= names.minimal_days else start + 7
 
 
+def _week_of_month(day: date, names: Names) -> int:
+    """The week of the month; 0 for days before its first week that is long enough."""
+    before_first = (day.replace(day=1).isoweekday() - names.first_day) % 7
+    return (day.day - 1 + before_first) // 7 + (7 - before_first >= names.minimal_days)
+
+
 def _week_piece(when: datetime, letter: str, count: int, names: Names) -> str:
     if letter in "ec":
         if count >= 3:
             return names.day(when.isoweekday(), _WIDTHS[count], standalone=letter == "c")
         return str((when.isoweekday() - names.first_day) % 7 + 1).rjust(count, "0")
+    if letter == "W":
+        return str(_week_of_month(when.date(), names)).rjust(count, "0")
     year, week = week_of(when.date(), names)
     return _year(year, count) if letter == "Y" else str(week).rjust(count, "0")
 
@@ -130,7 +138,7 @@ def _name_piece(when: datetime, letter: str, count: int, names: Names) -> str:
         return names.day(when.isoweekday(), _WIDTHS[count])
     if letter == "G":
         return names.era(_WIDTHS[count])
-    return names.period(when.hour, _PERIOD_WIDTHS[count])
+    return names.day_period(when, count) if letter == "B" else names.period(when.hour, _PERIOD_WIDTHS[count])
 
 
 def _zone_piece(moment: Moment, letter: str, count: int, names: Names) -> str:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from podium.expressions.calls import Args, Filter, text_arg
-from podium.expressions.formats.ion_text import to_ion
 from podium.expressions.formats.json_text import parse_json
-from podium.expressions.formats.yaml_text import write_yaml
-from podium.expressions.jq.program import run_jq
 from podium.expressions.runtime import Runtime
 from podium.expressions.text import to_json
 
@@ -18,14 +15,20 @@ def _to_json(rt: Runtime, value: Any, args: Args) -> Any:
 
 
 def _to_ion(rt: Runtime, value: Any, args: Args) -> Any:
+    from podium.expressions.formats.ion_text import to_ion
+
     return to_ion(value, rt.meter)
 
 
 def _yaml(rt: Runtime, value: Any, args: Args) -> Any:
+    from podium.expressions.formats.yaml_text import write_yaml
+
     return "null" if value is None else write_yaml(value, rt.meter, zone=rt.world.zone, dialect=rt.dialect)
 
 
 def _jq(rt: Runtime, value: Any, args: Args) -> Any:
+    from podium.expressions.jq.program import run_jq
+
     expression = text_arg(args, "expression")
     if value is None:
         return None

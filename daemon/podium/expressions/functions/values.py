@@ -7,9 +7,7 @@ from typing import Any
 
 from podium.base.limits import RANGE_ITEMS_MAX
 from podium.expressions.calls import VARIADIC, Args, Function, flag_arg, required, text, text_arg
-from podium.expressions.formats.ion_text import read_ion
 from podium.expressions.formats.json_text import parse_json
-from podium.expressions.formats.yaml_text import read_yaml
 from podium.expressions.operators import compare, is_number, type_name, value_range
 from podium.expressions.runtime import Fault, Runtime
 
@@ -53,10 +51,14 @@ def _from_ion(rt: Runtime, args: Args) -> Any:
         return None
     if not isinstance(found, (str, bytes)):
         raise Fault(f"the argument 'ion' must be a string, not {type_name(found)}")
+    from podium.expressions.formats.ion_text import read_ion
+
     return read_ion(found, rt.meter, all_rows=flag_arg(args, "allRows", default=False))
 
 
 def _yaml(rt: Runtime, args: Args) -> Any:
+    from podium.expressions.formats.yaml_text import read_yaml
+
     return read_yaml(text_arg(args, "yaml"), rt.meter)
 
 
