@@ -111,20 +111,18 @@ def _type(annotation: Any) -> str:
 def cli_page() -> str:
     """docs/cli.md: the help of every command."""
     parts = [MADE, "# Command line\n\nExit codes: 0 done, 1 the thing asked about failed, 2 wrong usage, 3 no daemon answers, 4 refused.\n"]
-    for path, command in _commands(cli, "podium"):
-        context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
-        parts.append(f"\n## {path}\n\n```text\n{command.get_help(context)}\n```\n")
+    parts += [f"\n## {each.command_path}\n\n```text\n{each.command.get_help(each)}\n```\n" for each in _commands(cli, "podium", None)]
     return "".join(parts)
 
 
-def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    yield path, command
+def _commands(command: click.Command, name: str, parent: click.Context | None) -> Iterator[click.Context]:
+    context = command.make_context(name, [], parent=parent, resilient_parsing=True, terminal_width=100, max_content_width=100)
+    yield context
     if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            inner = command.get_command(context, name)
+        for inner_name in command.list_commands(context):
+            inner = command.get_command(context, inner_name)
             if inner is not None and not inner.hidden:
-                yield from _commands(inner, f"{path} {name}")
+                yield from _commands(inner, inner_name, context)
 
 
 DEPENDENCIES_HEAD = """# Dependencies

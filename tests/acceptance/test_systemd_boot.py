@@ -201,6 +201,11 @@ def test_the_record_reaches_the_repository(machine: Machine) -> None:
     machine.until(lambda: "executions/" in machine.sh("git -C /srv/git/flows.git -c safe.directory='*' ls-tree -r --name-only results", check=False), "records")
 
 
+def test_a_machine_without_docker_is_not_asked_for_it(machine: Machine) -> None:
+    """Tasks ran as processes; releasing them must not wait for an engine that will never come."""
+    assert "docker_engine_away" not in machine.sh("journalctl -u podium --no-pager")
+
+
 def test_stopping_leaves_nothing_running(machine: Machine) -> None:
     machine.sh("systemctl stop podium.service podium.socket")
     assert machine.show("ActiveState") == "inactive"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import calendar
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -257,7 +256,7 @@ def _strftime(meter: Meter, value: Any, form: Any) -> Any:
 def _strptime(meter: Meter, value: Any, form: Any) -> Any:
     text = _string(value, "parsed as a date")
     try:
-        found = time.strptime(text, _string(form, "a date format"))
+        found = datetime.strptime(text, _string(form, "a date format")).timetuple()  # noqa: DTZ007 - broken-down time has no zone
     except ValueError as exc:
         raise JqError(f'date "{text[:60]}" does not match format "{form}"') from exc
     return [
