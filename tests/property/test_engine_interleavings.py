@@ -18,7 +18,6 @@ from podium.engine import codec
 from podium.engine import commands as cmd
 from podium.engine.decide.entry import pending
 from podium.engine.state import fold
-from podium.engine.view import execution_view
 
 
 def leaf(counter: list[int], rng: random.Random) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from podium.base.errors import ConflictError
 from podium.engine.decide.decision import derived_id
+from podium.engine.shape.view import state_view
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree
-from podium.engine.view import state_view
 
 
 def copied_runs(state: Execution, tree: FlowTree, task_run_id: str, new_execution_id: str) -> list[dict[str, Any]]:

@@ -185,7 +185,7 @@ def apply(state: Execution, fact: ev.Event) -> None:  # noqa: C901, PLR0912 - on
         case ev.ExecutionCreated():
             _created(state, fact)
         case ev.ExecutionRestored():
-            from podium.engine.restore import restore
+            from podium.engine.shape.restore import restore
 
             restore(state, fact.view, fact.flow, fact.notes)
         case ev.ExecutionMoved():

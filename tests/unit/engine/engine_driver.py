@@ -16,7 +16,7 @@ from podium.engine.decide.entry import decide, pending
 from podium.engine.questions import question
 from podium.engine.state import Execution, TaskRun, fold
 from podium.engine.tree import FlowTree
-from podium.engine.view import execution_view
+from podium.engine.shape.view import execution_view
 from podium.expressions.compile import render_value, truthy
 from podium.flows.load import parse_flows
 

@@ -18,8 +18,8 @@ from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
 from podium.engine import codec
 from podium.engine import events as ev
+from podium.engine.shape.view import engine_notes, execution_view
 from podium.engine.state import Execution, fold
-from podium.engine.view import engine_notes, execution_view
 from podium.records.layout import TRIGGERS, kv_path, log_path, record_path
 from podium.records.render import render_log, render_record
 from podium.store.documents import Documents

@@ -26,8 +26,8 @@ from podium.conductor.reads import StoreReads
 from podium.engine import codec
 from podium.engine import commands as cmd
 from podium.engine.decide.entry import decide, pending
+from podium.engine.shape.view import execution_view
 from podium.engine.state import Execution, fold
-from podium.engine.view import execution_view
 from podium.storage.crypto import Cipher
 from podium.store.journal import Journal
 

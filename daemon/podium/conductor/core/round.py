@@ -9,7 +9,7 @@ from podium.conductor.core.stream import Stream
 from podium.engine import codec
 from podium.engine import effects as fx
 from podium.engine import events as ev
-from podium.engine.view import execution_view
+from podium.engine.shape.view import execution_view
 from podium.flows.model import TERMINAL
 from podium.store.journal import Batch, Document, ExecutionRow, LogRow
 

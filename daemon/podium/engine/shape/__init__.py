@@ -1,0 +1,1 @@
+"""Executions as the world sees them: the view, and the way back from it."""
