@@ -12,7 +12,7 @@ from typing import Any
 from podium.app.plugins import load_types
 from podium.base.ports import Deployment, FlowRevision, LogLine
 from podium.base.system.clock import Clock, SystemClock
-from podium.conductor.core.closing import Closer
+from podium.conductor.closing import Closer
 from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.evaluate import Evaluator
 from podium.conductor.core.performing import Performer

@@ -12,7 +12,7 @@ from podium.base.errors import ConflictError, InputError, NotFound
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.base.system.clock import Clock
 from podium.base.system.ids import new_id
-from podium.conductor.core.closing import Closer
+from podium.conductor.closing import Closer
 from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.requests import merge_trigger, put_kv
 from podium.conductor.core.round import Round

@@ -22,7 +22,7 @@ from podium.app.wiring.results import NoBranch, ResultsBranch, open_branch
 from podium.app.wiring.runners import open_runners
 from podium.base.system.clock import Clock, SystemClock
 from podium.base.system.zone import zone_of
-from podium.conductor.core.closing import Branch, Closer
+from podium.conductor.closing import Branch, Closer
 from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.evaluate import Evaluator
 from podium.conductor.core.performing import Performer
@@ -101,15 +101,10 @@ async def open_core(
             locate=library.locate, subflow=lambda **options: starter.call(loop, **options),
         )
         instance = settings.instance or instance_name(home)
-        runners = await open_runners(settings, home=home, instance=instance, clock=clock, environ=env)
-        for runner in runners.values():
-            stack.push_async_callback(runner.close)
-        worker = Worker(
-            renderer=renderer, files=files, namespace_files=namespace_files, runners=runners, default_runner=settings.runner.type, reads=reads,
-            clock=clock, home=home, instance=instance, images=settings.runner.images,
-            pass_env={name: env[name] for name in settings.runner.pass_env if name in env}, cipher=cipher, types=load_types(), environ=env,
+        worker = await _open_worker(
+            stack, settings, renderer=renderer, files=files, namespace_files=namespace_files, reads=reads, clock=clock, instance=instance,
+            cipher=cipher, environ=env,
         )
-        stack.push_async_callback(worker.close)
         branch = open_branch(settings, queue=queue, home=home, instance=instance, clock=clock) if results else NoBranch()
         closer = Closer(
             journal=journal, documents=documents, queue=queue, views=views, logs=logs, clock=clock, branch=branch, instance=instance,
@@ -144,6 +139,24 @@ async def open_core(
             podium=podium, conductor=conductor, closer=closer, renderer=renderer, queue=queue, branch=branch, clock=clock, zone=zone,
             instance=instance,
         )
+
+
+async def _open_worker(
+    stack: AsyncExitStack, settings: Settings, *, renderer: Renderer, files: FileStorage, namespace_files: NamespaceSource, reads: StoreReads,
+    clock: Clock, instance: str, cipher: Cipher, environ: Mapping[str, str],
+) -> Worker:
+    """The worker and the runners under it, closed with the stack."""
+    runners = await open_runners(settings, home=settings.home, instance=instance, clock=clock, environ=environ)
+    for runner in runners.values():
+        stack.push_async_callback(runner.close)
+    worker = Worker(
+        renderer=renderer, files=files, namespace_files=namespace_files, runners=runners, default_runner=settings.runner.type, reads=reads,
+        clock=clock, home=settings.home, instance=instance, images=settings.runner.images,
+        pass_env={name: environ[name] for name in settings.runner.pass_env if name in environ}, cipher=cipher, types=load_types(),
+        environ=environ,
+    )
+    stack.push_async_callback(worker.close)
+    return worker
 
 
 DRAIN_S = 5.0

@@ -15,10 +15,11 @@ from podium.base.errors import LimitError, NotFound, PodiumError, StoreError
 from podium.base.limits import QUEUED_COMMANDS_MAX
 from podium.base.system.clock import Clock
 from podium.base.system.log import get_logger
-from podium.conductor.core.closing import Closer
+from podium.conductor.closing import Closer
 from podium.conductor.core.dispatch import Slots, Timers
+from podium.conductor.core.limits import FlowLimits
 from podium.conductor.core.performing import Performer
-from podium.conductor.core.round import Round
+from podium.conductor.core.round import Extra, Item, Round
 from podium.conductor.core.stream import Stream
 from podium.conductor.library import Library
 from podium.conductor.live import Broadcast
@@ -32,7 +33,6 @@ from podium.storage.crypto import Cipher
 from podium.store.journal import Journal
 
 log = get_logger(__name__)
-Extra = Callable[[Round], None]
 COMMANDS_A_ROUND = 200
 """Commands that share a transaction, at most."""
 
@@ -54,8 +54,7 @@ class Conductor:
         self._clock = clock
         self._queue: asyncio.Queue[Item] = asyncio.Queue(maxsize=commands_max)
         self._streams: dict[str, Stream] = {}
-        self._active: dict[tuple[str, str], set[str]] = {}
-        self._queued: dict[tuple[str, str], dict[str, None]] = {}
+        self._limits = FlowLimits(lambda execution_id: self.post(execution_id, cmd.Begin()))
         self._tasks: set[asyncio.Task[Any]] = set()
         self.slots = Slots(attempts_max)
         self.timers = Timers(clock, self._timer_fired)
@@ -80,15 +79,14 @@ class Conductor:
                 log.error("execution_not_recovered", execution_id=execution_id, error=error.what)
                 continue
             self._streams[execution_id] = stream
-            self._count(stream)
+            self._limits.follow(stream)
             live |= {f"{run.id}-{len(run.attempts)}" for run in stream.state.runs.values() if run.attempts and not run.ended}
         await self.performer.reap(live)
         for stream in list(self._streams.values()):
             if stream.state.state in ("CREATED",) and not stream.state.closed:
                 self.post(stream.state.id, cmd.Begin())
             self.performer.perform(stream, pending(stream.tree, stream.state, self._clock.now()))
-        for key in list(self._queued):
-            self._admit(key)
+        self._limits.admit_all()
 
     async def close(self, *, drain_s: float) -> None:
         """Take no more attempts, give running ones `drain_s` seconds, then let go: they are taken up again at the next start."""
@@ -193,10 +191,6 @@ class Conductor:
     def queue_depth(self) -> int:
         return self._queue.qsize()
 
-    def running(self, namespace: str, flow_id: str) -> int:
-        """Executions of a flow that hold a slot of its concurrency limit."""
-        return len(self._active.get((namespace, flow_id), ()))
-
     # ---- the loop
     async def _loop(self) -> None:
         while True:
@@ -260,10 +254,10 @@ class Conductor:
             item.view = self._view(stream)
             return
         if isinstance(command, cmd.Begin):
-            command = cmd.Begin(running=self.running(stream.state.namespace, stream.state.flow_id), force=command.force)
+            command = cmd.Begin(running=self._limits.running(stream.state.namespace, stream.state.flow_id), force=command.force)
         await self._decide(turn, stream, command)
         if isinstance(command, cmd.Create) and command.failed_because is None:
-            await self._decide(turn, stream, cmd.Begin(running=self.running(stream.state.namespace, stream.state.flow_id)))
+            await self._decide(turn, stream, cmd.Begin(running=self._limits.running(stream.state.namespace, stream.state.flow_id)))
         elif isinstance(command, (cmd.Restart, cmd.SetRunState)):
             await self._decide(turn, stream, cmd.Begin(force=True))
         if item.wants_view:
@@ -335,45 +329,18 @@ class Conductor:
     def _after(self, turn: Round, stream: Stream) -> None:
         """What a changed execution means for the index, the concurrency limit, and its record."""
         state = stream.state
-        self._count(stream)
+        self._limits.follow(stream)
         if state.closed and state.id not in turn.closed:
             self._closer.close(turn, stream)
             turn.closed[state.id] = None
         turn.index(stream, self._closer.record_path(stream) if state.closed else None)
-
-    def _count(self, stream: Stream) -> None:
-        state = stream.state
-        key = (state.namespace, state.flow_id)
-        active = self._active.setdefault(key, set())
-        queued = self._queued.setdefault(key, {})
-        held = not state.ended and state.state not in ("CREATED", "QUEUED")
-        (active.add if held else active.discard)(state.id)
-        if state.state == "QUEUED":
-            queued[state.id] = None
-        else:
-            queued.pop(state.id, None)
-        if not held and queued:
-            self._admit(key)
-
-    def _admit(self, key: tuple[str, str]) -> None:
-        """Let the oldest queued executions of a flow begin, as far as its limit allows."""
-        queued = self._queued.get(key)
-        if not queued:
-            return
-        first = self._streams.get(min(queued))
-        limit = first.tree.flow.concurrency if first else None
-        free = len(queued) if limit is None else limit.limit - self.running(*key)
-        for execution_id in sorted(queued)[: max(free, 0)]:
-            self.post(execution_id, cmd.Begin())
 
     async def _take_back(self, execution_ids: Iterable[str]) -> None:
         """A transaction or a decision failed: forget what memory says of these executions, go on from what is on disk."""
         for execution_id in list(execution_ids):
             old = self._streams.pop(execution_id, None)
             if old is not None:
-                key = (old.state.namespace, old.state.flow_id)
-                self._active.get(key, set()).discard(execution_id)
-                self._queued.get(key, {}).pop(execution_id, None)
+                self._limits.forget(old)
             try:
                 stream = await self._load(execution_id)
             except PodiumError:
@@ -381,7 +348,7 @@ class Conductor:
             if not stream.state.closed:
                 stream.waiters = old.waiters if old else []
                 self._streams[execution_id] = stream
-                self._count(stream)
+                self._limits.follow(stream)
                 self.performer.perform(stream, pending(stream.tree, stream.state, self._clock.now()))
 
     def _forget(self, execution_id: str) -> None:
@@ -403,32 +370,3 @@ class Conductor:
             self.post(execution_id, cmd.Begin())
         else:
             self.post(execution_id, cmd.TimerFired(key=key))
-
-
-def _nothing(_turn: Round) -> None:
-    """What a command adds to the transaction by default."""
-
-
-class Item:
-    """A command on its way, and who waits for it."""
-
-    __slots__ = ("command", "done", "enter", "execution_id", "view", "wants_view")
-
-    def __init__(
-        self, execution_id: str | None, command: cmd.Command | None, extra: Extra | None, done: asyncio.Future[dict[str, Any]], *,
-        wants_view: bool,
-    ) -> None:
-        self.execution_id = execution_id
-        self.command = command
-        self.enter = extra or _nothing
-        self.done = done
-        self.wants_view = wants_view
-        self.view: dict[str, Any] = {}
-
-    def fail(self, error: PodiumError) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-
-    def succeed(self) -> None:
-        if not self.done.done():
-            self.done.set_result(self.view)
