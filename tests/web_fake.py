@@ -13,7 +13,7 @@ from typing import Any
 
 from podium.base.errors import ConflictError, FlowDisabled, FlowNotFound, InputError, NotFound
 from podium.base.moments import from_text, to_text
-from podium.base.ports import Answer, Delivery, FlowRevision, KnownFlow
+from podium.base.ports import Answer, Delivery, Deployment, FlowRevision, KnownFlow
 from podium.base.system.clock import SystemClock
 from podium.base.system.ids import new_id
 from podium.conductor.port import StartRequest
@@ -224,6 +224,13 @@ class FakeOrchestrator:
             {"input": each.id, "value": each.value, "enabled": each.enabled, "errors": [{"message": problem.message} for problem in each.problems]}
             for each in found
         ]
+
+    async def deploy(self, deployment: Deployment) -> None:
+        for revision in deployment.accepted:
+            self.install(revision.text, commit=revision.commit, path=revision.path)
+
+    async def remember_trigger(self, namespace: str, flow_id: str, trigger_id: str, state: Mapping[str, Any]) -> None:
+        self.states.setdefault((namespace, flow_id, trigger_id), {}).update(state)
 
     # ---- reading
 
@@ -442,6 +449,8 @@ class FakeWebhooks:
 
     async def accept(self, delivery: Delivery) -> Answer:
         self.deliveries.append(delivery)
+        if delivery.key == "worded":
+            return Answer(status=401, body={"message": "the signature is wrong"})
         if delivery.key != "s3cret":
             raise NotFound("no such webhook", hint="check the address")
         view = await self.orchestrator.start(StartRequest(namespace=delivery.namespace, flow_id=delivery.flow_id, trigger={"id": "hook", "type": "Webhook", "variables": {}}))

@@ -438,6 +438,11 @@ async def test_a_webhook_gets_the_raw_delivery(client: Client) -> None:
     assert_error(await client.post("/api/v1/executions/webhook/company.team/hello/wrong"), 404)
 
 
+async def test_a_refusal_worded_by_another_room_has_the_body_of_every_error(client: Client) -> None:
+    body = assert_error(await client.post("/api/v1/executions/webhook/company.team/hello/worded"), 401, "auth")
+    assert body["message"] == "the signature is wrong"
+
+
 async def test_a_push_hook_is_handed_on(client: Client) -> None:
     assert (await client.post("/api/v1/hooks/main", data=b"{}")).status == 202
     assert client.world.sources.notified == [("main", b"{}", True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import stat
 from pathlib import Path
@@ -78,7 +77,7 @@ async def test_without_a_token_strangers_are_told_what_to_set(clock: Any) -> Non
         answered = await client.get("/api/v1/flows/search", headers=FORWARDED)
         assert answered.status == 401
         assert "server.token" in answered.json["hint"]
-        page = await client.page("/flows", **{"data": None})
+        page = await client.page("/flows", data=None)
         assert page.status == 200
         stranger = await client("GET", "/flows", headers={**FORWARDED, "Accept": "text/html"})
         assert stranger.status == 401
@@ -218,8 +217,8 @@ async def test_a_socket_from_systemd_is_used_and_held_to_the_same_rules(clock: A
 
 
 async def test_nothing_is_left_open(clock: Any, tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
         async with serve(World(clock).app(), port=0, unix_socket=tmp_path / "podium.sock"):
             pass
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
