@@ -19,6 +19,7 @@ from podium.base.ports import Answer, KnownFlow
 from podium.base.system.clock import Clock
 from podium.base.system.ids import jitter
 from podium.base.system.log import get_logger
+from podium.base.system.threads import in_own_thread
 from podium.conductor.port import Orchestrator
 from podium.flows.types import Types
 from podium.git.repo import Repository
@@ -101,7 +102,13 @@ class SourceWatcher:
 
     async def run(self) -> None:
         """Follow all sources until cancelled."""
-        await self._remember()
+        while True:
+            try:
+                await self._remember()
+                break
+            except PodiumError as error:
+                log.warning("sources_wait", error=error.what, hint=error.hint)
+                await asyncio.sleep(self._retry_s)
         watchers = [asyncio.create_task(self._follow(each), name=f"source {name}") for name, each in self._followers.items()]
         try:
             await asyncio.gather(*watchers)
@@ -168,7 +175,7 @@ class SourceWatcher:
             state = follower.state
             follower.begun += 1
             try:
-                snapshot = await asyncio.to_thread(follower.origin.read)
+                snapshot = await in_own_thread(follower.origin.read)
                 await self._deploy(follower, snapshot)
             except PodiumError as error:
                 await self._failed(follower, error)

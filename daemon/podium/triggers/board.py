@@ -41,6 +41,7 @@ SWEEP_S = 2.0
 """How often due triggers are looked for that no bell has rung."""
 CHECK_S = 60.0
 """How often everything is looked over: flows, and executions that are waited for."""
+CLOSE_S = 5.0
 _LISTEN_AGAIN_S = 1.0
 _OPEN = tuple(state for state in STATES if state not in TERMINAL)
 _EXECUTIONS_READ = 1_000
@@ -69,7 +70,9 @@ class TriggerBoard:
         )
         self._door = WebhookDoor(orchestrator, firing, clock, body_bytes_max=body_bytes_max)
         self._runners: dict[Place, Runner] = {}
-        self._reconciling = asyncio.Lock()
+        self._of_flow: dict[tuple[str, str], list[Runner]] = {}
+        self._stopping: set[tuple[str, str]] = set()
+        """Flows with a trigger that stops after some state."""
         self._running: dict[Place, str] = {}
         """Executions that were not over when the board began, by the trigger that started them."""
 
@@ -82,9 +85,7 @@ class TriggerBoard:
         listener = asyncio.create_task(self._listen(), name="triggers listen")
         try:
             await asyncio.sleep(0)  # so that the listener is there before the flows are read
-            await self._remember_running()
-            await self._stop_unnoticed()
-            await self.reconcile()
+            await self._begin()
             self._bell.ring_every("sweep", SWEEP_S, self.sweep)
             self._bell.ring_every("check", CHECK_S, self.check)
             await listener
@@ -93,40 +94,68 @@ class TriggerBoard:
             await asyncio.gather(listener, return_exceptions=True)
             await self.close()
 
+    async def _begin(self) -> None:
+        """Bring everything up, again until the journal answers."""
+        while True:
+            try:
+                await self._remember_running()
+                await self._stop_unnoticed()
+                await self.reconcile()
+            except PodiumError as error:
+                log.warning("triggers_wait", error=error.what, hint=error.hint)
+                await asyncio.sleep(_LISTEN_AGAIN_S)
+            else:
+                return
+
     async def close(self) -> None:
-        """Stop every trigger; starts under way are finished first."""
+        """Stop every trigger. Starts under way are finished first; what hangs is left behind after CLOSE_S."""
         if isinstance(self._bell, Bell):
             self._bell.stop()
         runners, self._runners = list(self._runners.values()), {}
-        await asyncio.gather(*(runner.stop(removed=False) for runner in runners), return_exceptions=True)
-        for task in list(self._tasks):
+        stopping = [asyncio.create_task(runner.stop(removed=False)) for runner in runners]
+        if stopping:
+            await asyncio.wait(stopping, timeout=CLOSE_S)
+        for task in [*stopping, *self._tasks]:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*stopping, *self._tasks, return_exceptions=True)
 
     async def accept(self, delivery: Delivery) -> Answer:
         """What to answer to a webhook's delivery: see WebhookDoor."""
         return await self._door.accept(delivery)
 
     async def reconcile(self) -> None:
-        """Begin, change and end runners so that they are what the deployed flows want."""
-        async with self._reconciling:
-            flows = self._orchestrator.flows()
-            wanted = {armed.place: armed for flow in flows for armed in _wanted(flow)}
-            written = {(flow.namespace, flow.flow_id, trigger.id) for flow in flows for trigger in flow.model.triggers}
-            for place in self._runners.keys() - wanted.keys():
-                await self._harmless(self._runners.pop(place).stop(removed=place not in written), place)
-            for place, armed in wanted.items():
-                runner = self._runners.get(place)
-                kind = _kind(armed.trigger)
-                assert kind is not None
-                if runner is not None and type(runner) is not kind:
-                    await self._harmless(runner.stop(removed=True), place)
-                    runner = None
-                if runner is None:
-                    runner = self._runners[place] = kind(armed, self._tools)
-                    await self._harmless(runner.arm(self._running.pop(place, None)), place)
-                elif runner.armed.revision is not armed.revision:
-                    await self._harmless(runner.update(armed), place)
+        """Begin, change and end runners so that they are what the deployed flows want. Waits for none of them: one may hang."""
+        flows = self._orchestrator.flows()
+        wanted = {armed.place: armed for flow in flows for armed in _wanted(flow)}
+        self._stopping = {(flow.namespace, flow.flow_id) for flow in flows if any(each.stop_after for each in flow.model.triggers)}
+        for place in self._runners.keys() - wanted.keys():
+            self._spawn(self._runners.pop(place).stop(removed=self._is_gone(place, flows)))
+        for place, armed in wanted.items():
+            runner, kind = self._runners.get(place), _kind(armed.trigger)
+            assert kind is not None
+            if runner is not None and type(runner) is kind:
+                if runner.armed.revision is not armed.revision:
+                    self._spawn(runner.update(armed))
+                continue
+            fresh = self._runners[place] = kind(armed, self._tools)
+            self._spawn(self._replace(runner, fresh, self._running.pop(place, None)))
+        self._of_flow = {}
+        for place, each in self._runners.items():
+            self._of_flow.setdefault(place[:2], []).append(each)
+
+    async def _replace(self, old: Runner | None, new: Runner, running: str | None) -> None:
+        """Begin a runner, after one of another kind that had its place."""
+        if old is not None:
+            await old.stop(removed=True)
+        await new.arm(running)
+
+    def _is_gone(self, place: Place, flows: Sequence[FlowRevision]) -> bool:
+        """Whether a trigger is no longer written anywhere, so that its state ends. A flow that cannot be read just now is not gone."""
+        flow = next((each for each in flows if (each.namespace, each.flow_id) == place[:2]), None)
+        if flow is not None:
+            return all(trigger.id != place[2] for trigger in flow.model.triggers)
+        known = self._orchestrator.known_flows().get(place[:2])
+        return known is None or known.deleted
 
     async def sweep(self) -> None:
         """Look for what is due, now."""
@@ -141,15 +170,6 @@ class TriggerBoard:
         for runner in list(self._runners.values()):
             self._spawn(runner.check())
 
-    async def _harmless(self, step: Coroutine[Any, Any, None], place: Place) -> None:
-        """Carry out a step of one trigger; its trouble is logged and stays its own."""
-        try:
-            await step
-        except PodiumError as error:
-            log.warning("trigger_trouble", trigger="/".join(place), error=error.what, hint=error.hint)
-        except Exception:  # a mistake of ours with one trigger must not end the others
-            log.exception("trigger_crashed", trigger="/".join(place))
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._logged(work))
         self._tasks.add(task)
@@ -160,7 +180,7 @@ class TriggerBoard:
             await work
         except PodiumError as error:
             log.warning("trigger_trouble", error=error.what, hint=error.hint)
-        except Exception:  # see _harmless
+        except Exception:  # a mistake of ours with one trigger must not end the others
             log.exception("trigger_crashed")
 
     async def _remember_running(self) -> None:
@@ -175,13 +195,15 @@ class TriggerBoard:
 
     async def _listen(self) -> None:
         while True:
-            with suppress(PodiumError):
+            try:
                 async for change in self._orchestrator.subscribe():
                     self._heed(change)
+            except Exception:  # whatever ends the stream, it is taken up again
+                log.exception("triggers_deaf")
             # The stream broke off: what was missed is found by looking everything over.
             await asyncio.sleep(_LISTEN_AGAIN_S)
-            await self._stop_unnoticed()
-            await self.check()
+            self._spawn(self._stop_unnoticed())
+            self._spawn(self.check())
 
     def _heed(self, change: Mapping[str, Any]) -> None:
         """React to a change, without waiting: the listener must keep up."""
@@ -193,15 +215,15 @@ class TriggerBoard:
             if runner is not None:
                 self._spawn(runner.refresh())
         elif kind == "execution" and change.get("state") in TERMINAL:
-            self._spawn(self._ended(change))
+            execution_id, flow = str(change.get("executionId")), (change.get("namespace", ""), change.get("flowId", ""))
+            waiting = [runner for runner in self._of_flow.get(flow, ()) if runner.waits_for(execution_id)]
+            if waiting or flow in self._stopping:
+                self._spawn(self._ended(execution_id, flow, str(change["state"]), waiting))
 
-    async def _ended(self, change: Mapping[str, Any]) -> None:
-        execution_id = str(change.get("executionId"))
-        flow = (change.get("namespace"), change.get("flowId"))
-        await self._stop_after(execution_id, str(flow[0]), str(flow[1]), str(change.get("state")))
-        for place, runner in list(self._runners.items()):
-            if place[:2] == flow and runner.waits_for(execution_id):
-                await self._harmless(runner.ended(execution_id), place)
+    async def _ended(self, execution_id: str, flow: tuple[str, str], state: str, waiting: Sequence[Runner]) -> None:
+        await self._stop_after(execution_id, *flow, state)
+        for runner in waiting:
+            self._spawn(runner.ended(execution_id))
 
     async def _stop_after(self, execution_id: str, namespace: str, flow_id: str, state: str) -> None:
         """Disable the trigger that started this execution, if it is to stop after this state."""

@@ -20,6 +20,7 @@ from podium.base.errors import FlowError, PodiumError, StorageError
 from podium.base.limits import UPLOAD_BYTES_MAX
 from podium.base.moments import to_text
 from podium.base.system.log import get_logger
+from podium.base.system.threads import in_own_thread
 from podium.conductor.port import View
 from podium.flows.triggers import FileTrigger
 from podium.triggers.firing import Armed, Event
@@ -135,7 +136,7 @@ class FileRunner(Runner):
 
     async def _watch_directory(self, directory: Path) -> None:
         """Listen to the directory, anew when another has taken its name."""
-        inode = (await asyncio.to_thread(directory.stat)).st_ino
+        inode = (await in_own_thread(directory.stat)).st_ino
         if self._watch is not None and self._watched_inode == inode and self._watch.is_alive():
             return
         self.end()
@@ -144,7 +145,7 @@ class FileRunner(Runner):
         def hint(path: str, complete: bool) -> None:
             loop.call_soon_threadsafe(self._hint, path, complete)
 
-        self._watch = await asyncio.to_thread(Watch.start, directory, recursive=self._trigger.recursive, hint=hint)
+        self._watch = await in_own_thread(Watch.start, directory, recursive=self._trigger.recursive, hint=hint)
         self._watched_inode = inode
 
     # ---- looking
@@ -160,7 +161,7 @@ class FileRunner(Runner):
         complete, self._complete = self._complete, set()
         try:
             await self._watch_directory(directory)
-            present = await asyncio.to_thread(
+            present = await in_own_thread(
                 scan.scan, directory, self._meant, recursive=self._trigger.recursive, without=self._move_to,
             )
         except OSError as error:
@@ -219,7 +220,7 @@ class FileRunner(Runner):
             await self._act(file, path, stamp)
             return
         kind = "CREATED" if fired is None else "MODIFIED"
-        digest = await asyncio.to_thread(scan.digest_of, file)
+        digest = await in_own_thread(scan.digest_of, file)
         if fired is not None and self._is_same_content(fired, stamp, digest):
             self._done(path, stamp, digest, now, owes=fired.owes)
             return
@@ -252,10 +253,10 @@ class FileRunner(Runner):
         try:
             uri = await self.tools.orchestrator.store_upload(namespace, flow_id, trigger_id, file.name, file)
         except StorageError:
-            if await asyncio.to_thread(scan.stamp_of, file) != stamp:
+            if await in_own_thread(scan.stamp_of, file) != stamp:
                 return None
             raise
-        if await asyncio.to_thread(scan.stamp_of, file) != stamp:
+        if await in_own_thread(scan.stamp_of, file) != stamp:
             return None
         with_uri = Event(variables={**event.variables, "uri": uri}, key=event.key)
         return await self.tools.firing.start(self.armed, with_uri)
@@ -267,10 +268,10 @@ class FileRunner(Runner):
             return
         try:
             if action == "DELETE":
-                gone = await asyncio.to_thread(scan.remove, file, stamp)
+                gone = await in_own_thread(scan.remove, file, stamp)
             else:
                 assert self._move_to is not None
-                gone = await asyncio.to_thread(scan.move, file, stamp, self._move_to)
+                gone = await in_own_thread(scan.move, file, stamp, self._move_to)
         except OSError as error:
             raise StorageError(
                 f"file {file} has started its execution but cannot be {'deleted' if action == 'DELETE' else 'moved'}: {error.strerror}",

@@ -6,7 +6,6 @@ never two of one trigger; what it remembers is stored in the transaction of the 
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from podium.base.errors import PodiumError
 from podium.base.moments import to_text
 from podium.base.system.ids import new_id
 from podium.base.system.log import get_logger
+from podium.base.system.threads import in_own_thread
 from podium.flows.model import Trigger
 from podium.plugin import FileStore, Polling, TaskFailed
 from podium.triggers.firing import Armed, Event, Firing
@@ -83,7 +83,7 @@ class PollRunner(Runner):
         rendered = await self.tools.firing.rendered(armed, {})
         assert is_polling(rendered)
         asked: Any = rendered
-        return await asyncio.to_thread(_called, asked, armed, self.tools.firing, remembered)
+        return await in_own_thread(_called, asked, armed, self.tools.firing, remembered)
 
     async def _answered(self, due: datetime, remembered: dict[str, Any], variables: Mapping[str, Any] | None, trouble: str | None) -> None:
         now = self.tools.clock.now()
