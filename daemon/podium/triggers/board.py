@@ -39,7 +39,7 @@ log = get_logger(__name__)
 Place = tuple[str, str, str]
 SWEEP_S = 2.0
 """How often due triggers are looked for that no bell has rung."""
-CHECK_S = 60.0
+CHECK_S = 30.0
 """How often everything is looked over: flows, and executions that are waited for."""
 CLOSE_S = 5.0
 _LISTEN_AGAIN_S = 1.0
@@ -167,6 +167,8 @@ class TriggerBoard:
     async def check(self) -> None:
         """Look everything over."""
         await self.reconcile()
+        if self._stopping:
+            self._spawn(self._stop_unnoticed())
         for runner in list(self._runners.values()):
             self._spawn(runner.check())
 
