@@ -53,9 +53,11 @@ class Daemon:
         self.config, self.port, self.log = config, port, log
         self.url = f"http://127.0.0.1:{port}"
         self.process: subprocess.Popen[bytes] | None = None
+        self.start_s = 0.0
+        """Seconds from starting the process until it served."""
 
-    def start(self, *, timeout_s: float = 60) -> float:
-        """Start it and wait until it serves; how many seconds that took."""
+    def start(self, *, timeout_s: float = 60) -> None:
+        """Start it and wait until it serves."""
         started = time.monotonic()
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C reaches us, and we stop it in order.
@@ -64,7 +66,7 @@ class Daemon:
                 start_new_session=True, env={key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")},
             )
         self.wait(lambda: self.get("/health") is not None, what="the daemon to serve", timeout_s=timeout_s, every_s=0.02)
-        return time.monotonic() - started
+        self.start_s = time.monotonic() - started
 
     def wait(self, ready: Callable[[], Any], *, what: str, timeout_s: float, every_s: float = 0.2) -> Any:
         """What `ready` gives once that is truthy. Raises Stopped with the end of the daemon's log."""
