@@ -83,6 +83,13 @@ def execution(execution_id: str, flow: str = "daily", state: str = "SUCCESS") ->
     return body, render_log([{"timestamp": "2026-01-02T03:04:05.678Z", "level": "INFO", "taskId": "hello", "message": "hi"}])
 
 
+async def fold(repository: Repository) -> None:
+    """Fold packs together all the time, so that a kill hits a repack too."""
+    while True:
+        await asyncio.to_thread(repository.tidy, packs_max=8)
+        await asyncio.sleep(0.05)
+
+
 async def main(queue_path: str, repository_path: str, remote: str, acknowledged: str) -> None:
     """Queue executions for ever, writing each id to a file once it is durably queued, while a writer works. Ends by being killed."""
     queue = SqliteQueue(Path(queue_path))
@@ -93,6 +100,7 @@ async def main(queue_path: str, repository_path: str, remote: str, acknowledged:
     with open(acknowledged, "a") as ledger:
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.run())
+            group.create_task(fold(repository))
             while True:
                 made = queue.add_execution()
                 ledger.write(made + "\n")

@@ -138,6 +138,19 @@ async def test_a_lost_local_clone_costs_nothing(tmp_path: Path, remote: Reposito
     assert len(remote.log(RESULTS, limit=9)) == 3
 
 
+async def test_a_damaged_local_clone_is_put_aside(tmp_path: Path, remote: Repository, queue: SqliteQueue, clock: Any) -> None:
+    """A power cut can leave an empty ref; the queue and the remote have everything."""
+    ids = [queue.add_execution()]
+    async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
+        assert await writer.drain(timeout_s=20)
+    (tmp_path / "results.git" / "refs" / "heads" / "results").write_bytes(b"")
+    ids.append(queue.add_execution())
+    async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
+        assert await writer.drain(timeout_s=20)
+    assert records(remote) == sorted(ids)
+    assert (tmp_path / "results.git.damaged").is_dir()
+
+
 async def test_a_remote_that_is_away_is_told_and_caught_up_with(tmp_path: Path, remote: Repository, queue: SqliteQueue, clock: Any) -> None:
     """Also with a foreign commit pushed meanwhile and the writer restarted: everything arrives once, nothing is forced."""
     queue.add_execution()
@@ -359,6 +372,20 @@ async def test_a_full_disk_keeps_everything_queued(tmp_path: Path, queue: Sqlite
         assert records(repository) == [made]
 
 
+def descendants(pid: int) -> list[int]:
+    """Ids of the processes that a process started, and they."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(path.parent.name))
+    found, todo = [], [pid]
+    while todo:
+        found += (below := children.get(todo.pop(), []))
+        todo += below
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("with_remote", [True, False])
 def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, remote: Repository, queue: SqliteQueue, clock: Any, with_remote: bool) -> None:
@@ -367,10 +394,13 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, remote: R
     ledger = tmp_path / "acknowledged"
     arguments = [str(tmp_path / "queue.db"), str(tmp_path / "results.git"), url, str(ledger)]
     chance = random.Random(7)
-    for _ in range(6):
+    for number in range(8):
         child = subprocess.Popen([sys.executable, records_driver.__file__, *arguments], start_new_session=True, stderr=subprocess.DEVNULL)
         time.sleep(0.5 + chance.random() * 0.7)
-        os.killpg(child.pid, signal.SIGKILL)
+        # Every second time git's own processes die too, as in a power cut; else they live on for a moment.
+        for pid in [child.pid, *(descendants(child.pid) if number % 2 else [])]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         child.wait()
     acknowledged = ledger.read_text().split()
     assert len(acknowledged) > 100

@@ -204,6 +204,8 @@ class RefUpdater:
     def _refused(self, ref: str) -> GitError:
         self._errors.seek(0)
         words = self._errors.read().decode(errors="replace").strip()
+        if "reference broken" in words:
+            return GitError(f"{ref} is damaged: {words}", hint="check the repository with: git fsck", reason="corrupt", ref=ref)
         if "but expected" in words or "reference already exists" in words or "unable to resolve reference" in words:
             return GitMoved(
                 f"{ref} is not where it was: {words}", hint="read the ref again, repeat on its new value", reason="ref-moved", ref=ref

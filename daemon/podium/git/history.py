@@ -30,6 +30,14 @@ class TreeEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsupported:
+    """Something in a tree that Podium does not read. kind: submodule or lfs."""
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommitInfo:
     """A commit. at: when it was committed, aware, UTC."""
 

@@ -92,12 +92,24 @@ def ensure(path: Path, url: str, *, refspecs: Sequence[str], credentials: Creden
         sync_folder(path.parent)
 
 
+def put_aside(path: Path) -> None:
+    """Replace a damaged repository of ours by an empty one. It is kept as `<name>.damaged` for whoever wants to look; one before it goes."""
+    aside = path.with_name(path.name + ".damaged")
+    log.error("git_repository_damaged", path=str(path), kept=str(aside))
+    with _workshop(path) as new:
+        _initialise(new)
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+        new.rename(path)
+        sync_folder(path.parent)
+
+
 def is_sound(path: Path) -> bool:
     """Whether git can use the repository and every ref points at something readable."""
     if not (path / "HEAD").is_file():
         return False
     done = process.run(["for-each-ref", "--format=%(objecttype) %(refname)"], git_dir=path)
-    return done.code == 0
+    return done.code == 0 and "broken ref" not in done.stderr
 
 
 @contextlib.contextmanager

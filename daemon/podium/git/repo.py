@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -19,7 +18,7 @@ from podium.git import history, mirror, process, remote
 from podium.git.batch import ObjectReader, RefUpdater
 from podium.git.commits import FOLDER, Blob, Changes, Draft, TreeEditor, moved, parse_tree, write_commit
 from podium.git.credentials import Credentials
-from podium.git.history import CommitInfo, TreeEntry
+from podium.git.history import CommitInfo, TreeEntry, Unsupported
 from podium.git.mirror import Ownership
 from podium.git.objects import PODIUM, Identity, PackWriter
 
@@ -37,14 +36,6 @@ _PACKS_MAX = 200
 _OBJECTS_A_PACK = 20_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsupported:
-    """Something in a tree that Podium does not read. kind: submodule or lfs."""
-
-    path: str
-    kind: str
-
-
 class Repository:
     """One repository on this machine. Make it with init_bare, mirror or open; close it when done."""
 
@@ -54,7 +45,7 @@ class Repository:
         self._env = env
         self._objects = ObjectReader(git_dir, env=env, keep_open=self._held)
         self._refs = RefUpdater(git_dir, keep_open=self._held)
-        self._trees = TreeEditor(self._tree_body)
+        self._trees = TreeEditor(self.read)
         self._writing = threading.Lock()
         self._commit_trees: dict[str, str] = {}
 
@@ -368,7 +359,7 @@ class Repository:
 
     def packs(self) -> int:
         """How many packs there are."""
-        return sum(1 for name in os.scandir(self.git_dir / "objects" / "pack") if name.name.endswith(".idx"))
+        return sum(1 for entry in os.scandir(self.git_dir / "objects" / "pack") if entry.name.endswith(".idx"))
 
     def tidy(self, *, packs_max: int = _PACKS_MAX, timeout_s: float = _FSCK_TIMEOUT_S) -> bool:
         """Fold packs together (geometric repack) if there are over `packs_max`; whether it did. Low priority, safe under kill -9."""
@@ -380,15 +371,22 @@ class Repository:
             raise process.failed("repack", done, self.git_dir)
         return True
 
+    def mend(self) -> bool:
+        """Begin anew, empty, when this repository of ours is damaged; whether it was. The damaged one stays as `<name>.damaged`."""
+        if mirror.is_sound(self.git_dir):
+            return False
+        self.close()
+        mirror.put_aside(self.git_dir)
+        self._ownership = Ownership(self.git_dir)
+        self._commit_trees.clear()
+        return True
+
     def tree_of(self, commit: str) -> str:
         """The id of a commit's root tree. Raises GitError (missing-object)."""
         known = self._commit_trees.get(commit)
         if known is None:
             known = self.read(commit).split(b"\n", 1)[0].removeprefix(b"tree ").decode()
         return known
-
-    def _tree_body(self, tree: str) -> bytes:
-        return self.read(tree)
 
     def _held(self) -> tuple[int, ...]:
         return self._ownership.descriptors() if self._ownership else ()

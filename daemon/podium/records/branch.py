@@ -200,7 +200,13 @@ class Branch:
         self._repository.update_ref(f"refs/podium/pushed/{name}", commit)
 
     def adopt(self, at: datetime) -> None:
-        """At start: continue what the remote has. Raises GitError when it is away (the branch then begins here, and is joined later)."""
+        """At start: mend what is damaged here, then continue what the remote has.
+
+        Raises GitError when it is away: the branch then begins here, and is joined later.
+        """
+        with self._lock:
+            if self._repository.mend():
+                self._forget()
         if self._url is None:
             return
         current = branch_at(self._branch, self._rotate, at)

@@ -22,8 +22,6 @@ from podium.base.system.ids import id_created_at
 
 Rotation = Literal["never", "monthly", "weekly"]
 
-CHUNK_RECORDS = 250
-"""Records in one folder. With their logs and amendments well under the 3,000 entries that forges advise."""
 EXECUTIONS, SYNCS, STATE, KV, TRIGGERS = "executions", "syncs", "state", "state/kv", "state/triggers.json"
 _NAME = re.compile(r"(?P<id>[0-9A-Za-z]{22})(?:\.amend-(?P<amend>[1-9][0-9]*))?\.(?P<kind>json|log\.jsonl)")
 _CHUNK = re.compile(r"[0-9]{4,}")
@@ -106,6 +104,15 @@ def parse(path: str) -> Place | None:
         amend=int(match["amend"] or 0),
         kind=match["kind"],
     )
+
+
+def chunk_capacity(chunk: int) -> int:
+    """How many records that chunk takes: few at first, so that a batch over many flows stays cheap; more for a flow that is hot.
+
+    Each record of a batch that touches another flow's folder writes that whole folder again. 2 million records of one flow in one hour
+    keep every folder under the 3,000 entries that forges advise.
+    """
+    return 16 if chunk < 64 else 64 if chunk < 256 else 250 if chunk < 768 else 1_000
 
 
 def chunk_of(name: str) -> int | None:

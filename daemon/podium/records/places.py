@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from podium.records.layout import CHUNK_RECORDS, Place, chunk_of, parse
+from podium.records.layout import Place, chunk_capacity, chunk_of, parse
 
 Entries = dict[str, tuple[str, str]]
 _REMEMBERED_RECORDS_MAX = 100_000
@@ -28,11 +28,11 @@ class _Folder:
 
 
 class Places:
-    """read: gives the entries of a folder at the branch's tip."""
+    """read: gives the entries of a folder at the branch's tip. capacity: how many records a chunk takes."""
 
-    def __init__(self, read: Callable[[str], Entries], *, chunk_records: int = CHUNK_RECORDS) -> None:
+    def __init__(self, read: Callable[[str], Entries], *, capacity: Callable[[int], int] = chunk_capacity) -> None:
         self._read = read
-        self._chunk_records = chunk_records
+        self._capacity = capacity
         self._folders: OrderedDict[str, _Folder] = OrderedDict()
         self._count = 0
 
@@ -44,7 +44,7 @@ class Places:
         folder = self._folder(asked.folder)
         chunk = folder.chunks.get(asked.execution_id)
         if chunk is None:
-            if folder.filled >= self._chunk_records:
+            if folder.filled >= self._capacity(folder.current):
                 folder.current, folder.filled = folder.current + 1, 0
             chunk = folder.chunks[asked.execution_id] = folder.current
             folder.fresh.add(asked.execution_id)

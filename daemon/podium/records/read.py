@@ -186,8 +186,8 @@ class ResultsReader:
 
     def _records(self, tip: str, folder: str) -> Iterator[tuple[Place, str]]:
         for path, blob in self._repository.paths(tip, folder):
-            place = parse(path)
-            if place is not None and place.kind == "json":
+            place = parse(path) if path.endswith(".json") else None
+            if place is not None:
                 yield place, blob
 
     def _days(self, tip: str, root: str) -> Iterator[str]:

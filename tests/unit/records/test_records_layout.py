@@ -66,7 +66,7 @@ def paths_of(count: int) -> list[str]:
 
 def test_folders_are_filled_one_chunk_after_the_other() -> None:
     """A folder that grows makes every later commit dearer."""
-    places = Places(lambda _: {}, chunk_records=3)
+    places = Places(lambda _: {}, capacity=lambda _: 3)
     asked = [path.replace(path[:24], "executions/2026/01/02/03") for path in paths_of(8)]
     chunks = [layout.parse(places.place(path)).chunk for path in asked]  # type: ignore[union-attr]
     assert chunks == [0, 0, 0, 1, 1, 1, 2, 2]
@@ -74,6 +74,15 @@ def test_folders_are_filled_one_chunk_after_the_other() -> None:
     log = asked[3].replace(".json", ".log.jsonl")
     assert "/0001/" in places.place(log)
     assert places.place("state/kv/ns.json") == "state/kv/ns.json"
+
+
+def test_no_folder_of_a_very_hot_flow_is_too_large() -> None:
+    held, chunk = 0, 0
+    while held < 2_000_000:
+        held += layout.chunk_capacity(chunk)
+        chunk += 1
+    assert chunk + layout.chunk_capacity(0) * 2 < 3_000
+    assert all(layout.chunk_capacity(number) <= 1_000 for number in range(chunk))
 
 
 def test_places_continue_where_the_branch_stands() -> None:
@@ -85,7 +94,7 @@ def test_places_continue_where_the_branch_stands() -> None:
         f"{folder}/0001": {f"{second}.json": ("file", "x")},
         f"{folder}/0002": {f"{third}.json": ("file", "x"), f"{third}.amend-1.json": ("file", "x")},
     }
-    places = Places(lambda path: tree.get(path, {}), chunk_records=2)
+    places = Places(lambda path: tree.get(path, {}), capacity=lambda _: 2)
     assert places.place(f"{folder}/{second}.amend-1.json") == f"{folder}/0001/{second}.amend-1.json"
     assert places.place(f"{folder}/{first}.json") == f"{folder}/{first}.json"
     assert places.place(f"{folder}/{new}.json") == f"{folder}/0002/{new}.json"
