@@ -8,11 +8,13 @@ from collections.abc import Mapping
 
 from podium.base.errors import FlowNotFound
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
+from podium.base.system.log import get_logger
 from podium.engine.tree import FlowTree
 from podium.flows.load import parse_flows
 from podium.flows.types import Types
 from podium.store.catalog import Catalog, StoredRevision, known
 
+log = get_logger(__name__)
 Key = tuple[str, str]
 TREES_MAX = 2_000
 
@@ -26,6 +28,7 @@ class Library:
         self._current: dict[Key, StoredRevision] = {}
         self._models: dict[Key, FlowRevision] = {}
         self._trees: OrderedDict[tuple[str, str, int], FlowTree] = OrderedDict()
+        self._unreadable: set[Key] = set()
         self.commits: dict[str, str] = {}
         """source → the commit deployed last; executions of the newest revision are pinned to it."""
 

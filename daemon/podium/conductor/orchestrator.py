@@ -21,7 +21,6 @@ from podium.conductor.reads import StoreReads
 from podium.conductor.replaying import copied_runs
 from podium.conductor.starting import Starter, labels_for
 from podium.engine import commands as cmd
-from podium.flows.inputs import flatten
 from podium.flows.model import TERMINAL, Pause
 from podium.storage.files import FileStorage
 from podium.storage.uris import input_file_uri
@@ -148,13 +147,10 @@ class Podium:
 
     async def validate_inputs(self, request: StartRequest) -> list[dict[str, Any]]:
         revision = self._conductor.library.newest(request.namespace, request.flow_id)
-        values, problems = await self._start.resolve(revision, new_id(), request.inputs)
-        wrong: dict[str, list[dict[str, str]]] = {}
-        for problem in problems:
-            wrong.setdefault(problem.id, []).append({"message": problem.message})
         return [
-            {"input": name, "value": _nested(values, name), "enabled": _present(values, name) or name in wrong, "errors": wrong.get(name, [])}
-            for name, _ in flatten(revision.model.inputs)
+            {"input": each.id, "value": each.value, "enabled": each.enabled, "errors": [{"message": problem.message} for problem in each.problems],
+             **({"choices": each.choices} if each.choices is not None else {})}
+            for each in await self._start.examine(revision, request.inputs)
         ]
 
     async def deploy(self, deployment: Deployment) -> None:
@@ -317,20 +313,3 @@ def paused_run_of(stream: Any) -> Any:
         if run.state == "PAUSED" and isinstance(stream.tree.task(run.task_id), Pause):
             return run
     return None
-
-
-def _nested(values: Mapping[str, Any], key: str) -> Any:
-    node: Any = values
-    for part in key.split("."):
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return node
-
-
-def _present(values: Mapping[str, Any], key: str) -> bool:
-    *path, last = key.split(".")
-    node: Any = values
-    for part in path:
-        node = node.get(part) if isinstance(node, Mapping) else None
-    return isinstance(node, Mapping) and last in node
-
-

@@ -29,7 +29,7 @@ from podium.engine.decide.tasks import encode_time
 from podium.engine.questions import labels_map
 from podium.engine.state import TaskRun
 from podium.expressions.compile import truthy
-from podium.flows.inputs import resolve_inputs
+from podium.flows.inputs import ResolvedInput, examine_inputs, resolve_inputs
 from podium.flows.model import Flow
 from podium.rendering.renderer import Renderer
 from podium.rendering.scope import Scope
@@ -174,17 +174,26 @@ class Starter:
         self, declared: Any, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any]
     ) -> tuple[dict[str, Any], list[Any]]:
         """As `resolve`, for any list of inputs (of a flow, or of a Pause task)."""
-        scope = self._scope(revision, execution_id)
-        base = {"flow": {"id": revision.flow_id, "namespace": revision.namespace, "revision": revision.revision},
-                "vars": dict(revision.model.variables)}
-
-        def render(template: Any, variables: Mapping[str, Any]) -> Any:
-            return self._renderer.value(template, {**base, **variables}, scope, typed=True)
+        render = self._render(revision, execution_id)
 
         def store_file(input_id: str, source: str) -> str:
             return self._store(revision, execution_id, input_id, source)
 
         return resolve_inputs(declared, supplied, render, encrypt=self._cipher.seal, store_file=store_file)
+
+    async def examine(self, revision: FlowRevision, supplied: Mapping[str, Any]) -> list[ResolvedInput]:
+        """What would become of each input, for forms: nothing is stored."""
+        render = self._render(revision, new_id())
+        return await asyncio.to_thread(
+            examine_inputs, revision.model.inputs, supplied, render, encrypt=self._cipher.seal, store_file=lambda _input_id, source: source
+        )
+
+    def _render(self, revision: FlowRevision, execution_id: str) -> Callable[[Any, Mapping[str, Any]], Any]:
+        """Renders defaults, conditions and expressions of inputs."""
+        scope = self._scope(revision, execution_id)
+        base = {"flow": {"id": revision.flow_id, "namespace": revision.namespace, "revision": revision.revision},
+                "vars": dict(revision.model.variables)}
+        return lambda template, variables: self._renderer.value(template, {**base, **variables}, scope, typed=True)
 
     def _store(self, revision: FlowRevision, execution_id: str, input_id: str, source: str) -> str:
         """Copy a FILE input into internal storage: a local path, or a namespace file."""

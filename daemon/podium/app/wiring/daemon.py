@@ -157,6 +157,7 @@ def _version() -> str:
 
 async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready: Any = None) -> None:
     """Serve until SIGTERM or SIGINT. SIGHUP looks at all sources at once. ready: called with the Daemon once it serves."""
+    settings = settings.model_copy(update={"home": settings.home.absolute()})
     notifier = Notifier(os.environ)
     stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
