@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -76,7 +76,6 @@ class Attempt:
             namespace=work.namespace, flow_id=work.flow_id, execution_id=work.execution_id, task_run_id=work.task_run_id,
             source=work.source, commit=work.commit, dialect=work.dialect, redactor=self._redactor,
         )
-        self._home = tools.folders.attempt(work.attempt_id)
         if work.task.log_to_file:
             self._home.mkdir(parents=True, exist_ok=True)
             sink = FileLog(self._home / "log.txt", sink)
@@ -154,8 +153,11 @@ class Attempt:
             return await self._by_kind(inner.model_copy(update={"timeout": inner.timeout or task.timeout}))
         if task.KIND == "process":
             return await self._in_child(task)
-        assert isinstance(task, Runnable), f"{task.type} cannot be run by a worker"
-        return self._outcome_of(messages.ended(task.run(self._context())))
+        result = cast("Runnable", task).run(self._context())
+        return Outcome(
+            state=result.state, outputs=self._with_secrets(dict(result.outputs), result.secret_outputs), metrics=result.metrics,
+            requests=[Request(kind=each.kind, body=plain(each.body)) for each in result.requests], facts=result.facts,
+        )
 
     async def _in_child(self, task: Task) -> Outcome:
         modules = [type(task).__module__, *getattr(task, "PRELOAD", ())]
@@ -210,7 +212,11 @@ class Attempt:
 
     # ---- helpers
 
-    @property
+    @cached_property
+    def _home(self) -> Path:
+        return self._tools.folders.attempt(self._work.attempt_id)
+
+    @cached_property
     def _directory(self) -> Path:
         return self._tools.folders.working(self._work.attempt_id, self._work.shared_directory)
 
@@ -236,17 +242,14 @@ class Attempt:
 
     def _parts(self) -> dict[str, Any]:
         return {
-            "renderer": self._tools.renderer, "scope": self._scope, "log": self._log, "files": self._files, "directory": self._directory,
+            "renderer": self._tools.renderer, "scope": self._scope, "log": self._log, "files": self._files, "directory": lambda: self._directory,
             "reads": self._tools.reads,
         }
 
     def _outcome_of(self, message: Mapping[str, Any]) -> Outcome:
         if message.get("trace"):
             self._log.log("DEBUG", message["trace"])
-        outputs = dict(message["outputs"])
-        for name in message.get("secret_outputs", ()):
-            if name in outputs:
-                outputs[name] = self._sealed(outputs[name])
+        outputs = self._with_secrets(dict(message["outputs"]), message.get("secret_outputs", ()))
         return Outcome(
             state=message["state"], outputs=outputs, error=message.get("error"), facts=message.get("facts") or {},
             metrics=[Metric(**each) for each in message.get("metrics", ())], requests=[Request(**each) for each in message.get("requests", ())],
@@ -254,6 +257,10 @@ class Attempt:
 
     def _failed(self, error: Exception) -> Outcome:
         return self._outcome_of(messages.failure(error))
+
+    def _with_secrets(self, outputs: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+        """The outputs with those named encrypted."""
+        return outputs | {name: self._sealed(plain(outputs[name])) for name in names if name in outputs}
 
     def _sealed(self, value: Any) -> Any:
         if self._tools.cipher is None:

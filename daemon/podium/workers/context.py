@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -28,7 +28,8 @@ class Context:
     """See plugin.RunContext."""
 
     def __init__(
-        self, work: Work, *, renderer: Renderer, scope: Scope, log: AttemptLog, files: TaskFiles, directory: Path, reads: Reads
+        self, work: Work, *, renderer: Renderer, scope: Scope, log: AttemptLog, files: TaskFiles, directory: Callable[[], Path],
+        reads: Reads,
     ) -> None:
         self._work = work
         self._renderer = renderer
@@ -47,8 +48,9 @@ class Context:
     @property
     def working_dir(self) -> Path:
         """See RunContext."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        return self._directory
+        directory = self._directory()
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
 
     def render(self, template: Any, extra: Mapping[str, Any] | None = None) -> Any:
         """See RunContext."""

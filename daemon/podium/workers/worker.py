@@ -118,9 +118,14 @@ class Worker:
                 log.info("reaped", runner=runner.TYPE, removed=removed)
         await asyncio.to_thread(self._reap_folders, live)
 
-    async def close(self) -> None:
-        """End the fork server. Commands of runners go on and are taken up again; the runners are closed by whoever made them."""
+    async def close(self, *, abandon: bool = False) -> None:
+        """End the fork server. Commands of runners go on and are taken up again; the runners are closed by whoever made them.
+
+        abandon: nobody will take them up (a throw-away home): end and remove everything of this instance.
+        """
         await self._forkery.close()
+        if abandon:
+            await self.reap(set())
 
     def may_start_twice(self, task: Task) -> bool:
         """Whether an attempt of it that a crash interrupted may simply be run again."""

@@ -52,6 +52,11 @@ class Engine:
         """`what(api)` in a thread, where api is a docker.APIClient. Raises EngineAway, EngineAnswer."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._guarded, what)
 
+    @property
+    def reached(self) -> bool:
+        """Whether it ever answered."""
+        return self._api is not None
+
     async def reach(self) -> None:
         """Make sure that somebody answers. Raises EngineAway: at once when nobody ever did, else after a minute."""
         if self._api is None:

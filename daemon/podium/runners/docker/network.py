@@ -69,7 +69,7 @@ class Networks:
 
     async def close(self) -> None:
         """Remove the instance's bridge, unless a container still uses it."""
-        if self._ready == self._name:
+        if self._default == "podium" and self._engine.reached:
             with suppress(EngineAway):
                 await self._remove(self._name)
 
