@@ -7,6 +7,7 @@ the bare repository. What it starts it stops, by process id, also after Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
@@ -68,7 +69,14 @@ def write_config(port: int) -> None:
 
 
 def make_repositories() -> None:
-    """A bare repository with our hooks and a clone of it. What an earlier demo left is thrown away."""
+    """A bare repository with our hooks and a clone of it. What an earlier demo left is thrown away, unless it still runs."""
+    lock = FOLDER / "home" / "lock"
+    if lock.exists():
+        with lock.open() as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Stopped(f"a demo runs already (process {lock.read_text().strip()}): end it first") from error
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     run(*PODIUM, "init", "--bare", BARE, "--socket", FOLDER / "home" / "podium.sock")
