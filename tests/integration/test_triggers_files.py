@@ -221,6 +221,28 @@ async def test_a_link_put_in_the_place_of_a_file_at_the_last_moment_gives_nothin
     assert house.orchestrator.uploads == {}
 
 
+async def test_a_file_that_changes_while_it_is_copied_fires_as_it_is_in_the_end(
+    house: RealHouse, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = house.orchestrator.store_upload
+    changes = ["second", "third and last"]
+
+    async def racing(namespace: str, flow_id: str, input_id: str, filename: str, data: Any) -> str:
+        uri = await real(namespace, flow_id, input_id, filename, data)
+        if changes:
+            data.write_text(changes.pop(0))
+        return uri
+
+    monkeypatch.setattr(house.orchestrator, "store_upload", racing)
+    await house.install(trigger(inbox, "action: DELETE\n"))
+    (inbox / "a.csv").write_text("first")
+    await until(lambda: house.started, "the file")
+    await house.quiet()
+    assert len(house.started) == 1
+    assert house.content() == b"third and last"
+    assert house.fired()[0]["size"] == len(b"third and last")
+
+
 class TestActions:
     """MOVE and DELETE, after the execution is durable."""
 

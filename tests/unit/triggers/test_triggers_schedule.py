@@ -90,6 +90,17 @@ async def test_what_passed_while_the_execution_ran_follows_the_rule(house: House
     assert house.dates() == [utc(5, 8, 1), utc(5, 8, 11)]
 
 
+async def test_dates_that_passed_seconds_ago_follow_the_rule_too(house: House) -> None:
+    seconds = "type: io.kestra.plugin.core.trigger.Schedule\ncron: '*/10 * * * * *'\nwithSeconds: true\n"
+    await house.install(flow_with(seconds + "recoverMissedSchedules: NONE\n"))
+    await house.advance(10)
+    await house.advance(35)
+    await house.finish()
+    assert house.dates() == ["2026-01-05T08:00:10Z"]
+    await house.advance(5)
+    assert house.dates() == ["2026-01-05T08:00:10Z", "2026-01-05T08:00:50Z"]
+
+
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [("ALL", [utc(5, 9), utc(5, 10), utc(5, 11)]), ("LAST", [utc(5, 11)]), ("NONE", [])],
