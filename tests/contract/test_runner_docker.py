@@ -366,3 +366,55 @@ async def test_a_cursor_is_small(bench: Bench) -> None:
     assert sink.at is not None
     assert len(sink.at) < 2_000
     assert json.loads(sink.at)
+
+
+async def test_a_container_that_was_made_and_never_started_is_made_anew(bench: Bench, docker_engine: Any) -> None:
+    """The daemon died between create and start: nothing has run yet, so the attempt may run, once."""
+    runner, sink = bench.runner(), Sink()
+    job = bench.job("echo once")
+    docker_engine.containers.create(
+        bench.image, ["sh", "-c", "echo stale"], name=f"podium-{job.attempt_id}",
+        labels={"podium.instance": INSTANCE, "podium.attempt": job.attempt_id},
+    )
+    assert await runner.attach(job, sink) is None
+    finished = await runner.run(job, sink)
+    assert (finished.exit_code, sink.texts) == (0, ["once"])
+
+
+async def test_a_start_whose_answer_is_lost_happens_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine started the container and the connection broke before it could say so."""
+    import docker
+    import requests.exceptions
+
+    real, calls = docker.APIClient.start, []
+
+    def start(self: Any, *arguments: Any, **named: Any) -> None:
+        calls.append(arguments)
+        real(self, *arguments, **named)
+        raise requests.exceptions.ConnectionError("the answer is lost")
+
+    monkeypatch.setattr(docker.APIClient, "start", start)
+    finished, sink = await bench.run("echo once; exit 3")
+    assert (finished.exit_code, sink.texts, len(calls)) == (3, ["once"], 1)
+
+
+async def test_a_kill_while_an_image_is_pulled_ends_the_wait(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    import docker
+
+    pulling = threading.Event()
+    over = threading.Event()
+
+    def pull(self: Any, *arguments: Any, **named: Any) -> list[Any]:
+        pulling.set()
+        over.wait(30)
+        return []
+
+    monkeypatch.setattr(docker.APIClient, "pull", pull)
+    runner = bench.runner()
+    job = bench.job("true", image="podium.local/not-here:1")
+    running = asyncio.create_task(runner.run(job, Sink()))
+    await asyncio.to_thread(pulling.wait, 30)
+    await runner.kill(job.attempt_id)
+    finished = await asyncio.wait_for(running, 10)
+    assert finished.killed
+    over.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import shutil
 import sys
@@ -341,6 +342,8 @@ async def test_the_scripted_runner_stands_in_for_any_other(tmp_path: Path) -> No
     bench = Bench(tmp_path, runners=[runner], default=runner.TYPE, images={"ubun*": "podium.local/debian"})
     ended, journal = await bench.go(**shell("anything", output_files=["out/*"]))
     assert journal.texts("INFO") == ["image podium.local/debian"]
+    tagged = Bench(tmp_path, runners=[runner], default=runner.TYPE, images={"ubuntu:*": "podium.local/tagged"})
+    assert (await tagged.go(**shell("x")))[1].texts("INFO") == ["image podium.local/tagged"]
     assert bench.stored(ended.outputs["outputFiles"]["out/x.txt"]) == b"made"
     await bench.close()
 
@@ -354,3 +357,43 @@ async def test_shared_directories_and_script_files(bench: Bench) -> None:
     _, journal = await bench.run(bench.task("scripts.shell.Commands", commands=["ls"]), shared_directory=workspace.task_run_id)
     assert journal.texts("INFO") == ["in.txt", "made.txt"]
     await bench.worker.close_workspace(workspace, collect=False)
+
+
+async def test_an_attempt_that_was_prepared_and_never_started_runs(tmp_path: Path) -> None:
+    """The daemon died after everything was laid out and before the command began."""
+    first = Bench(tmp_path, runners=[ScriptedRunner(lambda _: Script(takes_s=None))], default="podium.runner.Scripted")
+    work = first.work(first.task("scripts.shell.Commands", commands=["x"], input_files={"a.txt": "a"}))
+    running = asyncio.create_task(first.worker.run(work, Journal()))
+    async with asyncio.timeout(30):
+        while not (tmp_path / "attempts" / work.attempt_id / "launch.json").exists():
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    second = Bench(tmp_path, runners=[ScriptedRunner(lambda _: Script(lines=[("stdout", "ran")]))], default="podium.runner.Scripted")
+    journal = Journal()
+    ended = await second.worker.run(dataclasses.replace(work, started=True), journal)
+    assert (ended.state, ended.lost, journal.texts()) == ("SUCCESS", False, ["ran"])
+    await second.worker.release(work.attempt_id)
+    await second.close()
+
+
+async def test_reaping_spares_what_runs_here(bench: Bench) -> None:
+    """Whoever reaps may have counted the living before this attempt began."""
+    work, journal = bench.work(bench.task("scripts.shell.Commands", commands=["echo up", "sleep 1"])), Journal()
+    running = asyncio.create_task(bench.worker.run(work, journal))
+    await journal.until("up")
+    await bench.worker.reap(set())
+    assert (await running).state == "SUCCESS"
+    await bench.worker.release(work.attempt_id)
+
+
+async def test_a_throw_away_home_is_left_empty(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    work, journal = bench.work(bench.task("scripts.shell.Commands", commands=["echo up", "sleep 300"])), Journal()
+    running = asyncio.create_task(bench.worker.run(work, journal))
+    await journal.until("up")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await bench.worker.close(abandon=True)
+    assert not list((tmp_path / "attempts").iterdir())
+    assert not [path for path in Path("/proc").glob("[0-9]*/environ") if work.attempt_id.encode() in _read(path)]

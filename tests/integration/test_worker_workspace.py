@@ -83,6 +83,17 @@ async def test_a_half_open_workspace_is_begun_anew(bench: Bench) -> None:
     assert await run(bench, work, "ls") == ["a.txt"]
 
 
+async def test_nothing_of_it_stays_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = bench.workspace(), bench.workspace()
+    for work in (first, second):
+        await bench.worker.open_workspace(work)
+    await bench.worker.close_workspace(first)
+    assert (folder(bench, first).parent / "outputs.json").exists()
+    monkeypatch.setattr("podium.workers.worker._CLOSED_KEPT", timedelta(0))
+    await bench.worker.close_workspace(second)
+    assert not folder(bench, first).parent.exists()
+
+
 async def test_a_workspace_that_vanished_is_said_to_be(bench: Bench) -> None:
     with pytest.raises(StorageError, match="gone"):
         await bench.worker.close_workspace(bench.workspace(output_files=["*"]), collect=True)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections import deque
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,8 @@ __all__ = ["Worker", "WorkspaceWork"]
 log = get_logger(__name__)
 SHORT_NAMES = {"docker": f"{PREFIX}scripts.runner.docker.Docker", "process": f"{PREFIX}core.runner.Process"}
 """What the settings call the built-in runners."""
-_CLOSED_KEPT_S = 3600.0
+_CLOSED_KEPT = timedelta(hours=1)
+"""How long the outputs of a closed workspace stay, in case the conductor asks again."""
 _KILLED_MAX = 10_000
 
 
@@ -71,11 +74,14 @@ class Worker:
         )
         self._running: dict[str, Running] = {}
         self._killed: set[str] = set()
+        self._held: set[str] = set()
+        self._closed: deque[tuple[datetime, str]] = deque()
 
     # ---- attempts
 
     async def run(self, work: Work, sink: LogSink) -> Ended:
         """Carry out an attempt. Never raises for a task's failure. work.started: take up what a crash has interrupted."""
+        self._held.add(work.attempt_id)
         running = self._running[work.attempt_id] = Running(killed=work.attempt_id in self._killed)
         try:
             return await Attempt(self._tools, work, sink, running).carry_out()
@@ -95,6 +101,7 @@ class Worker:
     async def release(self, attempt_id: str) -> None:
         """Its end is in the journal: remove everything it left."""
         self._killed.discard(attempt_id)
+        self._held.discard(attempt_id)
         home = self._folders.attempt(attempt_id)
         for runner in await asyncio.to_thread(self._runners_of, home / "launch.json"):
             await runner.release(attempt_id)
@@ -111,7 +118,10 @@ class Worker:
         return [named] if named is not None else []
 
     async def reap(self, live: set[str]) -> None:
-        """Remove what belongs to no live attempt: after a start, and from time to time."""
+        """Remove what belongs to no live attempt: after a start, and from time to time. A home in which nothing ever ran costs nothing."""
+        if not self._folders.attempts.is_dir():
+            return
+        live = live | self._held
         for runner in self._runners.values():
             removed = await runner.reap(live)
             if removed:
@@ -125,6 +135,7 @@ class Worker:
         """
         await self._forkery.close()
         if abandon:
+            self._held.clear()
             await self.reap(set())
 
     def may_start_twice(self, task: Task) -> bool:
@@ -139,7 +150,11 @@ class Worker:
 
     async def close_workspace(self, work: WorkspaceWork, *, collect: bool = True) -> dict[str, Any]:
         """Keep its output files and cache if `collect`, and remove it; the outputs. May be repeated. Raises PodiumError."""
-        return await asyncio.to_thread(self._workspace(work).close, collect=collect)
+        outputs = await asyncio.to_thread(self._workspace(work).close, collect=collect)
+        self._closed.append((self._clock.now(), work.task_run_id))
+        while self._closed and self._clock.now() - self._closed[0][0] > _CLOSED_KEPT:
+            await asyncio.to_thread(remove, self._folders.shared(self._closed.popleft()[1]).parent)
+        return outputs
 
     def _workspace(self, work: WorkspaceWork) -> Workspace:
         redactor = work.redactor or Redactor()
@@ -166,12 +181,9 @@ class Worker:
         return name if name in self._runners else f"{PREFIX}{name}"
 
     def _reap_folders(self, live: set[str]) -> None:
-        if self._folders.attempts.is_dir():
-            for folder in self._folders.attempts.iterdir():
-                if folder.name not in live:
-                    remove(folder)
-        if self._folders.workspaces.is_dir():
-            for folder in self._folders.workspaces.iterdir():
-                outputs = folder / "outputs.json"
-                if outputs.exists() and self._clock.now().timestamp() - outputs.stat().st_mtime > _CLOSED_KEPT_S:
-                    remove(folder)
+        for folder in self._folders.attempts.iterdir():
+            if folder.name not in live:
+                remove(folder)
+        for outputs in self._folders.workspaces.glob("*/outputs.json"):
+            if self._clock.now().timestamp() - outputs.stat().st_mtime > _CLOSED_KEPT.total_seconds():
+                remove(outputs.parent)

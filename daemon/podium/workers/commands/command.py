@@ -91,7 +91,8 @@ class Place:
         """The image to use instead of the one asked for, or that one."""
         if asked is None:
             return None
-        return next((image for pattern, image in self.images.items() if fnmatchcase(asked, pattern)), asked)
+        names = [asked] if "@" in asked or ":" in asked.rpartition("/")[2] else [asked, f"{asked}:latest"]
+        return next((image for pattern, image in self.images.items() if any(fnmatchcase(name, pattern) for name in names)), asked)
 
 
 class Command:
