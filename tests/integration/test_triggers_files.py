@@ -243,6 +243,15 @@ async def test_a_file_that_changes_while_it_is_copied_fires_as_it_is_in_the_end(
     assert house.fired()[0]["size"] == len(b"third and last")
 
 
+async def test_a_link_in_the_place_of_the_directory_leads_nowhere(house: RealHouse, inbox: Path) -> None:
+    await house.install(trigger(inbox))
+    await until(lambda: house.state(), "the trigger is armed")
+    inbox.rmdir()
+    inbox.symlink_to("/etc")
+    await until(lambda: "leads to /etc" in house.state().get("error", ""), "the error")
+    assert house.started == []
+
+
 class TestActions:
     """MOVE and DELETE, after the execution is durable."""
 

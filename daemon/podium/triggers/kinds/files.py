@@ -159,6 +159,7 @@ class FileRunner(Runner):
         # The next scan is set first, so that hints which come during this one bring it forward.
         self._next_scan = now + timedelta(seconds=self.tools.scan_s)
         complete, self._complete = self._complete, set()
+        await _stays_put(directory)
         try:
             await self._watch_directory(directory)
             present = await in_own_thread(
@@ -271,6 +272,7 @@ class FileRunner(Runner):
                 gone = await in_own_thread(scan.remove, file, stamp)
             else:
                 assert self._move_to is not None
+                await _stays_put(self._move_to)
                 gone = await in_own_thread(scan.move, file, stamp, self._move_to)
         except OSError as error:
             raise StorageError(
@@ -308,6 +310,13 @@ class FileRunner(Runner):
                 await self._guarded(self._begin)
         if switched:
             self.ring_soon()
+
+
+async def _stays_put(directory: Path) -> None:
+    """Raises StorageError when a link has taken the place of a directory that was allowed, so that it would lead elsewhere."""
+    leads_to = await in_own_thread(directory.resolve)
+    if leads_to != directory:
+        raise StorageError(f"{directory} leads to {leads_to} by now, which was not checked", hint="put a directory there instead of a link")
 
 
 class Watch:
