@@ -397,3 +397,10 @@ async def test_a_throw_away_home_is_left_empty(tmp_path: Path) -> None:
     await bench.worker.close(abandon=True)
     assert not list((tmp_path / "attempts").iterdir())
     assert not [path for path in Path("/proc").glob("[0-9]*/environ") if work.attempt_id.encode() in _read(path)]
+
+
+async def test_a_home_with_an_odd_name_works(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "it's a $HOME")
+    ended, journal = await bench.go("scripts.python.Script", script="import os; print(os.path.basename(os.getcwd()))", output_files=["*"])
+    assert (ended.state, journal.texts("INFO")) == ("SUCCESS", ["work"]), journal.texts()
+    await bench.close()

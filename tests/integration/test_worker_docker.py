@@ -171,3 +171,12 @@ async def test_packages_are_installed_in_the_container_and_kept(bench: Bench, tm
     assert (ended.state, journal.texts("INFO")[-1:]) == ("SUCCESS", ["tiny"]), journal.texts()
     ended, journal = await bench.go("scripts.python.Script", **properties)
     assert (ended.state, journal.texts()) == ("SUCCESS", ["tiny"])
+
+
+async def test_output_without_end_is_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from podium.workers.commands import command, output
+
+    monkeypatch.setattr(command, "CommandOutput", lambda *a: output.CommandOutput(*a, bytes_max=100_000))
+    ended, _ = await bench.go("scripts.shell.Commands", commands=["yes"], container_image="busybox")
+    assert ended.state == "FAILED"
+    assert "COMMAND_OUTPUT_BYTES_MAX" in (ended.error or "")
