@@ -22,7 +22,8 @@ from podium.base.system.ids import new_token
 
 Kind = Literal["commit", "tree", "blob"]
 _TYPE_NUMBERS: Mapping[Kind, int] = {"commit": 1, "tree": 2, "blob": 3}
-_ZLIB_LEVEL = 1
+_ZLIB_LEVELS: Mapping[Kind, int] = {"commit": 1, "tree": 0, "blob": 1}
+"""Trees are half object ids, which do not shrink: packing them took most of the time. A repack makes deltas of them later."""
 TEMPORARY_PREFIX = "tmp_podium_"
 
 
@@ -79,7 +80,7 @@ class PackWriter:
         """Take an object; its id."""
         name = object_id(kind, body)
         if name not in self._entries:
-            packed = _entry_head(_TYPE_NUMBERS[kind], len(body)) + zlib.compress(body, _ZLIB_LEVEL)
+            packed = _entry_head(_TYPE_NUMBERS[kind], len(body)) + zlib.compress(body, _ZLIB_LEVELS[kind])
             self._entries[name] = (self._size, zlib.crc32(packed))
             if kind == "tree":
                 self._trees[name] = len(self._parts)
