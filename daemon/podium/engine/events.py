@@ -151,10 +151,11 @@ class ExecutionClosed(Fact, frozen=True, kw_only=True, tag="execution_closed"):
 
 
 class ExecutionReopened(Fact, frozen=True, kw_only=True, tag="execution_reopened"):
-    """A restart or a changed status starts run number n of the same execution."""
+    """A restart or a changed status starts run number n of the same execution. status_only: nothing of it runs again."""
 
     number: int
     revision: int | None = None
+    status_only: bool = False
 
 
 Event = (

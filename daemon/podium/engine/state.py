@@ -232,9 +232,10 @@ def apply(state: Execution, fact: ev.Event) -> None:  # noqa: C901, PLR0912 - on
         case ev.ExecutionReopened():
             state.closed = False
             state.run_number = fact.number
-            state.attempt_number += 1
             state.notes = {}
-            state.outputs = {}
+            if not fact.status_only:
+                state.attempt_number += 1
+                state.outputs = {}
             state.revision = fact.revision or state.revision
         case _:
             assert_never(fact)

@@ -44,10 +44,10 @@ def _of_execution(d: Decision, purpose: str, value: Any, error: str | None) -> N
         if error is None:
             if value:
                 d.emit(ev.OutputsSet(at=d.now, outputs=value))
-            finish_execution(d, d.state.notes.get("guess", "SUCCESS"))
+            finish_execution(d, d.state.notes.get("stopping") or d.state.notes.get("guess", "SUCCESS"))
         else:
             d.log("ERROR", f"Failed to render output values: {error}")
-            finish_execution(d, "FAILED")
+            finish_execution(d, d.state.notes.get("stopping") or "FAILED")
     elif purpose.startswith("sla:") and not d.state.ended:
         index = int(purpose.removeprefix("sla:"))
         if not value and index < len(d.tree.flow.sla):

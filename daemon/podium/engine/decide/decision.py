@@ -78,7 +78,7 @@ class Decision:
 
     def settle_execution_state(self) -> None:
         """Between RUNNING, PAUSED and RETRYING, from what its runs are doing. Leaves all other states alone."""
-        if self.state.state not in ("RUNNING", "PAUSED", "RETRYING", "RESTARTED"):
+        if self.state.state not in ("RUNNING", "PAUSED", "RETRYING"):
             return None
         if self.state.notes.get("held"):
             return self.move_execution("PAUSED")
@@ -128,10 +128,18 @@ class Decision:
         """End a run in a terminal state, after its task's allowances, and have its parent looked at."""
         task = self.tree.task(run.task_id)
         final = allowed(state, task)
-        if state == "FAILED" and run.phase != "after" and "failed" not in self.state.notes:
-            self.note_execution(failed={"taskId": run.task_id, "message": last_error(run) or f"Task '{run.task_id}' failed"})
+        if state == "FAILED" and not self.state.ended:
+            self._note_failure(run, harmless=final != "FAILED")
         self.move_run(run, final)
         self.step(run.parent_id, run.id)
+
+    def _note_failure(self, run: TaskRun, *, harmless: bool) -> None:
+        """Keep the first failure that counts, for the variable `error`; one that is allowed further up does not."""
+        if harmless:
+            if "failed" in self.state.notes and run.scope.has("main", "FAILED"):
+                self.note_execution(failed=None)
+        elif "failed" not in self.state.notes:
+            self.note_execution(failed={"taskId": run.task_id, "message": last_error(run) or f"Task '{run.task_id}' failed"})
 
     def fail_run(self, run: TaskRun, message: str) -> None:
         """End a run FAILED with the reason in its log."""

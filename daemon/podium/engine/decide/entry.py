@@ -88,7 +88,7 @@ def _timer(d: Decision, key: str) -> None:
             answers.violate_sla(d, int(purpose.removeprefix("sla:")), "execution duration is over its maximum")
         return
     run = d.state.runs.get(run_id)
-    if run is None or run.ended or d.state.notes.get("stopping"):
+    if run is None or run.ended or (d.state.notes.get("stopping") and purpose != "sleep"):
         return
     if purpose in ("delay", "timeout"):
         lifecycle.pause_over(d, run, purpose)

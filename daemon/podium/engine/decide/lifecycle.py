@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -36,10 +37,14 @@ def create(d: Decision, command: cmd.Create) -> None:
         d.move_execution("FAILED")
         d.step(None)
         return
+    _time_slas(d, d.now)
+    _copy_runs(d, command.copied_runs)
+
+
+def _time_slas(d: Decision, since: datetime) -> None:
     for index, sla in enumerate(d.tree.flow.sla):
         if sla.type == "MAX_DURATION" and sla.duration is not None:
-            d.timer(f":sla:{index}", due=d.now + sla.duration)
-    _copy_runs(d, command.copied_runs)
+            d.timer(f":sla:{index}", due=since + sla.duration)
 
 
 def begin(d: Decision, command: cmd.Begin) -> None:
@@ -62,9 +67,16 @@ def begin(d: Decision, command: cmd.Begin) -> None:
             d.step(None)
         return
     d.move_execution("RUNNING")
+    d.settle_execution_state()
+    _wake(d)
+
+
+def _wake(d: Decision) -> None:
+    """Have everything looked at that may go on: what has not begun, and the scopes that were cut short."""
     for run in list(d.state.runs.values()):
-        if run.state == "RESTARTED":
-            d.begin(run.id)
+        if not run.ended:
+            fresh = run.state in ("CREATED", "RESTARTED") and not (run.attempts and run.attempts[-1].state in ("CREATED", "RUNNING"))
+            (d.begin if fresh else d.step)(run.id)
     d.step(None)
 
 
@@ -90,10 +102,7 @@ def resume(d: Decision, command: cmd.Resume) -> None:
     if d.state.notes.get("held"):
         d.note_execution(held=None)
         d.settle_execution_state()
-        for run in list(d.state.runs.values()):
-            if not run.ended:
-                (d.begin if run.state == "CREATED" and not run.attempts else d.step)(run.id)
-        d.step(None)
+        _wake(d)
         return
     waiting = paused_run(d, command.run_id)
     if waiting is None:
@@ -121,14 +130,15 @@ def pause_over(d: Decision, run: TaskRun, purpose: str) -> None:
     """The time of a Pause task is up: behave as it says. Source: flow-language 5.13."""
     if run.state != "PAUSED":
         return
-    if purpose == "timeout":
-        d.fail_run(run, "Timeout reached while waiting to be resumed")
-        return
     behavior = run.notes.get("behavior", "RESUME")
-    if behavior == "CANCEL":
-        d.end_run(run, "CANCELLED")
-    elif behavior == "FAIL":
-        d.fail_run(run, "Pause duration is over and its behavior is FAIL")
+    if purpose == "timeout" or behavior in ("CANCEL", "FAIL"):
+        if purpose == "timeout":
+            d.log("ERROR", "Timeout reached while waiting to be resumed", run.id)
+        elif behavior == "FAIL":
+            d.log("ERROR", "Pause duration is over and its behavior is FAIL", run.id)
+        d.note(run, until=None, over="CANCELLED" if purpose != "timeout" and behavior == "CANCEL" else "FAILED")
+        d.move_run(run, "RUNNING")
+        d.step(run.id)
     else:
         task = d.tree.task(run.task_id)
         if isinstance(task, Pause) and task.on_resume and "onResume" not in run.outputs:
@@ -140,45 +150,71 @@ def restart(d: Decision) -> None:
     """Run what failed again, in the same execution. Source: flow-language 9.4."""
     if not (d.state.ended or d.state.state == "PAUSED"):
         raise refused(d, f"Execution must be terminated to be restarted, current state is '{d.state.state}' !", "wait for its end or kill it")
-    failed = [run for run in d.state.runs.values() if run.state in ("FAILED", "PAUSED", "KILLED", "CANCELLED") and not run.scope.children
-              and run.phase not in ("errors", "after") and not _inside_errors(d, run)]
-    failed += [run for run in d.state.runs.values() if run.state in ("FAILED", "KILLED") and run.scope.children and run not in failed
-               and not any(child.state in ("FAILED", "KILLED", "PAUSED", "CANCELLED") for child in d.state.children(run.id))
-               and run.phase not in ("errors", "after") and not _inside_errors(d, run)]
+    failed = [run for run in d.state.runs.values() if _restartable(d, run)]
     if not failed:
         raise refused(d, "No task found to restart execution from!", "replay the execution instead")
-    d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1))
-    d.move_execution("RESTARTED")
+    _reopen_execution(d)
     reopen(d, failed)
 
 
+def _restartable(d: Decision, run: TaskRun) -> bool:
+    """Whether it broke or waits by itself, not because of a child. Error handlers are not restarted, they run anew if need be."""
+    if run.state not in ("FAILED", "PAUSED", "KILLED", "CANCELLED") or run.phase in _AFTERWARDS or _inside_errors(d, run):
+        return False
+    return not any(child.state in ("FAILED", "KILLED", "PAUSED", "CANCELLED") for child in d.state.children(run.id) if child.phase != "errors")
+
+
+_AFTERWARDS = ("errors", "after")
+
+
 def _inside_errors(d: Decision, run: TaskRun) -> bool:
-    return any(above.phase in ("errors", "after") for above in d.state.ancestors(run))
+    return any(above.phase in _AFTERWARDS for above in d.state.ancestors(run))
+
+
+def _reopen_execution(d: Decision) -> None:
+    d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1))
+    d.move_execution("RESTARTED")
+    if any(sla.type == "MAX_DURATION" for sla in d.tree.flow.sla):
+        d.note_execution(sla_since=d.now.isoformat())
+        _time_slas(d, d.now)
 
 
 def reopen(d: Decision, runs: list[TaskRun], state: str = "RESTARTED") -> None:
-    """Prepare task runs to run again: error handlers vanish, their ancestors run, a WorkingDirectory starts from its beginning."""
+    """Prepare task runs to run again from their beginning, their ancestors to go on.
+
+    Handlers (errors, finally, afterExecution) of what goes on vanish; a child of a WorkingDirectory takes the whole directory with it.
+    """
     again: dict[str, TaskRun] = {}
     for run in runs:
-        directory = next((above for above in d.state.ancestors(run) if isinstance(d.tree.task(above.task_id), WorkingDirectory)), None)
-        chosen = directory or run
+        chosen = _directory_of(d, run) or run
         again[chosen.id] = chosen
-    gone = [run.id for run in d.state.runs.values() if run.phase in ("errors", "finally", "after") or _inside_errors(d, run)]
-    for run in again.values():
-        if run.scope.children and isinstance(d.tree.task(run.task_id), (WorkingDirectory, LoopUntil)):
-            gone.extend(each.id for each in d.state.descendants(run.id))
-    gone = list(dict.fromkeys(gone))
-    above = {each.id: each for run in again.values() for each in d.state.ancestors(run)}
+    above = _let_ancestors_go_on(d, again)
+    gone = {each.id for run in again.values() if run.id in d.state.runs for each in d.state.descendants(run.id)}
     if gone:
-        d.emit(ev.RunsRemoved(at=d.now, ids=gone))
-    for run in above.values():
-        if run.id not in again:
-            d.note(run, outcome=None, done=None)
-            d.move_run(run, "RUNNING")
+        d.emit(ev.RunsRemoved(at=d.now, ids=[run_id for run_id in d.state.runs if run_id in gone]))
     for run in again.values():
-        if run.id in d.state.runs:
-            d.note(run, **dict.fromkeys([key for key in run.notes if key not in ("iteration",)]))
+        if run.id in d.state.runs and run.id not in above:
+            d.note(run, **dict.fromkeys(run.notes))
             d.move_run(run, state)
+
+
+def _let_ancestors_go_on(d: Decision, runs: Mapping[str, TaskRun]) -> set[str]:
+    """Ancestors of `runs` are RUNNING again, without their handlers. Their ids."""
+    above = {each.id: each for run in runs.values() for each in d.state.ancestors(run)}
+    handlers = [run for run in d.state.runs.values()
+                if run.phase in ("errors", "finally", "after") and (run.parent_id is None or run.parent_id in above)]
+    gone = {each.id for run in handlers for each in (run, *d.state.descendants(run.id))}
+    if gone:
+        d.emit(ev.RunsRemoved(at=d.now, ids=[run_id for run_id in d.state.runs if run_id in gone]))
+    for run in above.values():
+        if run.id in d.state.runs and run.id not in runs:
+            d.note(run, outcome=None, done=None, over=None)
+            d.move_run(run, "RUNNING")
+    return {run_id for run_id in above if run_id not in runs}
+
+
+def _directory_of(d: Decision, run: TaskRun) -> TaskRun | None:
+    return next((above for above in d.state.ancestors(run) if isinstance(d.tree.task(above.task_id), WorkingDirectory)), None)
 
 
 def change_status(d: Decision, command: cmd.ChangeStatus) -> None:
@@ -189,7 +225,7 @@ def change_status(d: Decision, command: cmd.ChangeStatus) -> None:
         raise refused(d, f"'{command.state}' is not a terminal state", "use SUCCESS, WARNING, FAILED, KILLED or CANCELLED")
     if command.state == d.state.state:
         return
-    d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1))
+    d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1, status_only=True))
     d.move_execution(command.state)
     d.emit(ev.ExecutionClosed(at=d.now))
 
@@ -201,11 +237,18 @@ def set_run_state(d: Decision, command: cmd.SetRunState) -> None:
         raise refused(d, f"No task run '{command.run_id}' in execution '{d.state.id}'", "look up the id in its task runs")
     if not (d.state.ended or d.state.state == "PAUSED"):
         raise refused(d, f"execution '{d.state.id}' is {d.state.state}", "wait for its end or kill it")
-    d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1))
-    d.move_execution("RESTARTED")
+    if not (run.ended or run.state == "PAUSED"):
+        raise refused(d, f"task run '{run.id}' is {run.state}", "wait for its end")
     marked = command.state in TERMINAL
-    reopen(d, [run], "RESTARTED")
-    if marked:
+    directory = _directory_of(d, run)
+    if marked and directory is not None:
+        raise refused(d, f"the directory of task run '{run.id}' is gone", f"set the state of the WorkingDirectory '{directory.id}'")
+    _reopen_execution(d)
+    if not marked:
+        reopen(d, [run])
+        return
+    _let_ancestors_go_on(d, {run.id: run})
+    if run.id in d.state.runs:
         d.move_run(run, command.state)
 
 
@@ -234,9 +277,9 @@ def pending(d: Decision) -> None:
         d.timer(":schedule", due=state.schedule_date)
     for key in state.asked:
         d.effect(fx.Evaluate(key=key))
-    for index, sla in enumerate(d.tree.flow.sla):
-        if sla.type == "MAX_DURATION" and sla.duration is not None and not state.ended:
-            d.timer(f":sla:{index}", due=state.created_at + sla.duration)
+    if not state.ended:
+        since = state.notes.get("sla_since")
+        _time_slas(d, datetime.fromisoformat(since) if since else state.created_at)
     for run in state.runs.values():
         if not run.ended:
             _pending_run(d, run)

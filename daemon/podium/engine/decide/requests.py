@@ -23,6 +23,8 @@ def obey(d: Decision, run: TaskRun, request_id: str, kind: str, body: Mapping[st
         d.emit(ev.VariablesSet(at=d.now, variables=merged(d.state.variables, body["variables"])))
     elif kind == "unset_variables":
         d.emit(ev.VariablesSet(at=d.now, variables=without(d.state.variables, body["names"])))
+    elif kind in ("exit", "kill") and d.state.ended and body.get("executionId", d.state.id) == d.state.id:
+        d.log("WARN", f"Task '{run.task_id}' cannot change the state of an execution that ended", run.id)
     elif kind == "exit":
         state = {"CANCELED": "CANCELLED"}.get(body["state"], body["state"])
         d.note_execution(stopping=state)

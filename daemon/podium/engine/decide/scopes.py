@@ -11,13 +11,17 @@ from podium.engine import events as ev
 from podium.engine.decide.decision import Decision
 from podium.engine.decide.plans import BROKEN, expected, phase_list, upcoming
 from podium.engine.state import Scope, TaskRun
-from podium.flows.model import AllowFailure, LoopUntil, Pause, WorkingDirectory
+from podium.engine.tree import is_flowable
+from podium.flows.model import AllowFailure, LoopUntil, Pause, Subflow, WorkingDirectory
+
+_BEFORE_CHILDREN = ("runIf", "if", "switch", "values", "pause")
+"""Purposes of questions without whose answers a scope's children are not known."""
 
 
 def step(d: Decision, scope_id: str | None, child_id: str | None) -> None:
     """Look at a scope again."""
     run = d.state.runs.get(scope_id) if scope_id else None
-    if scope_id is not None and (run is None or run.ended):
+    if scope_id is not None and (run is None or run.ended or not _has_children(d, run)):
         return None
     child = d.state.runs.get(child_id) if child_id else None
     if child is not None and not child.ended:
@@ -30,9 +34,24 @@ def step(d: Decision, scope_id: str | None, child_id: str | None) -> None:
         if not scope.any_open():
             _finish(d, run, stopping)
         return None
-    if d.state.notes.get("held") or (run is not None and run.state == "PAUSED"):
+    if d.state.notes.get("held") or (run is not None and (run.state == "PAUSED" or not _begun(d, run))):
         return None
+    if run is not None and run.notes.get("over"):
+        return None if scope.any_open() else _finish(d, run, run.notes["over"])
     return _phases(d, run, scope, child)
+
+
+def _has_children(d: Decision, run: TaskRun) -> bool:
+    """Whether the run is a scope at all: a runnable task and a Subflow end by their attempts."""
+    task = d.tree.task(run.task_id)
+    return task is not None and is_flowable(task) and not isinstance(task, Subflow)
+
+
+def _begun(d: Decision, run: TaskRun) -> bool:
+    """Whether it is known which children a run has: it has begun, what it asked is answered, its directory is there."""
+    if run.state in ("CREATED", "RESTARTED") or any(f"{run.id}:{purpose}" in d.state.asked for purpose in _BEFORE_CHILDREN):
+        return False
+    return not isinstance(d.tree.task(run.task_id), WorkingDirectory) or bool(run.notes.get("opened"))
 
 
 def _phases(d: Decision, run: TaskRun | None, scope: Scope, child: TaskRun | None) -> None:
@@ -51,8 +70,10 @@ def _phases(d: Decision, run: TaskRun | None, scope: Scope, child: TaskRun | Non
 
 
 def _start_main(d: Decision, run: TaskRun | None, child: TaskRun | None) -> None:
+    turn = run.notes.get("iteration") if run is not None and isinstance(d.tree.task(run.task_id), LoopUntil) else None
     for each in upcoming(d.tree, d.state, run, child):
-        d.create_run(each.task, parent=run, phase="main", value=each.value, iteration=each.iteration)
+        iteration = turn if each.iteration is None else each.iteration
+        d.create_run(each.task, parent=run, phase="main", value=each.value, iteration=iteration)
 
 
 def _sequence(d: Decision, run: TaskRun | None, scope: Scope, phase: str) -> bool:

@@ -24,6 +24,17 @@ def stop_everything(d: Decision, *, cascade: bool) -> None:
     for run in reversed(list(d.state.runs.values())):
         if not run.ended and run.phase != "after":
             _stop_run(d, run, cascade)
+        elif cascade and run.ended and not run.notes.get("wait", True):
+            d.effect(fx.KillSubflow(execution_id=run.notes["child"]))
+
+
+def stop_waiting(d: Decision, run: TaskRun) -> None:
+    """After an exit by `run`: end what only waits (a pause, a retry, a question); what runs may finish, its parents end after it."""
+    spared = {run.id, *(above.id for above in d.state.ancestors(run))}
+    for each in reversed(list(d.state.runs.values())):
+        runs = bool(each.attempts) and each.attempts[-1].state in ("CREATED", "RUNNING")
+        if not (each.ended or each.phase == "after" or each.id in spared or each.scope.any_open() or runs):
+            _stop_run(d, each, cascade=False)
 
 
 def _stop_run(d: Decision, run: TaskRun, cascade: bool) -> None:

@@ -13,7 +13,7 @@ from podium.engine import events as ev
 from podium.engine.decide.decision import Decision, attempt_id, derived_id
 from podium.engine.decide.plans import is_loop
 from podium.engine.decide.requests import obey
-from podium.engine.decide.stopping import stop
+from podium.engine.decide.stopping import stop, stop_waiting
 from podium.engine.state import TaskRun
 from podium.engine.tree import is_flowable
 from podium.flows.model import Approval, ForEachItem, If, Loop, LoopUntil, Pause, Retry, Subflow, Switch, Task, Template, WorkingDirectory
@@ -98,6 +98,8 @@ def attempt_ended(d: Decision, command: cmd.AttemptEnded) -> None:
         d.end_run(run, asked)
         if asked == "KILLED":
             stop(d, asked, cascade=bool(d.state.notes.get("cascade")))
+        else:
+            stop_waiting(d, run)
         return
     conclude(d, run, command.state)
 
@@ -133,6 +135,8 @@ def conclude(d: Decision, run: TaskRun, state: str) -> None:
 def _retry(d: Decision, run: TaskRun, policy: Retry) -> bool:
     """Arrange another attempt when the policy allows one. Source: flow-language 4.2 (the documented interval × factor^(n−1))."""
     whole = policy.behavior == "CREATE_NEW_EXECUTION"
+    if whole and d.state.ended:
+        return False
     number = d.state.attempt_number if whole else len(run.attempts)
     if policy.max_attempts is not None and number >= policy.max_attempts:
         return False
@@ -200,6 +204,9 @@ def subflow_started(d: Decision, command: cmd.SubflowStarted) -> None:
     if command.execution_id != run.notes.get("child"):
         return
     d.outputs(run, {"executionId": command.execution_id})
+    if run.state == "KILLING":
+        d.effect(fx.KillSubflow(execution_id=command.execution_id))
+        return
     if not run.notes.get("wait", True):
         d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=number, state="SUCCESS"))
         conclude(d, run, "SUCCESS")

@@ -175,6 +175,10 @@ class Pause(_TaskList):
     on_resume: list[AnyInput] = []
     on_pause: AnyTask | None = None
 
+    def lists_of_tasks(self) -> dict[str, list[Task]]:
+        """See Task."""
+        return {**super().lists_of_tasks(), "onPause": [self.on_pause] if self.on_pause is not None else []}
+
 
 class Decisions(Model):
     """What the two buttons of an approval say."""
