@@ -248,3 +248,35 @@ def test_the_command_line_talks_to_the_daemon(tmp_path: Path, free_port: int) ->
         house.podium("kv", "set", "demo", "k", "42", "--home", str(house.home))
         assert "42" in house.podium("kv", "get", "demo", "k", "--home", str(house.home)).stdout
         assert house.podium("flows", "list", "--home", str(tmp_path / "nowhere"), check=False).returncode == 3
+
+
+def test_a_new_home_is_made_again_from_git(tmp_path: Path, free_port: int) -> None:
+    """Delete the home, keep the key, start: executions, keys, revisions and triggers are there again."""
+    with daemon_house(tmp_path, free_port, PROCESS) as house:
+        house.push({"hello.yaml": HELLO, "gone.yaml": HELLO.replace("hello", "gone")})
+        house.deployed("demo", "gone")
+        house.push({"hello.yaml": HELLO.replace("Hello", "Changed"), "gone.yaml": None})
+        house.deployed("demo", "hello", 2)
+        execution_id = house.execute("demo", "hello")
+        house.ended(execution_id)
+        house.podium("kv", "set", "demo", "k", "42", "--home", str(house.home))
+        wait_for(lambda: "state/kv/demo.json" in house.git("ls-tree", "-r", "--name-only", "results", cwd=house.bare).stdout, "the keys on the branch")
+        wait_for(lambda: execution_id in house.records(), "the record")
+        house.stop()
+        key = (house.home / "instance.key").read_bytes()
+        shutil.rmtree(house.home)
+        house.home.mkdir()
+        (house.home / "instance.key").write_bytes(key)
+        house.start()
+        assert house.deployed("demo", "hello")["revision"] == 2
+        assert house.execution(execution_id)["state"]["current"] == "SUCCESS"
+        assert house.execution(execution_id)["taskRunList"][0]["taskId"] == "say"
+        assert house.call("GET", "/api/v1/executions/search?namespace=demo")["total"] == 1
+        assert "42" in house.podium("kv", "get", "demo", "k", "--home", str(house.home)).stdout
+        revisions = house.call("GET", "/api/v1/flows/demo/hello/revisions")
+        assert [each["revision"] for each in revisions] == [1, 2]
+        again = house.execute("demo", "hello")
+        assert house.ended(again)["flowRevision"] == 2
+        house.push({"hello.yaml": HELLO, "gone.yaml": HELLO.replace("hello", "gone")})
+        assert house.deployed("demo", "hello", 3)
+        assert house.deployed("demo", "gone")["revision"] == 3

@@ -10,7 +10,6 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from podium.git.repo import Repository
     from podium.records.read import Found
     from podium.records.verify import Report
-    from podium.store.journal import ExecutionRow
-
-_ROWS_AT_ONCE = 500
 
 
 class _Where:
@@ -225,47 +221,16 @@ def _as_dict(report: Report) -> dict[str, Any]:
 def _enter(settings: Settings, every: Iterator[Found]) -> int:
     """Write the index rows of all records; how many."""
     from podium.app.wiring.daemon import home_lock
+    from podium.app.wiring.rebuild import enter_records
     from podium.store.db import Database
     from podium.store.views import Views
 
     async def work() -> int:
         database = Database.open(settings.home / "journal.db")
         try:
-            views, count = Views(database), 0
-            while rows := [_index_row(found) for found in islice(every, _ROWS_AT_ONCE)]:
-                await views.enter(rows)
-                count += len(rows)
-            return count
+            return await enter_records(Views(database), every)
         finally:
             database.close()
 
     with home_lock(settings.home):
         return asyncio.run(work())
-
-
-def _index_row(found: Found) -> ExecutionRow:
-    from podium.base.system.ids import id_created_at
-    from podium.records.layout import record_path
-    from podium.store.journal import ExecutionRow
-
-    execution = found.data()["execution"]
-    summary = {key: value for key, value in execution.items() if key not in ("taskRunList", "inputs", "engine")}
-    histories = execution["state"]["histories"]
-    trigger = execution.get("trigger") or {}
-    place = found.place
-    return ExecutionRow(
-        id=place.execution_id,
-        namespace=place.namespace,
-        flow_id=place.flow_id,
-        revision=execution.get("flowRevision") or 0,
-        state=execution["state"]["current"],
-        created_at=id_created_at(place.execution_id),
-        ended_at=datetime.fromisoformat(histories[-1]["date"]) if histories else None,
-        trigger_id=trigger.get("id"),
-        trigger_execution_id=(trigger.get("variables") or {}).get("executionId"),
-        parent_id=execution.get("parentId"),
-        open=False,
-        summary=summary,
-        labels={label["key"]: label["value"] for label in execution.get("labels") or []},
-        record_path=record_path(place.execution_id, place.namespace, place.flow_id, amend=place.amend),
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from podium.base.errors import FlowNotFound
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
@@ -22,7 +22,9 @@ TREES_MAX = 2_000
 class Library:
     """Reads are synchronous: a flow is looked up in the middle of a decision."""
 
-    def __init__(self, catalog: Catalog, types: Types) -> None:
+    def __init__(self, catalog: Catalog, types: Types, text_of: Callable[[str, str], str | None] | None = None) -> None:
+        """text_of: (source, blob) → the text of a flow that came from the ledger of a results branch, or None."""
+        self._text_of = text_of or (lambda _source, _blob: None)
         self._catalog = catalog
         self._types = types
         self._current: dict[Key, StoredRevision] = {}
@@ -120,11 +122,12 @@ class Library:
         return tree
 
     def _parse(self, stored: StoredRevision) -> FlowRevision:
-        for parsed in parse_flows(stored.text, file=stored.path, types=self._types, defaults=stored.defaults):
+        text = stored.text or self._text_of(stored.source, stored.blob) or ""
+        for parsed in parse_flows(text, file=stored.path, types=self._types, defaults=stored.defaults):
             if parsed.flow is not None and (parsed.namespace, parsed.flow_id) == (stored.namespace, stored.flow_id):
                 return FlowRevision(
                     namespace=stored.namespace, flow_id=stored.flow_id, revision=stored.revision, source=stored.source,
-                    commit=stored.commit, path=stored.path, blob=stored.blob, text=stored.text, model=parsed.flow,
+                    commit=stored.commit, path=stored.path, blob=stored.blob, text=text, model=parsed.flow,
                     deployed_at=stored.deployed_at, defaults=stored.defaults,
                 )
         raise FlowNotFound(

@@ -92,7 +92,11 @@ class Starter:
             if known is not None:
                 if request.cursor is not None:
                     await self.remember(request)
-                return {**await self._existing(known), "duplicate": True}
+                try:
+                    return {**await self._existing(known), "duplicate": True}
+                except NotFound as error:
+                    what = f"this was handled before: execution '{known}' was started for it and has been purged since"
+                    raise ConflictError(what, hint="send it under a new delivery id to run it again", execution_id=known) from error
         revision = self._find(request.namespace, request.flow_id, request.revision)
         execution_id = new_id()
         failed_because = request.failed_because

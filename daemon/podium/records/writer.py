@@ -133,6 +133,10 @@ class ResultsWriter:
         finally:
             self._threads.shutdown(wait=True)
 
+    async def adopt(self) -> None:
+        """Bring the remote's branch here before `run`, for a home that is new. Raises GitError."""
+        await self._thread(lambda: self._branch.adopt(self._clock.now()))
+
     async def drain(self, *, timeout_s: float) -> bool:
         """At shutdown, while `run` works: commit and push what is queued, without the usual pause; whether all of it is on the remote."""
         self._draining.set()

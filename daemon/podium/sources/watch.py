@@ -149,7 +149,8 @@ class SourceWatcher:
             follower.wake.clear()
             await self._look(follower)
             with suppress(TimeoutError):
-                await asyncio.wait_for(follower.wake.wait(), self._pause_s(follower))
+                async with asyncio.timeout(self._pause_s(follower)):
+                    await follower.wake.wait()
             if isinstance(follower.origin, WorkTree):
                 await self._until_quiet(follower)
 

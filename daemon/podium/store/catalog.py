@@ -35,6 +35,9 @@ class StoredRevision:
 _COLUMNS = "namespace, flow_id, revision, source, commit_id, path, blob, text, defaults, deployed_at, deleted"
 
 
+_INSERT = f"INSERT OR REPLACE INTO flows ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
 class Catalog:
     """Reads and writes the flows table."""
 
@@ -70,6 +73,10 @@ class Catalog:
         )
         return [_revision(row) for row in rows]
 
+    async def enter(self, revisions: Sequence[StoredRevision]) -> None:
+        """Enter revisions that come from the ledger of a results branch."""
+        await self._db.write(lambda connection: connection.executemany(_INSERT, [_row(each) for each in revisions]))
+
     async def deploy(self, deployment: Deployment, source_state: Mapping[str, Any], outgoing: Outgoing) -> None:
         """Enter what a commit changes, the state of its source and its sync file, in one transaction."""
         await self._db.write(lambda connection: _deploy(connection, deployment, source_state, outgoing))
@@ -77,9 +84,8 @@ class Catalog:
 
 def _deploy(connection: sqlite3.Connection, deployment: Deployment, source_state: Mapping[str, Any], outgoing: Outgoing) -> None:
     now = iso(deployment.at)
-    insert = f"INSERT OR REPLACE INTO flows ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     connection.executemany(
-        insert,
+        _INSERT,
         [
             (each.namespace, each.flow_id, each.revision, each.source, each.commit, each.path, each.blob, each.text,
              encode(list(each.defaults)).decode(), iso(each.deployed_at), 0)
@@ -87,7 +93,7 @@ def _deploy(connection: sqlite3.Connection, deployment: Deployment, source_state
         ],
     )
     connection.executemany(
-        insert,
+        _INSERT,
         [
             (each.namespace, each.flow_id, each.revision + 1, each.source, deployment.commit, each.path, each.blob, "", "[]", now, 1)
             for each in deployment.removed
@@ -98,6 +104,13 @@ def _deploy(connection: sqlite3.Connection, deployment: Deployment, source_state
     connection.execute(
         "INSERT INTO queue (path, body, kind, summary, queued_at) VALUES (?, ?, ?, ?, ?)",
         (outgoing.path, outgoing.body, outgoing.kind, encode(outgoing.summary).decode(), now),
+    )
+
+
+def _row(each: StoredRevision) -> tuple[Any, ...]:
+    return (
+        each.namespace, each.flow_id, each.revision, each.source, each.commit, each.path, each.blob, each.text, encode(list(each.defaults)).decode(),
+        iso(each.deployed_at), int(each.deleted),
     )
 
 

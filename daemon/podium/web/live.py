@@ -61,7 +61,8 @@ class Subscription:
         if self.closed and self._queue.empty():
             return None
         try:
-            return await asyncio.wait_for(self._queue.get(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await self._queue.get()
         except TimeoutError:
             return None
 

@@ -62,6 +62,9 @@ class Core:
     clock: Clock
     zone: tzinfo
     instance: str
+    journal: Journal
+    views: Views
+    catalog: Catalog
 
 
 def env_variables(environ: Mapping[str, str], prefixes: Sequence[str]) -> dict[str, str]:
@@ -75,9 +78,9 @@ def env_variables(environ: Mapping[str, str], prefixes: Sequence[str]) -> dict[s
 @asynccontextmanager
 async def open_core(
     settings: Settings, *, namespace_files: NamespaceSource, secrets: Secrets | None = None, results: bool = True, clock: Clock | None = None,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None, text_of: Callable[[str, str], str | None] | None = None,
 ) -> AsyncIterator[Core]:
-    """Everything but what comes in. results: whether records go to a branch (else they stay in the journal)."""
+    """Everything but what comes in. results: whether records go to a branch (else they stay in the journal). text_of: see Library."""
     env = os.environ if environ is None else environ
     clock = clock or SystemClock()
     home = settings.home
@@ -94,7 +97,7 @@ async def open_core(
         files = FileStorage(settings.storage.url or home / "storage")
         secrets = secrets or secrets_of(settings, env)
         allowed_paths = [Path(each) for each in settings.security.allowed_paths]
-        library = Library(catalog, load_types())
+        library = Library(catalog, load_types(), text_of)
         renderer = Renderer(
             files=files, namespace_files=namespace_files, secrets=secrets, reads=reads, clock=clock, zone=zone,
             envs=env_variables(env, settings.env_prefixes), globals_=settings.globals, allowed_paths=allowed_paths,
@@ -137,7 +140,7 @@ async def open_core(
         stack.push_async_callback(conductor.close, drain_s=DRAIN_S if results else 0.0)
         yield Core(
             podium=podium, conductor=conductor, closer=closer, renderer=renderer, queue=queue, branch=branch, clock=clock, zone=zone,
-            instance=instance,
+            instance=instance, journal=journal, views=views, catalog=catalog,
         )
 
 

@@ -22,8 +22,9 @@ from podium.app.plugins import load_types
 from podium.app.sdnotify import Notifier, listen_sockets
 from podium.app.settings import Settings
 from podium.app.wiring.core import DRAIN_S, Core, ended, open_core
+from podium.app.wiring.rebuild import restore_home
 from podium.app.wiring.results import ResultsBranch
-from podium.base.errors import SettingsError
+from podium.base.errors import PodiumError, SettingsError
 from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
 from podium.flows.load import parse_flows
@@ -37,6 +38,7 @@ from podium.triggers.board import TriggerBoard
 from podium.web.server import make_app, serve
 
 log = get_logger(__name__)
+RELEASE_EVERY_S = 3_600.0
 PUSH_AT_CLOSE_S = 10.0
 """Seconds that records get to reach the remote at shutdown; the rest goes with the next start."""
 
@@ -55,6 +57,13 @@ class _Repositories(Mapping[str, tuple[Repository, str]]):
 
     def __len__(self) -> int:
         return len(self.opened)
+
+    def text(self, source: str, blob: str) -> str | None:
+        """The text of a blob of a source, or None when it is not there (yet)."""
+        try:
+            return self.opened[source][0].read(blob).decode("utf-8")
+        except (PodiumError, KeyError, UnicodeDecodeError):
+            return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +122,11 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         log.error("plugin_disabled", plugin=name, reason=reason)
     async with AsyncExitStack() as stack:
         stack.enter_context(home_lock(settings.home))
-        core = await stack.enter_async_context(open_core(settings, namespace_files=NamespaceFiles(repositories)))
+        core = await stack.enter_async_context(
+            open_core(settings, namespace_files=NamespaceFiles(repositories), text_of=repositories.text)
+        )
         if isinstance(core.branch, ResultsBranch):
+            await restore_home(core, core.branch)
             writing = asyncio.create_task(core.branch.writer.run(), name="results")
             stack.push_async_callback(ended, [writing])
             stack.push_async_callback(_push_records, core, core.branch)
@@ -125,7 +137,7 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         core.podium.source_status = watcher.status
         board = TriggerBoard(
             orchestrator=core.podium, renderer=core.renderer, types=types, clock=core.clock, zone=core.zone, home=settings.home,
-            allowed_paths=[Path(each) for each in settings.security.allowed_paths],
+            allowed_paths=[Path(each) for each in settings.security.allowed_paths], body_bytes_max=settings.limits.body_bytes_max,
         )
         app = make_app(
             core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,
@@ -138,9 +150,23 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         listening = await stack.enter_async_context(serve(
             app, host=settings.server.host, port=settings.server.port, unix_socket=socket_path, sock=handed[0] if handed else None,
         ))
+        core.conductor.spawn(_release_commits(core, watcher), "release commits")
         inbound = [asyncio.create_task(watcher.run(), name="sources"), asyncio.create_task(board.run(), name="triggers")]
         stack.push_async_callback(ended, inbound)
         yield Daemon(core=core, sources=watcher, triggers=board, url=listening.url, socket=socket_path)
+
+
+async def _release_commits(core: Core, watcher: SourceWatcher) -> None:
+    """Once an hour: let go of commits that nothing runs any more."""
+    while True:
+        await asyncio.sleep(RELEASE_EVERY_S)
+        in_use: dict[str, set[str]] = {}
+        for stream in core.conductor.in_flight.values():
+            in_use.setdefault(stream.state.source, set()).add(stream.state.commit)
+        try:
+            await watcher.release(in_use)
+        except PodiumError as error:
+            log.warning("commits_not_released", error=error.what)
 
 
 async def _push_records(core: Core, branch: ResultsBranch) -> None:

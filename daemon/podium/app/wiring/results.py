@@ -79,8 +79,7 @@ def results_credentials(settings: Settings) -> Credentials | None:
 
 def open_branch(settings: Settings, *, queue: Queue, home: Path, instance: str, clock: Clock) -> ResultsBranch:
     """The branch in a bare repository of our own below `home`, pushed to the remote."""
-    path = home / "results.git"
-    repository = Repository.open(path) if path.exists() else Repository.init_bare(path)
+    repository = Repository.init_bare(home / "results.git")
     writer = ResultsWriter(
         queue=queue, repository=repository, instance=instance, clock=clock, branch=settings.results.branch, remote_url=results_url(settings),
         credentials=results_credentials(settings), rotate=settings.results.rotate, signing_key=settings.results.sign_key,

@@ -91,7 +91,8 @@ class Conductor:
     async def close(self, *, drain_s: float) -> None:
         """Take no more attempts, give running ones `drain_s` seconds, then let go: they are taken up again at the next start."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.slots.close(cancel=drain_s <= 0), timeout=max(drain_s, 1.0))
+            async with asyncio.timeout(max(drain_s, 1.0)):
+                await self.slots.close(cancel=drain_s <= 0)
         await self.slots.close(cancel=True)
         for task in list(self._tasks):
             task.cancel()
@@ -163,7 +164,8 @@ class Conductor:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             stream.waiters.append(done)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(done, timeout=timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await done
         return await self.view(execution_id)
 
     async def view(self, execution_id: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import heapq
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -112,10 +113,9 @@ class Timers:
             wait = CLOCK_CHECK_S
             if self._heap:
                 wait = min(wait, max((self._heap[0][0] - self._clock.now()).total_seconds(), 0.001))
-            try:
-                await asyncio.wait_for(self._changed.wait(), timeout=wait)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
 
     def _fire_due(self) -> None:
         now = self._clock.now()
