@@ -207,12 +207,10 @@ def _default_socket() -> Path:
 
 def _configure(repository: Repository, values: dict[str, str], *, renew: tuple[str, ...]) -> None:
     """Set what is not set. renew: what is set anew in any case."""
-    from podium.git import process
-
     for key, value in values.items():
         before = repository.config(key)
         if before is None or (key in renew and before != value):
-            process.check(["config", key, value], git_dir=repository.git_dir)
+            repository.set_config(key, value)
 
 
 def _install_hooks(directory: Path, names: tuple[str, ...], done: list[str]) -> None:

@@ -251,6 +251,10 @@ class Repository:
         done = process.run(["config", "--get", key], git_dir=self.git_dir)
         return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n") if done.code == 0 else None
 
+    def set_config(self, key: str, value: str) -> None:
+        """Set a key in this repository's own configuration. Raises GitError."""
+        process.check(["config", key, value], git_dir=self.git_dir)
+
     @staticmethod
     def work_files(directory: Path) -> list[str] | None:
         """The files below `directory` that a commit of its work tree would hold: tracked, or new and not ignored. Paths from `directory`.

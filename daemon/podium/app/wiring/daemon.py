@@ -31,6 +31,7 @@ from podium.flows.load import parse_flows
 from podium.flows.schema import json_schema
 from podium.git.credentials import Credentials
 from podium.git.repo import Repository
+from podium.records.writer import is_local
 from podium.sources.source import Source
 from podium.sources.watch import SourceWatcher
 from podium.storage.namespace import NamespaceFiles
@@ -150,10 +151,27 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         listening = await stack.enter_async_context(serve(
             app, host=settings.server.host, port=settings.server.port, unix_socket=socket_path, sock=handed[0] if handed else None,
         ))
+        await asyncio.to_thread(_tell_hooks, settings, socket_path)
         core.conductor.spawn(_release_commits(core, watcher), "release commits")
         inbound = [asyncio.create_task(watcher.run(), name="sources"), asyncio.create_task(board.run(), name="triggers")]
         stack.push_async_callback(ended, inbound)
         yield Daemon(core=core, sources=watcher, triggers=board, url=listening.url, socket=socket_path)
+
+
+def _tell_hooks(settings: Settings, socket: Path) -> None:
+    """Repositories of this machine that `podium init` made: their hooks learn where this daemon listens, and what it calls them."""
+    for name, source in settings.sources.items():
+        if not is_local(source.url):
+            continue
+        try:
+            with Repository.open(Path(source.url.removeprefix("file://"))) as repository:
+                if repository.config("podium.command") is None:
+                    continue
+                for key, value in (("podium.socket", str(socket)), ("podium.source", name)):
+                    if repository.config(key) != value:
+                        repository.set_config(key, value)
+        except PodiumError as error:
+            log.info("hooks_not_told", source=name, error=error.what)
 
 
 async def _release_commits(core: Core, watcher: SourceWatcher) -> None:
