@@ -48,7 +48,7 @@ _POSIX = {
 _SIMPLE_ESCAPES = {"e": "\\x1b", "Z": "(?=\\n?\\Z)", "z": "\\Z"}
 _REPETITION = re.compile(r"\{\d+(,\d*)?\}")
 _DOT_ALL = re.compile(r"\(\?[a-zA-Z]*s")
-_PROPERTY = re.compile(r"[pP](?:\{(\^?[^}]*)\}|([A-Z]))")
+_PROPERTY = re.compile(r"[pP](?:\{([^}]*)\}|([A-Z]))|N\{[^}]*\}")
 _HEX = re.compile(r"x\{([0-9a-fA-F]{1,6})\}")
 _OCTAL = re.compile(r"0([0-3]?[0-7]{1,2})")
 
@@ -191,8 +191,9 @@ def _escape(pattern: str, at: int, *, in_class: bool) -> tuple[str, int]:
         return _SIMPLE_ESCAPES[letter], at + 1
     if letter == "k" and (close := pattern.find(">", at)) > at + 1:
         return f"(?P={pattern[at + 2 : close]})", close + 1
-    if (match := _PROPERTY.match(pattern, at)) and (name := match[1] or match[2]) in _POSIX:
-        return (f"[^{_POSIX[name]}]" if letter == "P" else f"[{_POSIX[name]}]"), match.end()
+    if match := _PROPERTY.match(pattern, at):
+        body = _POSIX.get(match[1] or match[2], "")
+        return (f"[^{body}]" if letter == "P" else f"[{body}]") if body else f"\\{match[0]}", match.end()
     if match := _HEX.match(pattern, at):
         return f"\\U{int(match[1], 16):08x}", match.end()
     if match := _OCTAL.match(pattern, at):

@@ -32,6 +32,7 @@ def render_nested(rt: Runtime, value: Any, *, recursive: bool) -> Any:
 
 
 def _rendered(rt: Runtime, value: Any, *, recursive: bool) -> Any:
+    rt.meter.spend(2)
     if isinstance(value, str):
         return _text(rt, value, recursive=recursive)
     if isinstance(value, Mapping):

@@ -15,13 +15,13 @@ OPERATOR_WORDS = frozenset({"or", "and", "not", "is", "contains", "equals", "isI
 WHITESPACE = " \t\n\x0b\f\r\x1c\x1d\x1e\x1f\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2008\u2009\u200a\u2028\u2029\u205f\u3000"
 
 _OPENING = re.compile(r"\{[{%#]")
-_TRIM = re.compile(r"-\s+")
+_TRIM = re.compile(r"-\s+", re.ASCII)
 _SPACE = re.compile(f"[{re.escape(WHITESPACE)}]*")
-_PRINT_CLOSE = re.compile(r"\s*(-?)\}\}")
-_TAG_CLOSE = re.compile(r"\s*(-?)%\}")
-_COMMENT_TRIM = re.compile(r"\s-$")
-_VERBATIM = re.compile(r"\s*verbatim\s*-?%\}")
-_VERBATIM_END = re.compile(r"\{%(-)?\s*endverbatim\s*(-)?%\}")
+_PRINT_CLOSE = re.compile(r"\s*(-?)\}\}", re.ASCII)
+_TAG_CLOSE = re.compile(r"\s*(-?)%\}", re.ASCII)
+_COMMENT_TRIM = re.compile(r"\s-$", re.ASCII)
+_VERBATIM = re.compile(r"\s*verbatim\s*-?%\}", re.ASCII)
+_VERBATIM_END = re.compile(r"\{%(-)?\s*endverbatim\s*(-)?%\}", re.ASCII)
 _INTERPOLATED = re.compile(r'(?:[^"\\#]|\\.|#(?!\{))*', re.DOTALL)
 _TOKEN = re.compile(
     r"""(?P<name>[^\W\d]\w*)
