@@ -34,11 +34,11 @@ async def main(order: dict[str, Any]) -> None:
     home, clock = Path(order["home"]), SystemClock()
     runner: Runner
     if order["kind"] == "process":
-        runner = ProcessRunner(home=home, instance="bench", clock=clock, environ=dict(os.environ))
+        runner = ProcessRunner(home=home, instance=order["instance"], clock=clock, environ=dict(os.environ))
     else:
         from podium.runners.docker.runner import DockerRunner
 
-        runner = DockerRunner(instance="bench", clock=clock)
+        runner = DockerRunner(instance=order["instance"], clock=clock)
     base = home / "attempts" / order["attempt"]
     job = Job(
         attempt_id=order["attempt"], argv=order["argv"], directory=base / "work", results=base / "results", private=base / "private",

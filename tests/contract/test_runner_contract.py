@@ -24,6 +24,7 @@ from podium.base.system.ids import new_id
 from podium.runners.port import Finished, Job, Line, Runner
 from podium.runners.process.runner import ProcessRunner
 
+INSTANCE = f"bench-{os.getpid()}"
 DRIVER = Path(__file__).with_name("runner_driver.py")
 
 
@@ -77,7 +78,7 @@ class Bench:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
-                    if f"PODIUM_ATTEMPT=bench:{attempt_id}".encode() in (entry / "environ").read_bytes():
+                    if f"PODIUM_ATTEMPT={INSTANCE}:{attempt_id}".encode() in (entry / "environ").read_bytes():
                         found.append(f"process {entry.name}")
                 except OSError:
                     continue
@@ -89,14 +90,14 @@ class Bench:
 @pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     if request.param == "process":
-        runner: Runner = ProcessRunner(home=tmp_path, instance="bench", clock=SystemClock(), environ=dict(os.environ))
+        runner: Runner = ProcessRunner(home=tmp_path, instance=INSTANCE, clock=SystemClock(), environ=dict(os.environ))
         yield Bench("process", runner, tmp_path, None, None)
     else:
         from podium.runners.docker.runner import DockerRunner
 
         engine = request.getfixturevalue("docker_engine")
         images = request.getfixturevalue("images")
-        runner = DockerRunner(instance="bench", clock=SystemClock())
+        runner = DockerRunner(instance=INSTANCE, clock=SystemClock())
         yield Bench("docker", runner, tmp_path, images["busybox"], engine)
     await runner.reap(set())
     await runner.close()
@@ -168,7 +169,7 @@ async def test_the_daemons_secrets_do_not_reach_the_command(bench: Bench, monkey
     monkeypatch.setenv("SECRET_DB", "c2VjcmV0")
     monkeypatch.setenv("PODIUM_SERVER__TOKEN", "token")
     if bench.kind == "process":
-        bench.runner = ProcessRunner(home=tmp_path, instance="bench", clock=SystemClock(), environ=dict(os.environ))
+        bench.runner = ProcessRunner(home=tmp_path, instance=INSTANCE, clock=SystemClock(), environ=dict(os.environ))
     _, sink, _ = await bench.run("env")
     assert not [text for text in sink.of("stdout") if "SECRET_DB" in text or "TOKEN" in text]
 
@@ -362,7 +363,7 @@ class Caller:
     def __init__(self, bench: Bench, job: Job) -> None:
         self.store = bench.home / f"{job.attempt_id}.jsonl"
         order = {
-            "kind": bench.kind, "home": str(bench.home), "attempt": job.attempt_id, "argv": list(job.argv), "image": bench.image,
+            "kind": bench.kind, "instance": INSTANCE, "home": str(bench.home), "attempt": job.attempt_id, "argv": list(job.argv), "image": bench.image,
             "patterns": list(job.output_patterns), "store": str(self.store),
         }
         text = base64.b64encode(json.dumps(order).encode()).decode()

@@ -24,7 +24,7 @@ from podium.runners.docker.runner import DockerRunner
 from podium.runners.port import Finished, Job, Line
 
 pytestmark = pytest.mark.docker
-INSTANCE = "bench-docker"
+INSTANCE = f"bench-docker-{os.getpid()}"
 
 
 class Sink:
@@ -181,8 +181,8 @@ async def test_containers_of_one_instance_do_not_see_each_other(bench: Bench, do
         while not sink.texts:
             await asyncio.sleep(0.05)
     (found,) = docker_engine.containers.list(filters={"label": f"podium.attempt={server.attempt_id}"})
-    (network,) = found.attrs["NetworkSettings"]["Networks"]
-    assert network == f"podium-{INSTANCE}"
+    (network,) = found.attrs["NetworkSettings"]["Networks"].values()
+    assert docker_engine.networks.get(network["NetworkID"]).name == f"podium-{INSTANCE}"
     _, other = await bench.run(f"nc -w 2 {sink.texts[0]} 8000 </dev/null; echo ended", runner=runner)
     assert "hello" not in other.texts
     await runner.kill(server.attempt_id)

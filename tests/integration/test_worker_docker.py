@@ -14,7 +14,7 @@ from podium.base.system.clock import SystemClock
 from podium.runners.docker.runner import DockerRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
-from worker_bench import Bench, Journal
+from worker_bench import INSTANCE, Bench, Journal
 
 pytestmark = pytest.mark.docker
 
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.docker
 @pytest.fixture
 async def bench(tmp_path: Path, docker_engine: Any, images: Mapping[str, str]) -> AsyncIterator[Bench]:
     mapped = {"ubuntu*": images["debian"] or images["busybox"], "busybox*": images["busybox"], "python:*": images["python"]}
-    runner = DockerRunner(instance="worker-bench", clock=SystemClock())
+    runner = DockerRunner(instance=INSTANCE, clock=SystemClock())
     made = Bench(
         tmp_path / "home", runners=[runner], default="docker", images=mapped, pass_env={"PASSED_ON": "pass-value"}
     )
     yield made
     await made.close()
-    assert not docker_engine.containers.list(all=True, filters={"label": "podium.instance=worker-bench"})
+    assert not docker_engine.containers.list(all=True, filters={"label": f"podium.instance={INSTANCE}"})
 
 
 async def test_a_shell_task_in_the_default_image(bench: Bench, images: Mapping[str, str]) -> None:

@@ -89,7 +89,7 @@ async def test_nothing_of_it_stays_for_ever(bench: Bench, monkeypatch: pytest.Mo
         await bench.worker.open_workspace(work)
     await bench.worker.close_workspace(first)
     assert (folder(bench, first).parent / "outputs.json").exists()
-    monkeypatch.setattr("podium.workers.worker._CLOSED_KEPT", timedelta(0))
+    monkeypatch.setattr("podium.workers.worker._CLOSED_KEPT", timedelta(seconds=-1))
     await bench.worker.close_workspace(second)
     assert not folder(bench, first).parent.exists()
 

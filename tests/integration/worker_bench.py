@@ -27,6 +27,8 @@ from podium.workers.work import Ended, Work, WorkspaceWork
 from podium.workers.worker import Worker
 
 TYPES = Types.build([*core.TASKS, *scripts.TASKS], core.TRIGGERS, [], scripts.RUNNERS)
+INSTANCE = os.environ.get("WORKER_BENCH") or f"worker-bench-{os.getpid()}"
+os.environ["WORKER_BENCH"] = INSTANCE  # the daemons that tests start and kill share it
 NAMESPACE, FLOW = "company.team", "flow_one"
 
 
@@ -74,11 +76,11 @@ class Bench:
             files=self.storage, namespace_files=WorkTreeFiles(self.repository), secrets=secrets, reads=NoReads(),  # type: ignore[arg-type]
             clock=self.clock, zone=UTC, envs={"stage": "test"},
         )
-        process = ProcessRunner(home=home, instance="worker-bench", clock=self.clock, environ=dict(os.environ))
+        process = ProcessRunner(home=home, instance=INSTANCE, clock=self.clock, environ=dict(os.environ))
         self.runners = [process, *(runners or ())]
         self.worker = Worker(
             renderer=self.renderer, files=self.storage, runners={each.TYPE: each for each in self.runners}, default_runner=default,
-            reads=NoReads(), clock=self.clock, home=home, instance="worker-bench", types=TYPES, cipher=Cipher(b"k" * 32),  # type: ignore[arg-type]
+            reads=NoReads(), clock=self.clock, home=home, instance=INSTANCE, types=TYPES, cipher=Cipher(b"k" * 32),  # type: ignore[arg-type]
             environ=dict(os.environ), **options,
         )
 

@@ -41,7 +41,7 @@ def runners(kind: str) -> list[Runner]:
     from podium.base.system.clock import SystemClock
     from podium.runners.docker.runner import DockerRunner
 
-    return [DockerRunner(instance="worker-bench", clock=SystemClock())]
+    return [DockerRunner(instance=worker_bench.INSTANCE, clock=SystemClock())]
 
 
 async def main(order: dict[str, Any]) -> None:

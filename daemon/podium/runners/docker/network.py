@@ -31,11 +31,10 @@ class Networks:
         self._strict = strict
         self._allow_privileged = allow_privileged
         self._name = "podium-" + re.sub(r"[^a-zA-Z0-9_.-]", "-", instance)
-        self._ready: str | None = None
         self._lock = asyncio.Lock()
 
     async def choose(self, attempt_id: str, options: Mapping[str, Any]) -> str:
-        """The network mode for an attempt. Raises RunnerRefused."""
+        """The network mode for an attempt: a name, or the id of a network of ours (names are not unique). Raises RunnerRefused."""
         asked = str(options.get("networkMode") or "")
         if asked.startswith("container:") and not self._allow_privileged:
             raise RunnerRefused(
@@ -49,9 +48,7 @@ class Networks:
         if self._strict:
             return await self._make(f"podium-{attempt_id}", {LABEL_INSTANCE: self._instance, LABEL_ATTEMPT: attempt_id})
         async with self._lock:
-            if self._ready is None or not await self._exists(self._ready):
-                self._ready = await self._make(self._name, {LABEL_INSTANCE: self._instance})
-            return self._ready
+            return await self._make(self._name, {LABEL_INSTANCE: self._instance})
 
     async def forget(self, attempt_id: str) -> None:
         """Remove the network that was made for one attempt."""
@@ -73,25 +70,32 @@ class Networks:
             with suppress(EngineAway):
                 await self._remove(self._name)
 
-    async def _exists(self, name: str) -> bool:
-        if name == "bridge":
-            return True
-        return bool(await self._engine.patiently(lambda api: [each for each in api.networks(names=[name]) if each["Name"] == name]))
+    async def _ids(self, name: str) -> list[str]:
+        found = await self._engine.patiently(lambda api: list(api.networks(names=[name])))
+        return sorted(each["Id"] for each in found if each["Name"] == name)
 
     async def _make(self, name: str, labels: Mapping[str, str]) -> str:
+        """The network of that name, made if it is not there; the engine's own default if it cannot be made."""
+        found = await self._ids(name)
+        if found:
+            return found[0]
         try:
-            if not await self._exists(name):
-                await self._engine.patiently(
-                    lambda api: api.create_network(name, driver="bridge", options=_NO_ICC, labels=dict(labels), check_duplicate=True)
-                )
+            made = await self._engine.patiently(
+                lambda api: dict(api.create_network(name, driver="bridge", options=_NO_ICC, labels=dict(labels), check_duplicate=True))
+            )
         except EngineAnswer as answer:
-            if answer.status != 409:
+            found = await self._ids(name) if answer.status == 409 else []
+            if not found:
                 log.warning("docker_network_fallback", network=name, used="bridge", reason=answer.text)
-                return "bridge"
-        return name
+            return found[0] if found else "bridge"
+        return str(made["Id"])
 
     async def _remove(self, name: str) -> None:
+        for network in await self._ids(name):
+            await self._remove_one(network)
+
+    async def _remove_one(self, network: str) -> None:
         try:
-            await self._engine.call(lambda api: api.remove_network(name))
+            await self._engine.call(lambda api: api.remove_network(network))
         except EngineAnswer as answer:
-            log.debug("docker_network_kept", network=name, reason=answer.text)
+            log.debug("docker_network_kept", network=network, reason=answer.text)

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ log = get_logger(__name__)
 KILLED = 137
 _NEVER = "0001-01-01T00:00:00Z"
 _AGAIN_S = 0.1
+_READ_TRIES_MAX = 20
 
 
 class DockerRunner:
@@ -223,11 +225,16 @@ class DockerRunner:
             except (EngineAway, EngineAnswer):
                 await asyncio.sleep(_AGAIN_S)  # what became of the container is asked below
             seen = await engine.inspect(name)
-        while seen is not None:
+        for tries_left in count(_READ_TRIES_MAX, -1):
+            if seen is None:
+                break
             try:
                 await self._read(engine, name, reader, sink, follow=False)
                 break
-            except EngineAway:
+            except (EngineAway, EngineAnswer) as error:
+                if isinstance(error, EngineAnswer) and tries_left <= 0:
+                    raise
+                await asyncio.sleep(_AGAIN_S)  # perhaps it is being removed: that is asked now
                 seen = await engine.inspect(name)
         if seen is None:
             raise _lost(job)
