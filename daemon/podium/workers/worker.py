@@ -62,7 +62,7 @@ class Worker:
         self._storage = files
         self._clock = clock
         self._types = types
-        self._folders = Folders(home)
+        self._folders = Folders(home.resolve())
         self._runners = dict(runners)
         self._forkery = Forkery(os.environ if environ is None else environ)
         place = Place(

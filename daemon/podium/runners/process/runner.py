@@ -37,7 +37,7 @@ class ProcessRunner:
     TYPE = "io.kestra.plugin.core.runner.Process"
 
     def __init__(self, *, home: Path, instance: str, clock: Clock, environ: Mapping[str, str], in_scope: bool = True) -> None:
-        self._attempts = home / "attempts"
+        self._attempts = home.resolve() / "attempts"
         self._instance = instance
         self._clock = clock
         self._daemon_environ = dict(environ)
