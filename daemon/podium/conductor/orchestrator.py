@@ -166,6 +166,7 @@ class Podium:
             )
             await self._catalog.deploy(deployment, state, outgoing)
             self._conductor.library.apply(deployment)
+        self._conductor.limits_changed()
         self._conductor.live.publish([{"kind": "flows", "source": deployment.source, "commit": deployment.commit}])
         self._closer.wake()
 

@@ -24,9 +24,9 @@ from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
 from podium.conductor.port import StartRequest, View
 from podium.engine import commands as cmd
-from podium.engine.decide.decision import derived_id
-from podium.engine.decide.tasks import encode_time
-from podium.engine.questions import labels_map
+from podium.engine.decide.decision import attempt_id
+from podium.engine.decide.tasks import retry_id
+from podium.engine.questions import labels_map, parse_moment
 from podium.engine.state import TaskRun
 from podium.expressions.compile import truthy
 from podium.flows.inputs import ResolvedInput, examine_inputs, resolve_inputs
@@ -243,6 +243,11 @@ class Starter:
     # ---- other executions
     async def start_child(self, parent: Stream, run: TaskRun, execution_id: str, request: Mapping[str, Any]) -> View:
         """The execution of a Subflow task. Asked again, it gives the one that exists (with `closed` when it ended)."""
+        if request.get("again"):
+            again = await self._restarted(run, execution_id)
+            if again is not None:
+                return again
+            execution_id = str(request["fresh"])
         try:
             return dict(await self._existing(execution_id))
         except NotFound:
@@ -262,19 +267,30 @@ class Starter:
         inputs = await self.inputs(revision, execution_id, request.get("inputs") or {})
         task = parent.tree.task(run.task_id)
         state = parent.state
-        inherited = {key: value for key, value in state.labels.items() if request["inheritLabels"] or key == CORRELATION}
+        inherited = {key: value for key, value in state.labels.items() if request["inheritLabels"] or key.startswith("system.")}
         labels = {**inherited, **{key: str(value) for key, value in labels_map(request.get("labels") or {}).items()}}
         date = request.get("scheduleDate")
         return await self._conductor.submit(execution_id, cmd.Create(
             id=execution_id, namespace=namespace, flow_id=flow_id, revision=revision.revision, source=revision.source,
             commit=state.commit if state.source == revision.source and wanted is None else self._commit(revision, wanted), path=revision.path,
             blob=revision.blob, inputs=inputs, labels=labels_for(revision.model, labels, execution_id), depth=state.depth + 1,
-            schedule_date=datetime.fromisoformat(date) if date else None,
+            schedule_date=parse_moment(date) if date else None,
             trigger={
                 "id": run.task_id, "type": task.type if task else "", "taskRunId": run.id,
                 "variables": {"executionId": state.id, "namespace": state.namespace, "flowId": state.flow_id, "flowRevision": state.revision},
             },
         ))
+
+    async def _restarted(self, run: TaskRun, execution_id: str) -> View | None:
+        """The failed child of a task that is restarted, restarted too, once for each attempt; None when it has to be made anew."""
+        key = f"restart:{attempt_id(run.id, len(run.attempts))}"
+        try:
+            view = dict(await self._existing(execution_id))
+            if view["state"]["current"] in ("FAILED", "KILLED", "CANCELLED") and self._journal.dedupe(key) is None:
+                return await self._conductor.submit(execution_id, cmd.Restart(), lambda turn: turn.batch.dedupe.append((key, execution_id)))
+        except (ConflictError, NotFound, FlowError):
+            return None
+        return view
 
     def call(self, loop: asyncio.AbstractEventLoop, **options: Any) -> Any:
         """The function `subflow()` of expressions: run a flow to its end, from a worker thread; its outputs. Raises ExpressionError."""
@@ -295,17 +311,15 @@ class Starter:
             )
         return ended.get("outputs") or {}
 
-    async def start_again(self, stream: Stream, due: datetime) -> None:
-        """A new execution in place of one that failed (retry with CREATE_NEW_EXECUTION), begun at `due`."""
+    def once_more(self, stream: Stream, due: datetime) -> cmd.Create:
+        """A new execution in place of one that failed (retry with CREATE_NEW_EXECUTION), begun at `due`. Its id follows from the old one."""
         state = stream.state
-        head = int(self._clock.now().timestamp() * 1000)
-        execution_id = encode_time(head, derived_id("retry", state.id, state.attempt_number))
-        await self._conductor.insist(execution_id, cmd.Create(
-            id=execution_id, namespace=state.namespace, flow_id=state.flow_id, revision=state.revision, source=state.source, commit=state.commit,
-            path=state.path, blob=state.blob, inputs=state.inputs, labels=state.labels, trigger=state.trigger, parent_id=state.id,
-            original_id=state.original_id, attempt_number=state.attempt_number + 1, original_created_at=state.original_created_at,
-            schedule_date=due, depth=state.depth,
-        ))
+        return cmd.Create(
+            id=retry_id(state.id, state.attempt_number, state.history[-1][1]), namespace=state.namespace, flow_id=state.flow_id,
+            revision=state.revision, source=state.source, commit=state.commit, path=state.path, blob=state.blob, inputs=state.inputs,
+            labels=state.labels, trigger=state.trigger, parent_id=state.id, original_id=state.original_id,
+            attempt_number=state.attempt_number + 1, original_created_at=state.original_created_at, schedule_date=due, depth=state.depth,
+        )
 
 
 def labels_for(flow: Flow, supplied: Mapping[str, str], execution_id: str) -> dict[str, str]:

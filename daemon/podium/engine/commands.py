@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from podium.flows.model import Concurrency
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
@@ -38,10 +40,14 @@ class Create:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begin:
-    """Start a CREATED or QUEUED execution. running: how many of the flow are RUNNING or PAUSED now; force: whatever the limit."""
+    """Start a CREATED or QUEUED execution. running: how many of the flow are RUNNING or PAUSED now; force: whatever the limit.
+
+    limit: of the flow's newest revision; None: as the execution's own revision says.
+    """
 
     running: int = 0
     force: bool = False
+    limit: Concurrency | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +93,13 @@ class SubflowStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubflowEnded:
-    """The child execution is closed (state terminal) or paused."""
+    """The child execution is closed. successor: it ended RETRIED, and this execution took its place."""
 
     run_id: str
     execution_id: str
     state: str
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    successor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

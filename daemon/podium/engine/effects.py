@@ -42,7 +42,10 @@ class SetTimer(Effect, frozen=True, kw_only=True):
 
 
 class StartSubflow(Effect, frozen=True, kw_only=True):
-    """Start the execution that a Subflow task asks for. request: rendered {namespace, flowId, revision, inputs, labels, scheduleDate}."""
+    """Start the execution that a Subflow task asks for. request: rendered {namespace, flowId, revision, inputs, labels, scheduleDate}.
+
+    request.again: `execution_id` ended badly and is to be restarted; if it cannot be, `request.fresh` is the id of a new one.
+    """
 
     run_id: str
     execution_id: str
@@ -67,7 +70,7 @@ class CloseWorkspace(Effect, frozen=True, kw_only=True):
 
 
 class CreateRetry(Effect, frozen=True, kw_only=True):
-    """Start a new execution in place of this one (retry with CREATE_NEW_EXECUTION), not before `due`."""
+    """Start a new execution in place of this one (retry with CREATE_NEW_EXECUTION), not before `due`. Done in the round that ends this one."""
 
     due: datetime
 

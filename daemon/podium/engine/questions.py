@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from podium.base.durations import parse_duration
@@ -142,7 +142,19 @@ def _loop(rendered: Any) -> dict[str, Any]:
     }
 
 
+def parse_moment(value: Any) -> datetime:
+    """An aware moment from ISO text with an offset. Raises ValueError."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    if moment.tzinfo is None:
+        raise ValueError(f"the date '{value}' has no offset: write one like 2026-01-31T08:00:00Z")
+    return moment
+
+
 def _subflow(rendered: Any) -> dict[str, Any]:
+    if rendered["scheduleDate"] in (None, ""):
+        rendered = {**rendered, "scheduleDate": None}
+    else:
+        rendered = {**rendered, "scheduleDate": parse_moment(rendered["scheduleDate"]).isoformat()}
     return {**rendered, "inheritLabels": _flag(rendered["inheritLabels"]), "wait": _flag(rendered["wait"]),
             "transmitFailed": _flag(rendered["transmitFailed"])}
 

@@ -14,9 +14,9 @@ from podium.engine import effects as fx
 from podium.engine.context import variables
 from podium.engine.decide.entry import decide, pending
 from podium.engine.questions import question
+from podium.engine.shape.view import execution_view
 from podium.engine.state import Execution, TaskRun, fold
 from podium.engine.tree import FlowTree
-from podium.engine.shape.view import execution_view
 from podium.expressions.compile import render_value, truthy
 from podium.flows.load import parse_flows
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from engine_driver import Play, ended, flow, ordinary
 
 from podium.engine import commands as cmd
+from podium.engine import effects as fx
 from podium.engine.decide.entry import pending
 from podium.engine.state import TaskRun
 
@@ -225,3 +226,74 @@ def test_children_of_a_loop_until_count_their_iterations() -> None:
     done.wait(10)
     assert done.state.state == "SUCCESS"
     assert done.run_of("l").outputs == {"value": "2"}
+
+
+def test_what_runs_while_an_execution_is_held_goes_on_after_the_resume() -> None:
+    done = play("""
+        - id: par
+          type: core.flow.Parallel
+          tasks:
+            - {id: command, type: core.debug.Return, format: x}
+            - {id: sleep, type: core.flow.Sleep, duration: PT1H}
+            - {id: sub, type: core.flow.Subflow, namespace: n, flowId: other}
+    """, outcome=Fails(later=("command",)))
+    done.give(cmd.Pause())
+    done.give(cmd.Resume())
+    done.run()
+    assert done.states() == {"par": "RUNNING", "command": "RUNNING", "sleep": "RUNNING", "sub": "RUNNING"}
+    assert done.state.state == "RUNNING"
+
+
+SUB = "- {id: sub, type: core.flow.Subflow, namespace: n, flowId: other%s}"
+
+
+def test_a_restart_restarts_the_failed_subflow_unless_it_is_to_be_new() -> None:
+    for more, same in (("", True), (", restartBehavior: NEW_EXECUTION", False)):
+        done = play(SUB % more)
+        first = done.subflows[0].execution_id
+        done.give(cmd.SubflowStarted(run_id=done.subflows[0].run_id, execution_id=first))
+        done.give(cmd.SubflowEnded(run_id=done.subflows[0].run_id, execution_id=first, state="FAILED"))
+        assert done.state.state == "FAILED"
+        again(done, cmd.Restart())
+        effect = done.subflows[1]
+        assert (effect.execution_id == first, bool(effect.request.get("again"))) == (same, same)
+        done.give(cmd.SubflowStarted(run_id=effect.run_id, execution_id=effect.execution_id))
+        done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=effect.execution_id, state="SUCCESS", outputs={"o": 1}))
+        assert (done.state.state, done.run_of("sub").outputs["outputs"]) == ("SUCCESS", {"o": 1})
+        done.check()
+
+
+def test_a_subflow_that_cannot_be_restarted_is_started_anew() -> None:
+    done = play(SUB % "")
+    effect = done.subflows[0]
+    done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=effect.execution_id, state="FAILED"))
+    again(done, cmd.Restart())
+    fresh = done.subflows[1].request["fresh"]
+    done.give(cmd.SubflowStarted(run_id=effect.run_id, execution_id=fresh))
+    done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=effect.execution_id, state="FAILED"))
+    assert done.state.state == "RUNNING"
+    done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=fresh, state="SUCCESS"))
+    assert done.state.state == "SUCCESS"
+
+
+def test_a_subflow_that_retries_as_a_new_execution_is_followed() -> None:
+    done = play(SUB % "")
+    effect = done.subflows[0]
+    done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=effect.execution_id, state="RETRIED", successor="next"))
+    assert (done.state.state, done.run_of("sub").outputs) == ("RUNNING", {"executionId": "next"})
+    done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id="next", state="SUCCESS"))
+    assert done.state.state == "SUCCESS"
+
+
+def test_a_kill_reaches_subflows_nobody_waits_for_and_those_that_start_meanwhile() -> None:
+    done = play("""
+        - {id: free, type: core.flow.Subflow, namespace: n, flowId: other, wait: false}
+        - {id: sub, type: core.flow.Subflow, namespace: n, flowId: other}
+    """)
+    done.give(cmd.SubflowStarted(run_id=done.subflows[0].run_id, execution_id=done.subflows[0].execution_id))
+    done.give(cmd.Kill())
+    killed = [each.execution_id for each in done.effects if isinstance(each, fx.KillSubflow)]
+    assert sorted(killed) == sorted(each.execution_id for each in done.subflows)
+    done.effects.clear()
+    done.give(cmd.SubflowStarted(run_id=done.subflows[1].run_id, execution_id=done.subflows[1].execution_id))
+    assert [each for each in done.effects if isinstance(each, fx.KillSubflow)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from podium.base.errors import LimitError, NotFound, PodiumError, StoreError
@@ -20,15 +20,15 @@ from podium.conductor.core.dispatch import Slots, Timers
 from podium.conductor.core.limits import FlowLimits
 from podium.conductor.core.performing import Performer
 from podium.conductor.core.round import Extra, Item, Round
-from podium.conductor.core.stream import Stream
+from podium.conductor.core.stream import Loader, Stream
 from podium.conductor.library import Library
 from podium.conductor.live import Broadcast
 from podium.conductor.reads import StoreReads
-from podium.engine import codec
 from podium.engine import commands as cmd
+from podium.engine import effects as fx
 from podium.engine.decide.entry import decide, pending
 from podium.engine.shape.view import execution_view
-from podium.engine.state import Execution, fold
+from podium.engine.state import Execution
 from podium.storage.crypto import Cipher
 from podium.store.journal import Journal
 
@@ -51,10 +51,11 @@ class Conductor:
         self._reads = reads
         self._closer = closer
         self._cipher = cipher
+        self._loader = Loader(journal, library, cipher, closer.restored)
         self._clock = clock
         self._queue: asyncio.Queue[Item] = asyncio.Queue(maxsize=commands_max)
         self._streams: dict[str, Stream] = {}
-        self._limits = FlowLimits(lambda execution_id: self.post(execution_id, cmd.Begin()))
+        self._limits = FlowLimits(library, lambda execution_id: self.post(execution_id, cmd.Begin()))
         self._tasks: set[asyncio.Task[Any]] = set()
         self.slots = Slots(attempts_max)
         self.timers = Timers(clock, self._timer_fired)
@@ -74,9 +75,9 @@ class Conductor:
         live: set[str] = set()
         for execution_id in await self._journal.open_streams():
             try:
-                stream = await self._load(execution_id)
-            except PodiumError as error:
-                log.error("execution_not_recovered", execution_id=execution_id, error=error.what)
+                stream = await self._loader.load(execution_id)
+            except Exception as error:  # one that cannot be read must not keep the others from going on
+                log.error("execution_not_recovered", execution_id=execution_id, error=str(error), exc_info=error)
                 continue
             self._streams[execution_id] = stream
             self._limits.follow(stream)
@@ -85,7 +86,26 @@ class Conductor:
         for stream in list(self._streams.values()):
             if stream.state.state in ("CREATED",) and not stream.state.closed:
                 self.post(stream.state.id, cmd.Begin())
-            self.performer.perform(stream, pending(stream.tree, stream.state, self._clock.now()))
+            self._take_up(stream)
+        self.limits_changed()
+
+    def _take_up(self, stream: Stream) -> None:
+        """Do again what may not have been done."""
+        try:
+            self._perform(stream, pending(stream.tree, stream.state, self._clock.now()))
+        except Exception as error:  # as above
+            log.error("execution_not_taken_up", execution_id=stream.state.id, exc_info=error)
+
+    def _perform(self, stream: Stream, effects: Sequence[fx.AnyEffect]) -> None:
+        """Start doing these, each by itself: one that cannot be started keeps no other back."""
+        for effect in effects:
+            try:
+                self.performer.perform(stream, effect)
+            except Exception as error:
+                log.error("effect_failed", execution_id=stream.state.id, effect=type(effect).__name__, exc_info=error)
+
+    def limits_changed(self) -> None:
+        """Concurrency limits may be others now (a start, a deployment): let begin what may."""
         self._limits.admit_all()
 
     async def close(self, *, drain_s: float) -> None:
@@ -166,6 +186,7 @@ class Conductor:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     await done
+            stream.waiters = [each for each in stream.waiters if each is not done]
         return await self.view(execution_id)
 
     async def view(self, execution_id: str) -> dict[str, Any]:
@@ -223,7 +244,7 @@ class Conductor:
         finally:
             self._reads.turn = None
         for stream, effects in turn.effects:
-            self.performer.perform(stream, effects)
+            self._perform(stream, effects)
         if turn.broken:
             await self._take_back(turn.broken)
         for execution_id in turn.closed:
@@ -242,6 +263,8 @@ class Conductor:
                 await self._take_command(turn, item, item.execution_id, item.command)
             item.enter(turn)
         except PodiumError as error:
+            if item.execution_id is not None:
+                self._let_go(turn, item.execution_id)
             item.fail(error)
         except Exception as error:
             log.error("decision_failed", execution_id=item.execution_id, command=type(item.command).__name__, exc_info=error)
@@ -250,22 +273,33 @@ class Conductor:
             item.fail(PodiumError(f"internal error: {error}", hint="report it with the daemon's log"))
 
     async def _take_command(self, turn: Round, item: Item, execution_id: str, command: cmd.Command) -> None:
-        stream = await self._stream_for(turn, execution_id, command)
+        stream = await self._stream_for(execution_id, command)
         turn.touched[execution_id] = stream
         if isinstance(command, cmd.Create) and stream.state.id:
             item.view = self._view(stream)
             return
         if isinstance(command, cmd.Begin):
-            command = cmd.Begin(running=self._limits.running(stream.state.namespace, stream.state.flow_id), force=command.force)
+            command = self._limits.admission(stream, force=command.force)
         await self._decide(turn, stream, command)
         if isinstance(command, cmd.Create) and command.failed_because is None:
-            await self._decide(turn, stream, cmd.Begin(running=self._limits.running(stream.state.namespace, stream.state.flow_id)))
+            await self._decide(turn, stream, self._limits.admission(stream))
         elif isinstance(command, (cmd.Restart, cmd.SetRunState)):
             await self._decide(turn, stream, cmd.Begin(force=True))
         if item.wants_view:
             item.view = self._view(stream)
+        self._let_go(turn, execution_id)
 
-    async def _stream_for(self, turn: Round, execution_id: str, command: cmd.Command) -> Stream:
+    def _let_go(self, turn: Round, execution_id: str) -> None:
+        """Keep no execution in memory for a command that changed nothing of it: it ended before, or was never made."""
+        stream = self._streams.get(execution_id)
+        if stream is not None and (not stream.state.id or (stream.state.closed and execution_id not in turn.closed)):
+            del self._streams[execution_id]
+
+    async def also(self, turn: Round, execution_id: str, command: cmd.Command) -> None:
+        """Take a further command into the round in the making: durable together with what caused it. Raises PodiumError."""
+        await self._take_command(turn, Item(execution_id, command, None, asyncio.Future(), wants_view=False), execution_id, command)
+
+    async def _stream_for(self, execution_id: str, command: cmd.Command) -> Stream:
         stream = self._streams.get(execution_id)
         if stream is not None:
             return stream
@@ -273,46 +307,24 @@ class Conductor:
             tree = self.library.tree(command.namespace, command.flow_id, command.revision)
             stream = Stream(state=Execution(), tree=tree, cipher=self._cipher)
         elif isinstance(command, (cmd.Restart, cmd.ChangeStatus, cmd.SetRunState, cmd.SetLabels)):
-            stream = await self._reopened(turn, execution_id)
+            stream = await self._loader.reopened(execution_id)
         else:
             raise NotFound(f"execution '{execution_id}' is not in flight", hint="it ended already, or never was", execution_id=execution_id)
         self._streams[execution_id] = stream
-        return stream
-
-    async def _reopened(self, turn: Round, execution_id: str) -> Stream:
-        """An execution that ended, from its events, or from its record when those were dropped. Raises NotFound."""
-        bodies = await self._journal.stream(execution_id)
-        if bodies:
-            return self._stream_of(fold(map(codec.decode, bodies)))
-        restored = await self._closer.restored(execution_id)
-        stream = self._stream_of(fold([restored]))
-        turn.enter(stream, [restored], 0)
-        return stream
-
-    async def _load(self, execution_id: str) -> Stream:
-        """An execution from its events. Raises NotFound."""
-        bodies = await self._journal.stream(execution_id)
-        if not bodies:
-            raise NotFound(f"there are no events of execution '{execution_id}'", hint="it was never begun, or its record is on the branch")
-        return self._stream_of(fold(map(codec.decode, bodies)))
-
-    def _stream_of(self, state: Execution) -> Stream:
-        stream = Stream(state=state, tree=self.library.tree(state.namespace, state.flow_id, state.revision), cipher=self._cipher)
-        stream.saw_outputs(state.inputs)
-        for run in state.runs.values():
-            stream.saw_outputs(run.outputs)
-        stream.inputs()
         return stream
 
     async def _decide(self, turn: Round, stream: Stream, command: cmd.Command) -> None:
         """Decide, enter the events, and go on with whatever can be answered at once."""
         state = stream.state
         before = state.version
-        commands = [command]
+        commands, changed = [command], False
         while commands:
             turn.now = self._clock.now()
             events, effects = decide(stream.tree, state, commands.pop(0), turn.now)
-            turn.enter(stream, events, before)
+            if events:
+                changed = True
+                turn.enter(stream, [*stream.unwritten, *events], before - len(stream.unwritten))
+                stream.unwritten = []
             before = state.version
             for event in events:
                 turn.count(event, self.ended_runs)
@@ -325,14 +337,16 @@ class Conductor:
                     commands.extend(answers)
             if later:
                 turn.effects.append((stream, later))
-        if state.version:
+        if changed:
             self._after(turn, stream)
 
     def _after(self, turn: Round, stream: Stream) -> None:
         """What a changed execution means for the index, the concurrency limit, and its record."""
         state = stream.state
         self._limits.follow(stream)
-        if state.closed and state.id not in turn.closed:
+        if not state.closed:
+            turn.closed.pop(state.id, None)
+        elif state.id not in turn.closed:
             self._closer.close(turn, stream)
             turn.closed[state.id] = None
         turn.index(stream, self._closer.record_path(stream) if state.closed else None)
@@ -344,14 +358,16 @@ class Conductor:
             if old is not None:
                 self._limits.forget(old)
             try:
-                stream = await self._load(execution_id)
-            except PodiumError:
+                stream = await self._loader.load(execution_id)
+            except Exception as error:
+                if not isinstance(error, NotFound):
+                    log.error("execution_not_taken_back", execution_id=execution_id, exc_info=error)
                 continue
             if not stream.state.closed:
                 stream.waiters = old.waiters if old else []
                 self._streams[execution_id] = stream
                 self._limits.follow(stream)
-                self.performer.perform(stream, pending(stream.tree, stream.state, self._clock.now()))
+                self._take_up(stream)
 
     def _forget(self, execution_id: str) -> None:
         stream = self._streams.get(execution_id)

@@ -14,6 +14,8 @@ from functools import partial
 from podium.base.system.clock import Clock
 
 Job = Callable[[], Awaitable[None]]
+SWEEP_AT = 256
+"""Timers of ended executions are swept out when there are more than this, and more than of living ones."""
 CLOCK_CHECK_S = 5.0
 """A timer is looked at again after this long at most, so that a clock that was set takes effect."""
 
@@ -24,6 +26,7 @@ class Slots:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._waiting: OrderedDict[str, deque[tuple[str, Job]]] = OrderedDict()
+        self._names: set[str] = set()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._closed = False
 
@@ -38,13 +41,17 @@ class Slots:
 
     def submit(self, group: str, name: str, job: Job) -> None:
         """Run `job` when it is `group`'s turn. A job of that name that waits or runs already is not doubled."""
-        if self._closed or name in self._running or any(name == each for each, _ in self._waiting.get(group, ())):
+        if self._closed or name in self._running or name in self._names:
             return
+        self._names.add(name)
         self._waiting.setdefault(group, deque()).append((name, job))
         self._fill()
 
     def drop(self, name: str) -> None:
         """Forget a job that has not started."""
+        if name not in self._names:
+            return
+        self._names.discard(name)
         for group, jobs in list(self._waiting.items()):
             kept = deque(each for each in jobs if each[0] != name)
             if len(kept) != len(jobs):
@@ -60,6 +67,7 @@ class Slots:
         while self._waiting and len(self._running) < self._limit and not self._closed:
             group, jobs = self._waiting.popitem(last=False)
             name, job = jobs.popleft()
+            self._names.discard(name)
             if jobs:
                 self._waiting[group] = jobs
             task = asyncio.create_task(self._run(job), name=f"attempt {name}")
@@ -77,6 +85,7 @@ class Slots:
         """Start nothing more; wait for what runs, or leave it (the world goes on; a restart takes it up again)."""
         self._closed = True
         self._waiting.clear()
+        self._names.clear()
         tasks = list(self._running.values())
         if cancel:
             for task in tasks:
@@ -90,20 +99,28 @@ class Timers:
     def __init__(self, clock: Clock, fire: Callable[[str, str], None]) -> None:
         self._clock = clock
         self._fire = fire
-        self._due: dict[tuple[str, str], datetime] = {}
+        self._due: dict[str, dict[str, datetime]] = {}
         self._heap: list[tuple[datetime, int, tuple[str, str]]] = []
         self._count = itertools.count()
+        self._dropped = 0
         self._changed = asyncio.Event()
 
     def set(self, stream: str, key: str, due: datetime) -> None:
-        self._due[stream, key] = due
+        self._due.setdefault(stream, {})[key] = due
         heapq.heappush(self._heap, (due, next(self._count), (stream, key)))
         self._changed.set()
 
+    def __len__(self) -> int:
+        """Entries kept, dropped ones that are not swept out yet included."""
+        return len(self._heap)
+
     def forget(self, stream: str) -> None:
         """Drop all timers of a stream that ended."""
-        for key in [each for each in self._due if each[0] == stream]:
-            del self._due[key]
+        self._dropped += len(self._due.pop(stream, ()))
+        if self._dropped > SWEEP_AT and self._dropped * 2 > len(self._heap):
+            self._heap = [each for each in self._heap if self._due.get(each[2][0], {}).get(each[2][1]) == each[0]]
+            heapq.heapify(self._heap)
+            self._dropped = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -121,6 +138,10 @@ class Timers:
         now = self._clock.now()
         while self._heap and self._heap[0][0] <= now:
             due, _, key = heapq.heappop(self._heap)
-            if self._due.get(key) == due:
-                del self._due[key]
-                self._fire(*key)
+            stream, name = key
+            mine = self._due.get(stream, {})
+            if mine.get(name) == due:
+                del mine[name]
+                if not mine:
+                    self._due.pop(stream, None)
+                self._fire(stream, name)

@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from podium.base.errors import PodiumError
+from podium.base.system.log import get_logger
 from podium.conductor.core.stream import Stream
 from podium.engine.commands import Answer
 from podium.engine.questions import Question, question
@@ -14,6 +17,7 @@ from podium.expressions.compile import compile_template
 from podium.flows.inputs import coerce_output
 from podium.rendering.renderer import Renderer
 
+log = get_logger(__name__)
 _SLOW = frozenset({"http", "subflow", "errorLogs"})
 """Functions that may take longer than a look into memory or one indexed query."""
 
@@ -30,6 +34,12 @@ def is_slow(value: Any, dialect: str) -> bool:
     if isinstance(value, Mapping):
         return any(is_slow(key, dialect) or is_slow(item, dialect) for key, item in value.items())
     return isinstance(value, Sequence) and any(is_slow(item, dialect) for item in value)
+
+
+def _storable(answer: Answer) -> Answer:
+    """The answer, if it can be written down. Raises ValueError or TypeError (half a surrogate pair, a number that is none)."""
+    msgspec.json.encode(answer.value)
+    return answer
 
 
 class Evaluator:
@@ -57,12 +67,15 @@ class Evaluator:
     def _answer(self, stream: Stream, key: str, asked: Question, variables: Mapping[str, Any]) -> Answer:
         try:
             if key == ":outputs":
-                return Answer(key=key, value=self._outputs(stream, asked, variables))
+                return _storable(Answer(key=key, value=self._outputs(stream, asked, variables)))
             rendered = self._renderer.value(asked.template, variables, stream.scope(asked.run), typed=asked.typed)
-            return Answer(key=key, value=asked.finish(rendered))
+            return _storable(Answer(key=key, value=asked.finish(rendered)))
         except (PodiumError, ValueError, TypeError, ArithmeticError) as error:
             what = error.what if isinstance(error, PodiumError) else str(error)
             return Answer(key=key, error=stream.redactor.text(what))
+        except Exception as error:  # a mistake of ours: the execution must hear of it and go on
+            log.error("evaluation_failed", execution_id=stream.state.id, key=key, exc_info=error)
+            return Answer(key=key, error=f"internal error: {type(error).__name__}")
 
     def _outputs(self, stream: Stream, asked: Question, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The flow's outputs, each rendered and made what its type says. Source: flow-language 3."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from podium.base.errors import NotFound, PodiumError
 from podium.base.system.log import get_logger
@@ -16,6 +19,8 @@ from podium.conductor.core.stream import Stream
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine.decide.decision import attempt_id
+from podium.engine.decide.tasks import retry_id
+from podium.engine.shape.view import execution_view
 from podium.engine.state import TaskRun
 from podium.flows.model import Task, WorkingDirectory
 from podium.store.logs import Logs
@@ -39,7 +44,7 @@ class Performer:
         self._logs = logs
         self._requests = requests
         self.starter: Starter | None = None
-        self._slow: dict[int, bool] = {}
+        self._slow: dict[int, tuple[Task, bool]] = {}
 
     # ---- in the round
     async def at_once(self, turn: Round, stream: Stream, effect: fx.AnyEffect) -> list[cmd.Command] | None:
@@ -55,6 +60,9 @@ class Performer:
                 return []
             case fx.RunAttempt():
                 return await self._inline(turn, stream, effect)
+            case fx.CreateRetry():
+                await self._retry(turn, stream, effect.due)
+                return []
             case _:
                 return None
 
@@ -64,74 +72,92 @@ class Performer:
         if task is None or task.KIND != "inline" or getattr(task, "BLOCKING", False) or self._is_slow(stream, task):
             return None
         sink = RoundSink(turn, stream, run, effect.number)
-        ended = await self._worker.run(self._work(stream, run, task, effect), sink)
+        ended = _storable(await self._worker.run(self._work(stream, run, task, effect), sink))
         self._metrics(turn, stream, run, ended)
         return [_ended(run, effect.number, ended)]
 
     def _is_slow(self, stream: Stream, task: Task) -> bool:
-        if id(task) not in self._slow:
+        known = self._slow.get(id(task))
+        if known is None or known[0] is not task:
             if len(self._slow) > 10_000:
                 self._slow.clear()
-            self._slow[id(task)] = is_slow(task.model_dump(mode="json", by_alias=True), stream.tree.flow.dialect)
-        return self._slow[id(task)]
+            known = self._slow[id(task)] = (task, is_slow(task.model_dump(mode="json", by_alias=True), stream.tree.flow.dialect))
+        return known[1]
 
     # ---- after the round
-    def perform(self, stream: Stream, effects: Sequence[fx.AnyEffect]) -> None:
-        """Start doing these; outcomes come back as commands."""
-        execution_id = stream.state.id
-        for effect in effects:
-            match effect:
-                case fx.RunAttempt():
-                    self._run(stream, effect)
-                case fx.KillAttempt():
-                    self._conductor.slots.drop(effect.attempt_id)
-                    self._conductor.spawn(self._worker.kill(effect.attempt_id), "kill")
-                case fx.Evaluate():
-                    self._conductor.spawn(self._answer(stream, effect.key), "evaluate")
-                case fx.SetTimer():
-                    self._conductor.timers.set(execution_id, effect.key, effect.due)
-                case fx.StartSubflow():
-                    self._conductor.spawn(self._subflow(stream, effect), "subflow")
-                case fx.KillSubflow():
-                    self._conductor.spawn(self._kill_subflow(stream, effect.execution_id), "kill subflow")
-                case fx.OpenWorkspace():
-                    self._conductor.spawn(self._open(stream, effect.run_id), "open workspace")
-                case fx.CloseWorkspace():
-                    self._conductor.spawn(self._close(stream, effect), "close workspace")
-                case fx.CreateRetry():
-                    self._conductor.spawn(self._retry(stream, effect.due), "retry")
-                case fx.Request():
-                    self._conductor.spawn(self._requests.carry_out(stream, effect), "request")
-                case fx.WriteLog():
-                    self._conductor.spawn(self._logs.append([]), "log")
+    def perform(self, stream: Stream, effect: fx.AnyEffect) -> None:
+        """Start doing it; its outcome comes back as a command."""
+        match effect:
+            case fx.RunAttempt():
+                name = attempt_id(effect.run_id, effect.number)
+                group = f"{stream.state.namespace}.{stream.state.flow_id}"
+                self._conductor.slots.submit(group, name, lambda: self._attempt(stream.state.id, effect))
+            case fx.KillAttempt():
+                self._conductor.slots.drop(effect.attempt_id)
+                self._conductor.spawn(self._worker.kill(effect.attempt_id), "kill")
+            case fx.Evaluate():
+                self._conductor.spawn(self._answer(stream, effect.key), "evaluate")
+            case fx.SetTimer():
+                self._conductor.timers.set(stream.state.id, effect.key, effect.due)
+            case fx.StartSubflow():
+                self._conductor.spawn(self._subflow(stream, effect), "subflow")
+            case fx.KillSubflow():
+                self._conductor.spawn(self._kill_subflow(stream, effect.execution_id), "kill subflow")
+            case fx.OpenWorkspace():
+                self._conductor.spawn(self._open(stream, effect.run_id), "open workspace")
+            case fx.CloseWorkspace():
+                self._conductor.spawn(self._close(stream, effect), "close workspace")
+            case fx.Request():
+                self._conductor.spawn(self._requests.carry_out(stream, effect), "request")
+            case fx.WriteLog() | fx.CreateRetry():
+                raise AssertionError("done in the round")
 
-    def _run(self, stream: Stream, effect: fx.RunAttempt) -> None:
-        run = stream.state.runs[effect.run_id]
-        task = stream.tree.task(run.task_id)
-        if task is None:
-            return
-        name = attempt_id(run.id, effect.number)
-        group = f"{stream.state.namespace}.{stream.state.flow_id}"
-        self._conductor.slots.submit(group, name, lambda: self._attempt(stream, run, task, effect))
+    def _open_attempt(self, execution_id: str, effect: fx.RunAttempt, state: str) -> tuple[Stream, TaskRun, Task] | None:
+        """The execution, run and task of an attempt as they are now, if it is the open one and in that state."""
+        stream = self._conductor.stream(execution_id)
+        run = stream.state.runs.get(effect.run_id) if stream is not None else None
+        task = stream.tree.task(run.task_id) if stream is not None and run is not None else None
+        if stream is None or run is None or task is None or run.ended or len(run.attempts) != effect.number or run.attempts[-1].state != state:
+            return None
+        return stream, run, task
 
-    async def _attempt(self, stream: Stream, run: TaskRun, task: Task, effect: fx.RunAttempt) -> None:
+    async def _attempt(self, execution_id: str, effect: fx.RunAttempt) -> None:
         """One attempt from its slot to its end. That it starts is on disk before it does; that it ended, before anything is removed."""
-        number, execution_id = effect.number, stream.state.id
-        name = attempt_id(run.id, number)
+        name = attempt_id(effect.run_id, effect.number)
         if not effect.started:
-            await self._until_taken(execution_id, cmd.AttemptBegan(run_id=run.id, number=number))
-            if run.ended or len(run.attempts) != number or run.attempts[-1].state != "RUNNING":
+            if self._open_attempt(execution_id, effect, "CREATED") is None:
                 return
-        sink = AttemptSink(self._logs, self._conductor, stream, run, number)
-        ended = await self._worker.run(self._work(stream, run, task, effect), sink)
-        await self._until_taken(
-            execution_id, _ended(run, number, ended), lambda turn: self._metrics(turn, stream, run, ended)
-        )
+            await self._until_taken(execution_id, cmd.AttemptBegan(run_id=effect.run_id, number=effect.number))
+        found = self._open_attempt(execution_id, effect, "RUNNING")
+        if found is not None:
+            stream, run, task = found
+            sink = AttemptSink(self._logs, self._conductor, stream, run, effect.number)
+            ended = _storable(await self._worker.run(self._work(stream, run, task, effect), sink))
+            await self._report(execution_id, run, effect.number, ended)
         await self._worker.release(name)
         await self._logs.forget_cursors([name])
 
-    async def _until_taken(self, execution_id: str, command: cmd.Command, extra: Any = None) -> None:
-        await self._conductor.insist(execution_id, command, extra)
+    async def _report(self, execution_id: str, run: TaskRun, number: int, ended: Ended) -> None:
+        """Have the end of an attempt entered. One that cannot be is a failure, not a standstill."""
+
+        def metrics(turn: Round) -> None:
+            stream = self._conductor.stream(execution_id)
+            if stream is not None:
+                self._metrics(turn, stream, run, ended)
+
+        try:
+            await self._conductor.insist(execution_id, _ended(run, number, ended), metrics)
+        except NotFound:
+            log.info("attempt_outlived_execution", execution_id=execution_id, task_run_id=run.id)
+        except PodiumError as error:
+            await self._until_taken(execution_id, cmd.AttemptEnded(run_id=run.id, number=number, state="FAILED", error=error.what))
+
+    async def _until_taken(self, execution_id: str, command: cmd.Command) -> None:
+        """Insist on a command; that its execution is gone meanwhile is as good."""
+        try:
+            await self._conductor.insist(execution_id, command)
+        except NotFound:
+            log.info("execution_gone", execution_id=execution_id, command=type(command).__name__)
 
     def _work(self, stream: Stream, run: TaskRun, task: Task, effect: fx.RunAttempt) -> Work:
         state = stream.state
@@ -157,17 +183,18 @@ class Performer:
     # ---- subflows
     async def _subflow(self, stream: Stream, effect: fx.StartSubflow) -> None:
         assert self.starter is not None
-        run = stream.state.runs[effect.run_id]
+        parent, run_id = stream.state.id, effect.run_id
         try:
-            child = await self.starter.start_child(stream, run, effect.execution_id, effect.request)
-        except PodiumError as error:
-            await self._conductor.insist(stream.state.id, cmd.SubflowStarted(run_id=run.id, error=error.what))
+            child = await self.starter.start_child(stream, stream.state.runs[run_id], effect.execution_id, effect.request)
+        except Exception as error:  # whatever it is, the task that waits for the child must hear of it
+            if not isinstance(error, PodiumError):
+                log.error("subflow_not_started", execution_id=parent, exc_info=error)
+            what = error.what if isinstance(error, PodiumError) else f"the subflow could not be started: {error}"
+            await self._until_taken(parent, cmd.SubflowStarted(run_id=run_id, error=stream.redactor.text(what)))
             return
-        await self._conductor.insist(stream.state.id, cmd.SubflowStarted(run_id=run.id, execution_id=child["id"]))
+        await self._until_taken(parent, cmd.SubflowStarted(run_id=run_id, execution_id=child["id"]))
         if child.get("closed"):
-            await self._conductor.insist(stream.state.id, cmd.SubflowEnded(
-                run_id=run.id, execution_id=child["id"], state=child["state"]["current"], outputs=child.get("outputs") or {},
-            ))
+            await self._until_taken(parent, _child_ended(run_id, child))
 
     async def _kill_subflow(self, stream: Stream, execution_id: str) -> None:
         try:
@@ -180,23 +207,28 @@ class Performer:
         trigger = stream.state.trigger or {}
         parent = (trigger.get("variables") or {}).get("executionId")
         if trigger.get("taskRunId") and parent:
-            self._conductor.post(parent, cmd.SubflowEnded(
-                run_id=trigger["taskRunId"], execution_id=stream.state.id, state=stream.state.state, outputs=stream.state.outputs,
-            ))
+            self._conductor.post(parent, _child_ended(trigger["taskRunId"], execution_view(stream.state, runs=False)))
 
-    async def _retry(self, stream: Stream, due: datetime) -> None:
+    async def _retry(self, turn: Round, stream: Stream, due: datetime) -> None:
+        """The execution that takes the place of one that ended RETRIED: made in the same transaction."""
         assert self.starter is not None
-        await self.starter.start_again(stream, due)
+        try:
+            command = self.starter.once_more(stream, due)
+            await self._conductor.also(turn, command.id, command)
+        except PodiumError as error:
+            turn.log(stream, "ERROR", f"The new execution could not be made: {error.what}")
 
     # ---- working directories
     async def _open(self, stream: Stream, run_id: str) -> None:
-        run = stream.state.runs[run_id]
+        run = stream.state.runs.get(run_id)
+        if run is None:
+            return
         error = None
         try:
             await self._worker.open_workspace(self._workspace(stream, run))
         except PodiumError as failure:
             error = stream.redactor.text(failure.what)
-        await self._conductor.insist(stream.state.id, cmd.WorkspaceOpened(run_id=run_id, error=error))
+        await self._until_taken(stream.state.id, cmd.WorkspaceOpened(run_id=run_id, error=error))
 
     async def _close(self, stream: Stream, effect: fx.CloseWorkspace) -> None:
         run = stream.state.runs.get(effect.run_id)
@@ -209,7 +241,7 @@ class Performer:
         except PodiumError as failure:
             error = stream.redactor.text(failure.what)
         if effect.collect:
-            await self._conductor.insist(stream.state.id, cmd.WorkspaceClosed(run_id=run.id, outputs=outputs, error=error))
+            await self._until_taken(stream.state.id, cmd.WorkspaceClosed(run_id=run.id, outputs=outputs, error=error))
 
     def _workspace(self, stream: Stream, run: TaskRun) -> WorkspaceWork:
         state = stream.state
@@ -227,6 +259,26 @@ class Performer:
             await self._worker.reap(live)
         except PodiumError as error:
             log.warning("reap_failed", error=error.what)
+
+
+def _child_ended(run_id: str, child: Mapping[str, Any]) -> cmd.SubflowEnded:
+    """What a closed execution, as `engine.shape.view` shows it, means for the task that started it."""
+    state, metadata = child["state"], child.get("metadata") or {}
+    successor = None
+    if state["current"] == "RETRIED":
+        successor = retry_id(child["id"], metadata.get("attemptNumber", 1), datetime.fromisoformat(state["histories"][-1]["date"]))
+    return cmd.SubflowEnded(
+        run_id=run_id, execution_id=child["id"], state=state["current"], outputs=child.get("outputs") or {}, successor=successor,
+    )
+
+
+def _storable(ended: Ended) -> Ended:
+    """What a worker says, or a failure when it cannot be written down (half a surrogate pair, a number that is none)."""
+    try:
+        msgspec.json.encode((ended.outputs, ended.facts, ended.error, [each.body for each in ended.requests]))
+    except (ValueError, TypeError, RecursionError) as error:
+        return replace(ended, state="FAILED", outputs={}, facts={}, requests=[], error=f"the outputs cannot be stored: {type(error).__name__}")
+    return ended
 
 
 def _ended(run: TaskRun, number: int, ended: Ended) -> cmd.AttemptEnded:

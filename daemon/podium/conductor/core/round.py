@@ -41,8 +41,8 @@ class Round:
     def enter(self, stream: Stream, events: list[ev.Event], version: int) -> None:
         """Take over the events of a decision. version: of the stream before them."""
         execution_id = stream.state.id
-        for offset, event in enumerate(events, start=1):
-            self.batch.events.append((execution_id, version + offset, codec.encode(event)))
+        self.batch.events.extend([(execution_id, version + offset, codec.encode(event)) for offset, event in enumerate(events, start=1)])
+        for event in events:
             if isinstance(event, ev.RunOutputs):
                 stream.saw_outputs(event.outputs)
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from podium.base.errors import NotFound
 from podium.base.redact import Redactor
+from podium.conductor.library import Library
+from podium.engine import codec
 from podium.engine.context import variables
-from podium.engine.state import Execution, TaskRun
+from podium.engine.events import Event, ExecutionRestored
+from podium.engine.state import Execution, TaskRun, fold
 from podium.engine.tree import FlowTree
 from podium.rendering.scope import Scope
 from podium.storage.crypto import Cipher, is_sealed, reveal
+from podium.store.journal import Journal
 
 
 @dataclass(slots=True)
@@ -28,6 +33,8 @@ class Stream:
     """Whether an input or output of it is encrypted, so that variables must be revealed."""
     indexed: tuple[str, bool, Mapping[str, str]] | None = None
     """What the row for lists said last, so that it is written only when it changes."""
+    unwritten: list[Event] = field(default_factory=list)
+    """What it was restored from, not in the journal yet: written with its first decision."""
     _plain_inputs: Mapping[str, Any] | None = None
 
     def inputs(self) -> Mapping[str, Any]:
@@ -72,3 +79,40 @@ def holds_sealed(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(holds_sealed(item) for item in value.values())
     return isinstance(value, list) and any(holds_sealed(item) for item in value)
+
+
+class Loader:
+    """Brings executions into memory. restored: the first event of one whose own events were dropped."""
+
+    def __init__(
+        self, journal: Journal, library: Library, cipher: Cipher, restored: Callable[[str], Awaitable[ExecutionRestored]]
+    ) -> None:
+        self._journal = journal
+        self._library = library
+        self._cipher = cipher
+        self._restored = restored
+
+    async def load(self, execution_id: str) -> Stream:
+        """An execution from its events. Raises NotFound."""
+        bodies = await self._journal.stream(execution_id)
+        if not bodies:
+            raise NotFound(f"there are no events of execution '{execution_id}'", hint="it was never begun, or its record is on the branch")
+        return self._stream_of(fold(map(codec.decode, bodies)))
+
+    async def reopened(self, execution_id: str) -> Stream:
+        """An execution that ended, from its events, or from its record when those were dropped. Raises NotFound."""
+        bodies = await self._journal.stream(execution_id)
+        if bodies:
+            return self._stream_of(fold(map(codec.decode, bodies)))
+        restored = await self._restored(execution_id)
+        stream = self._stream_of(fold([restored]))
+        stream.unwritten = [restored]
+        return stream
+
+    def _stream_of(self, state: Execution) -> Stream:
+        stream = Stream(state=state, tree=self._library.tree(state.namespace, state.flow_id, state.revision), cipher=self._cipher)
+        stream.saw_outputs(state.inputs)
+        for run in state.runs.values():
+            stream.saw_outputs(run.outputs)
+        stream.inputs()
+        return stream

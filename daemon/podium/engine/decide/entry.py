@@ -76,7 +76,7 @@ def _dispatch(d: Decision, command: cmd.Command) -> None:  # noqa: C901, PLR0912
         case cmd.SetRunState():
             lifecycle.set_run_state(d, command)
         case cmd.SetLabels():
-            d.emit(ev.LabelsSet(at=d.now, labels=dict(command.labels)))
+            lifecycle.set_labels(d, command)
         case _:
             assert_never(command)
 

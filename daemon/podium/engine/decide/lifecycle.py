@@ -12,7 +12,7 @@ from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide.decision import Decision, attempt_id
 from podium.engine.decide.stopping import stop
-from podium.engine.state import TaskRun
+from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import is_flowable
 from podium.flows.model import TERMINAL, LoopUntil, Pause, Subflow, WorkingDirectory
 
@@ -54,7 +54,7 @@ def begin(d: Decision, command: cmd.Begin) -> None:
     if not command.force and d.state.schedule_date is not None and d.state.schedule_date > d.now:
         d.timer(":schedule", due=d.state.schedule_date)
         return
-    limit = d.tree.flow.concurrency
+    limit = command.limit or d.tree.flow.concurrency
     if limit is not None and not command.force and command.running >= limit.limit:
         if limit.behavior == "QUEUE":
             d.move_execution("QUEUED")
@@ -150,25 +150,22 @@ def restart(d: Decision) -> None:
     """Run what failed again, in the same execution. Source: flow-language 9.4."""
     if not (d.state.ended or d.state.state == "PAUSED"):
         raise refused(d, f"Execution must be terminated to be restarted, current state is '{d.state.state}' !", "wait for its end or kill it")
-    failed = [run for run in d.state.runs.values() if _restartable(d, run)]
+    failed = [run for run in d.state.runs.values() if restartable(d.state, run)]
     if not failed:
         raise refused(d, "No task found to restart execution from!", "replay the execution instead")
     _reopen_execution(d)
     reopen(d, failed)
 
 
-def _restartable(d: Decision, run: TaskRun) -> bool:
+def restartable(state: Execution, run: TaskRun) -> bool:
     """Whether it broke or waits by itself, not because of a child. Error handlers are not restarted, they run anew if need be."""
-    if run.state not in ("FAILED", "PAUSED", "KILLED", "CANCELLED") or run.phase in _AFTERWARDS or _inside_errors(d, run):
+    if run.state not in AGAIN or any(each.phase in ("errors", "after") for each in (run, *state.ancestors(run))):
         return False
-    return not any(child.state in ("FAILED", "KILLED", "PAUSED", "CANCELLED") for child in d.state.children(run.id) if child.phase != "errors")
+    return not any(child.state in AGAIN for child in state.children(run.id) if child.phase != "errors")
 
 
-_AFTERWARDS = ("errors", "after")
-
-
-def _inside_errors(d: Decision, run: TaskRun) -> bool:
-    return any(above.phase in _AFTERWARDS for above in d.state.ancestors(run))
+AGAIN = ("FAILED", "PAUSED", "KILLED", "CANCELLED")
+"""States of task runs that a restart runs again."""
 
 
 def _reopen_execution(d: Decision) -> None:
@@ -194,7 +191,9 @@ def reopen(d: Decision, runs: list[TaskRun], state: str = "RESTARTED") -> None:
         d.emit(ev.RunsRemoved(at=d.now, ids=[run_id for run_id in d.state.runs if run_id in gone]))
     for run in again.values():
         if run.id in d.state.runs and run.id not in above:
-            d.note(run, **dict.fromkeys(run.notes))
+            task, child = d.tree.task(run.task_id), run.notes.get("child")
+            kept = {"former": child} if child and isinstance(task, Subflow) and task.restart_behavior == "RETRY_FAILED" else {}
+            d.note(run, **dict.fromkeys(run.notes), **kept)
             d.move_run(run, state)
 
 
@@ -228,6 +227,16 @@ def change_status(d: Decision, command: cmd.ChangeStatus) -> None:
     d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1, status_only=True))
     d.move_execution(command.state)
     d.emit(ev.ExecutionClosed(at=d.now))
+
+
+def set_labels(d: Decision, command: cmd.SetLabels) -> None:
+    """Merge labels. What is recorded already is recorded anew, as an amendment."""
+    recorded = d.state.closed
+    if recorded:
+        d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1, status_only=True))
+    d.emit(ev.LabelsSet(at=d.now, labels=dict(command.labels)))
+    if recorded:
+        d.emit(ev.ExecutionClosed(at=d.now))
 
 
 def set_run_state(d: Decision, command: cmd.SetRunState) -> None:

@@ -59,7 +59,8 @@ def upcoming(tree: FlowTree, state: Execution, run: TaskRun | None, child: TaskR
     scope = run.scope if run else state.scope
     task = tree.task(run.task_id) if run else None
     if isinstance(task, Parallel):
-        yield from _side_by_side([Next(each) for each in main_list(tree, run)], scope, task.concurrent)
+        begun = {each.task_id for each in state.children(run.id if run else None) if each.phase == "main"}
+        yield from _side_by_side([Next(each) for each in main_list(tree, run) if each.id not in begun], scope, task.concurrent)
     elif isinstance(task, Dag):
         children = state.children(run.id if run else None)
         yield from _graph(task, scope, {each.task_id: each.ended for each in children if each.phase == "main"})
@@ -68,7 +69,7 @@ def upcoming(tree: FlowTree, state: Execution, run: TaskRun | None, child: TaskR
         values = run.notes.get("values", ())
         whole = scope.total("main") >= expected(tree, run)
         pairs = [] if whole else [Next(each, value, index) for index, value in enumerate(values) for each in tasks]
-        yield from _side_by_side(pairs, scope, task.concurrent)
+        yield from _side_by_side(pairs[scope.total("main"):], scope, task.concurrent)
     elif isinstance(task, (ForEach, EachSequential)) and run is not None:
         limit = 1 if isinstance(task, EachSequential) else task.concurrency_limit
         busy = set() if child else {each.iteration for each in state.children(run.id) if each.phase == "main" and not each.ended}
@@ -81,7 +82,7 @@ def upcoming(tree: FlowTree, state: Execution, run: TaskRun | None, child: TaskR
 
 
 def _side_by_side(pairs: list[Next], scope: Scope, limit: int) -> Iterator[Next]:
-    for each in pairs[scope.total("main"):]:
+    for each in pairs:
         if scope.has("main", *BROKEN) or (limit and scope.open("main") >= limit):
             return
         yield each

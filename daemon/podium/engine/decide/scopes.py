@@ -6,6 +6,8 @@ is due and, when nothing is left, ends it. Source: flow-language 1.8, 5.0.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide.decision import Decision
@@ -162,4 +164,6 @@ def _after(d: Decision, scope: Scope) -> None:
         if scope.total("after") < len(tasks) and not scope.has("after", *BROKEN):
             d.create_run(tasks[scope.total("after")], parent=None, phase="after")
             return
+    elif "retry_due" in d.state.notes:
+        d.effect(fx.CreateRetry(due=datetime.fromisoformat(d.state.notes["retry_due"])))
     d.emit(ev.ExecutionClosed(at=d.now))

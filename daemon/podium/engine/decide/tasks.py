@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from podium.engine import commands as cmd
@@ -147,7 +147,6 @@ def _retry(d: Decision, run: TaskRun, policy: Retry) -> bool:
     if whole:
         for each in (run, *d.state.ancestors(run)):
             d.move_run(each, "RETRIED")
-        d.effect(fx.CreateRetry(due=due))
         d.note_execution(retry_due=due.isoformat())
         stop(d, "RETRIED", cascade=False)
         return True
@@ -201,11 +200,15 @@ def subflow_started(d: Decision, command: cmd.SubflowStarted) -> None:
         d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=number, state="FAILED", error=command.error))
         conclude(d, run, "FAILED")
         return
-    if command.execution_id != run.notes.get("child"):
+    child = run.notes.get("child")
+    if command.execution_id is not None and command.execution_id == (run.notes.get("request") or {}).get("fresh") != child:
+        child = command.execution_id
+        d.note(run, child=child)
+    if child is None or command.execution_id != child:
         return
-    d.outputs(run, {"executionId": command.execution_id})
+    d.outputs(run, {"executionId": child})
     if run.state == "KILLING":
-        d.effect(fx.KillSubflow(execution_id=command.execution_id))
+        d.effect(fx.KillSubflow(execution_id=child))
         return
     if not run.notes.get("wait", True):
         d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=number, state="SUCCESS"))
@@ -216,6 +219,12 @@ def subflow_ended(d: Decision, command: cmd.SubflowEnded) -> None:
     """The child is closed: its outputs and, if asked, its state are taken over. Source: flow-language 5.9."""
     run = d.state.runs.get(command.run_id)
     if run is None or run.ended or run.notes.get("child") != command.execution_id:
+        return
+    if command.successor is not None:
+        d.note(run, child=command.successor)
+        d.outputs(run, {"executionId": command.successor})
+        if run.state == "KILLING":
+            d.effect(fx.KillSubflow(execution_id=command.successor))
         return
     d.outputs(run, {"executionId": command.execution_id, "state": command.state, "outputs": dict(command.outputs)})
     state = "SUCCESS"
@@ -228,9 +237,16 @@ def subflow_ended(d: Decision, command: cmd.SubflowEnded) -> None:
 
 
 def start_child(d: Decision, run: TaskRun, request: Mapping[str, Any]) -> None:
-    """The subflow's properties are rendered: have the child made. Its id follows from the attempt, so asking twice makes one."""
+    """The subflow's properties are rendered: have the child made. Its id follows from the attempt, so asking twice makes one.
+
+    After a restart of this execution the child that failed is restarted; `fresh` is the id in case that it cannot be.
+    """
     number = len(run.attempts) + 1
-    child = derived_child_id(d, run, number)
+    child = fresh = derived_child_id(d, run, number)
+    former = run.notes.get("former")
+    if former is not None:
+        child, request = former, {**request, "again": True, "fresh": fresh}
+        d.note(run, former=None)
     d.emit(ev.AttemptOpened(at=d.now, run_id=run.id, number=number))
     d.emit(ev.AttemptStarted(at=d.now, run_id=run.id, number=number))
     d.note(run, child=child, wait=bool(request["wait"]), transmit=bool(request["transmitFailed"]), request=dict(request))
@@ -242,6 +258,12 @@ def derived_child_id(d: Decision, run: TaskRun, number: int) -> str:
     head = int(d.now.timestamp() * 1000)
     tail = derived_id("child", run.id, number, d.state.run_number)
     return encode_time(head, tail)
+
+
+def retry_id(execution_id: str, attempt_number: int, retried_at: datetime) -> str:
+    """The id of the execution that takes the place of one that ended RETRIED. retried_at: counted in whole milliseconds."""
+    milliseconds = (retried_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return encode_time(milliseconds, derived_id("retry", execution_id, attempt_number))
 
 
 def encode_time(milliseconds: int, tail: str) -> str:

@@ -11,7 +11,7 @@ from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree, is_flowable
 from podium.flows.model import TERMINAL
 
-_KEPT_NOTES = ("values", "branch", "iteration", "since", "child", "wait", "transmit", "run_if", "resumed", "collected", "opened", "done")
+_KEPT_NOTES = ("values", "branch", "iteration", "since", "child", "former", "wait", "transmit", "run_if", "resumed", "collected", "opened", "done")
 
 
 def iso(moment: datetime) -> str:

@@ -1,0 +1,184 @@
+"""The conductor met by odd commands, odd outcomes and crashes at odd moments: nothing is lost, doubled, kept for ever, or in the way of others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from conductor_house import House, house
+
+from podium.base.errors import ConflictError, StoreError
+from podium.conductor.port import StartRequest
+from podium.workers.work import Ended, Work
+
+COMMAND = "{id: a, type: scripts.shell.Commands, commands: [echo]}"
+
+
+def flow(tasks: str, more: str = "", name: str = "f") -> str:
+    return f"id: {name}\nnamespace: n\n{more}\ntasks:\n{tasks}"
+
+
+async def start(h: House, name: str = "f", **more: Any) -> dict[str, Any]:
+    return await h.podium.start(StartRequest(namespace="n", flow_id=name, **more))
+
+
+async def until(h: House, execution_id: str, *states: str) -> dict[str, Any]:
+    for _ in range(500):
+        view = await h.podium.execution(execution_id)
+        if view["state"]["current"] in states:
+            return view
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{execution_id} is {view['state']['current']}, not one of {states}")
+
+
+class Once:
+    """Fails the first attempt that comes, whatever it is of; the others succeed."""
+
+    def __init__(self, times: int = 1) -> None:
+        self.times = times
+
+    def __call__(self, work: Work) -> str:
+        self.times -= 1
+        return "FAILED" if self.times >= 0 else "SUCCESS"
+
+
+RETRIED = flow("  - " + COMMAND, "retry: {type: constant, interval: PT0.1S, maxAttempts: 3, behavior: CREATE_NEW_EXECUTION}", name="child")
+PARENT = flow("  - {id: s, type: core.flow.Subflow, namespace: n, flowId: child}", name="parent")
+
+
+async def test_a_retry_as_a_new_execution_is_made_with_the_end_of_the_old_one(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=Once()) as h:
+        await h.deploy(RETRIED)
+        first = await start(h, "child")
+        retried = await until(h, first["id"], "RETRIED")
+        assert [run["state"]["current"] for run in retried["taskRunList"]] == ["RETRIED"]
+    async with house(tmp_path) as h:
+        found, total = await h.podium.executions()
+        assert total == 2
+        second = next(each for each in found if each["id"] != first["id"])
+        ended = await h.podium.wait(second["id"], timeout_s=10)
+        assert (ended["state"]["current"], ended["parentId"], ended["originalId"]) == ("SUCCESS", first["id"], first["id"])
+        assert ended["metadata"]["attemptNumber"] == 2
+
+
+async def test_a_parent_follows_its_subflow_into_the_new_execution(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=Once(2)) as h:
+        await h.deploy(RETRIED, PARENT)
+        parent = await h.podium.wait((await start(h, "parent"))["id"], timeout_s=10)
+        assert parent["state"]["current"] == "SUCCESS"
+        child = await h.podium.execution(parent["taskRunList"][0]["outputs"]["executionId"])
+        assert (child["state"]["current"], child["metadata"]["attemptNumber"]) == ("SUCCESS", 3)
+
+
+@pytest.mark.parametrize(("behavior", "same"), [("RETRY_FAILED", True), ("NEW_EXECUTION", False)])
+async def test_restarting_a_parent_restarts_its_failed_subflow(tmp_path: Path, behavior: str, same: bool) -> None:
+    parent = flow(f"  - {{id: s, type: core.flow.Subflow, namespace: n, flowId: child, restartBehavior: {behavior}}}", name="parent")
+    child = flow("  - {id: before, type: core.log.Log, message: x}\n  - " + COMMAND, name="child")
+    failing = Once()
+    async with house(tmp_path, tell=lambda work: "SUCCESS" if work.task.id == "before" else failing(work)) as h:
+        await h.deploy(child, parent)
+        failed = await h.podium.wait((await start(h, "parent"))["id"], timeout_s=10)
+        first = failed["taskRunList"][0]["outputs"]["executionId"]
+        assert failed["state"]["current"] == "FAILED"
+        await h.podium.restart(failed["id"])
+        ended = await h.podium.wait(failed["id"], timeout_s=10)
+        assert ended["state"]["current"] == "SUCCESS"
+        assert (ended["taskRunList"][0]["outputs"]["executionId"] == first) is same
+        assert len([each for each in h.worker.works if each.task.id == "before"]) == (1 if same else 2)
+        assert (await h.podium.executions())[1] == (2 if same else 3)
+
+
+async def test_commands_that_change_nothing_leave_nothing_in_memory_and_no_record(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.deploy(flow("  - " + COMMAND))
+        done = await h.podium.wait((await start(h))["id"], timeout_s=10)
+        queued = len(await h.queue.pending(after_seq=0, limit=100))
+        with pytest.raises(ConflictError):
+            await h.podium.restart(done["id"])
+        await h.podium.change_status(done["id"], "SUCCESS")
+        assert dict(h.conductor.in_flight) == {}
+        assert len(await h.queue.pending(after_seq=0, limit=100)) == queued
+
+
+async def test_labels_of_an_ended_execution_are_an_amendment_of_its_record(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.deploy(flow("  - " + COMMAND))
+        done = await h.podium.wait((await start(h))["id"], timeout_s=10)
+        await h.podium.set_labels(done["id"], {"k": "v"})
+        records = [each for each in await h.queue.pending(after_seq=0, limit=100) if each.kind == "execution"]
+        assert len({each.path for each in records}) == 2
+        assert {"key": "k", "value": "v"} in json.loads(records[1].body)["execution"]["labels"]
+        view = await h.podium.execution(done["id"])
+        assert {"key": "k", "value": "v"} in view["labels"]
+        assert view["state"] == done["state"]
+
+
+async def test_an_outcome_that_cannot_be_stored_fails_its_task_and_nothing_else(tmp_path: Path) -> None:
+    def tell(work: Work) -> Any:
+        now = work.variables["execution"]["startDate"]
+        return Ended(state="SUCCESS", started_at=now, ended_at=now, outputs={"bad": "\ud800"}) if work.namespace == "n" and work.flow_id == "odd" else "SUCCESS"
+
+    async with house(tmp_path, tell=tell) as h:
+        await h.deploy(flow("  - " + COMMAND, name="odd"), flow("  - {id: l, type: core.log.Log, message: x}", name="f"))
+        odd, fine = await start(h, "odd"), await start(h)
+        assert (await h.podium.wait(odd["id"], timeout_s=5))["state"]["current"] == "FAILED"
+        assert (await h.podium.wait(fine["id"], timeout_s=5))["state"]["current"] == "SUCCESS"
+        await h.deploy(flow("  - {id: l, type: core.log.Log, message: x}", name="odd"), revision=2)
+        assert (await h.podium.wait((await start(h, "odd"))["id"], timeout_s=5))["state"]["current"] == "FAILED"
+
+
+async def test_an_attempt_runs_although_the_disk_was_full_when_it_was_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house(tmp_path) as h:
+        await h.deploy(flow("  - " + COMMAND))
+        commit, full = h.journal.commit, iter([False, True])
+
+        async def sometimes(batch: Any, now: Any) -> int:
+            if next(full, False):
+                raise StoreError("disk full", hint="make room")
+            return await commit(batch, now)
+
+        monkeypatch.setattr(h.journal, "commit", sometimes)
+        assert (await h.podium.wait((await start(h))["id"], timeout_s=5))["state"]["current"] == "SUCCESS"
+
+
+async def test_the_newest_revision_says_how_many_may_run_and_the_oldest_goes_first(tmp_path: Path) -> None:
+    one = flow("  - " + COMMAND, "concurrency: {limit: 1}")
+    async with house(tmp_path, tell=lambda work: None) as h:
+        await h.deploy(one)
+        started = [await start(h) for _ in range(4)]
+        assert [each["state"]["current"] for each in started] == ["RUNNING", "QUEUED", "QUEUED", "QUEUED"]
+        await h.deploy(one.replace("limit: 1", "limit: 3"), revision=2)
+        await until(h, started[2]["id"], "RUNNING")
+        assert (await h.podium.execution(started[3]["id"]))["state"]["current"] == "QUEUED"
+        await h.podium.kill(started[0]["id"])
+        later = await start(h)
+        assert later["state"]["current"] == "QUEUED"
+        await until(h, started[3]["id"], "RUNNING")
+        assert (await h.podium.execution(later["id"]))["state"]["current"] == "QUEUED"
+
+
+async def test_what_cannot_be_read_at_a_start_keeps_no_other_back(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=lambda work: None) as h:
+        await h.deploy(flow("  - " + COMMAND))
+        broken, fine = await start(h), await start(h)
+    h.database.close()
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "journal.db") as connection:
+        connection.execute("UPDATE events SET body = '{}' WHERE stream = ? AND version = 2", (broken["id"],))
+    connection.close()
+    async with house(tmp_path) as h:
+        assert (await h.podium.wait(fine["id"], timeout_s=5))["state"]["current"] == "SUCCESS"
+
+
+async def test_a_subflow_with_a_date_that_is_none_fails_its_task(tmp_path: Path) -> None:
+    parent = flow("  - {id: s, type: core.flow.Subflow, namespace: n, flowId: child, scheduleDate: \"{{ 'soon' }}\"}", name="parent")
+    async with house(tmp_path) as h:
+        await h.deploy(parent, flow("  - " + COMMAND, name="child"))
+        assert (await h.podium.wait((await start(h, "parent"))["id"], timeout_s=5))["state"]["current"] == "FAILED"
