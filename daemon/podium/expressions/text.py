@@ -144,17 +144,23 @@ def moment_text(value: date | time | timedelta) -> str:
     return f"{_date_text(value)}T{_time_text(value)}{offset_text(value)}" + (f"[{region}]" if region else "")
 
 
+def local_iso_text(value: datetime | time) -> str:
+    """Date and time without zone, with seconds and as much of the fraction as there is."""
+    clock = f"{value.hour:02d}:{value.minute:02d}:{value.second:02d}{fraction_text(value.microsecond, trim=True)}"
+    return f"{_date_text(value)}T{clock}" if isinstance(value, datetime) else clock
+
+
 def _json_moment(value: date | time | timedelta, zone: tzinfo, dialect: str) -> str:
     """A date, time or duration as it stands in JSON (without quotes)."""
     if isinstance(value, timedelta):
         micros = round(value / timedelta(microseconds=1))
         return f"{'-' if micros < 0 else ''}{abs(micros) // 1_000_000}.{abs(micros) % 1_000_000:06d}000"
     if isinstance(value, time):
-        return f"{value:%H:%M:%S}{fraction_text(value.microsecond, trim=True)}"
+        return local_iso_text(value)
     if not isinstance(value, datetime):
         return _date_text(value)
     if value.tzinfo is None:
-        return f"{_date_text(value)}T{value:%H:%M:%S}{fraction_text(value.microsecond, trim=True)}"
+        return local_iso_text(value)
     shown = value if is_instant(value) else value.astimezone(zone)
     fraction = f".{shown.microsecond:06d}" if dialect == "2.0" else fraction_text(shown.microsecond, trim=not is_instant(value))
     return f"{_date_text(shown)}T{shown:%H:%M:%S}{fraction}{offset_text(shown)}"

@@ -76,5 +76,5 @@ class World(Protocol):
         ...
 
     def subflow(self, **options: Any) -> Any:
-        """The outputs of a subflow run now. Options: namespace, id, inputs, labels, revision, timeout."""
+        """Runs a subflow now: {id, state, outputs, labels}. Options: namespace, id, inputs, revision, labels, timeout (ISO duration)."""
         ...

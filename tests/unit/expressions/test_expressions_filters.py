@@ -162,3 +162,9 @@ def test_maps_made_by_an_expression_have_the_order_of_the_reference(render):
     assert render("{{ {'name': 1, 'age': 2, 'k': 3, 'z': 4} }}") == '{"name":1,"z":4,"k":3,"age":2}'
     assert render("{{ m | replace({'x': 'y'}) }}", {"m": {"k": "x", "z": "x"}}) == '{"z":"y","k":"y"}'
     assert render("{{ m }}", {"m": {"k": 1, "a": 2}}) == '{"k":1,"a":2}'
+
+
+def test_dates_as_ion(render):
+    context = {"z": datetime(2024, 3, 5, 14, 7, tzinfo=ZoneInfo("Europe/Paris")), "i": datetime(2024, 3, 5, 14, 7, tzinfo=UTC), "d": date(2024, 3, 5)}
+    assert render("{{ [z, i, d] | toIon }}", context) == '[ZonedDateTime::"2024-03-05T14:07:00+01:00[Europe/Paris]",2024-03-05T14:07:00.000Z,2024-03-05]'
+    assert render("{{ fromIon([z, i, d] | toIon)[0] }}", context) == "2024-03-05T14:07+01:00[Europe/Paris]"

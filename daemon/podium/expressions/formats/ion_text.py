@@ -5,22 +5,31 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+from podium.base.durations import parse_duration
 from podium.base.limits import STRING_CHARS_MAX
+from podium.expressions.dates import as_written
 from podium.expressions.runtime import Fault, Meter
-from podium.expressions.text import double_text, is_instant, java_text, moment_text
+from podium.expressions.text import double_text, is_instant, java_text, local_iso_text, moment_text, offset_text, zone_id
 
 _IDENTIFIER = re.compile(r"[A-Za-z$_][A-Za-z0-9$_]*")
 _KEYWORDS = frozenset({"null", "true", "false", "nan"})
 _ESCAPES = {code: f"\\x{code:02x}" for code in [*range(32), 127]}
 _ESCAPES |= {0: "\\0", 7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", ord("\\"): "\\\\"}
-_DAY_PRECISION = 2
-_SECOND_PRECISION = 3
-_TYPES: dict[type[Any], str] = {datetime: "LocalDateTime", time: "LocalTime", timedelta: "Duration"}
+_READERS: dict[str, Callable[[str], Any]] = {
+    "Instant": lambda text: as_written(text).astimezone(UTC),
+    "OffsetDateTime": as_written,
+    "ZonedDateTime": as_written,
+    "LocalDateTime": datetime.fromisoformat,
+    "LocalDate": date.fromisoformat,
+    "LocalTime": time.fromisoformat,
+    "Duration": parse_duration,
+}
+"""How strings with these annotations are read."""
 
 
 def read_ion(data: str | bytes, meter: Meter, *, all_rows: bool) -> Any:
@@ -40,9 +49,11 @@ def read_ion(data: str | bytes, meter: Meter, *, all_rows: bool) -> Any:
         row = next(iter(rows), None)
     except (IonException, StopIteration, RecursionError, MemoryError) as exc:
         raise Fault(f"Invalid ion: {exc}") from exc
+    if row is None:
+        return None
     value = _plain(row, meter)
     if value is None:
-        raise Fault("Invalid ion: there is no value")
+        raise Fault("Invalid ion: the value is null")
     return value
 
 
@@ -61,6 +72,8 @@ def _plain(value: Any, meter: Meter) -> Any:
         return value.text
     if isinstance(value, Timestamp):
         return _moment(value)
+    if isinstance(value, str) and (annotated := _annotated(value)) is not None:
+        return annotated
     if isinstance(value, Mapping):
         return {str(key): _plain(item, meter) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -69,16 +82,25 @@ def _plain(value: Any, meter: Meter) -> Any:
     return next((kind(value) for kind in kinds if isinstance(value, kind)), str(value))
 
 
+def _annotated(value: Any) -> Any:
+    """The date that an annotated string means (`ZonedDateTime::"…"`), or None."""
+    for annotation in getattr(value, "ion_annotations", ()) or ():
+        reader = _READERS.get(getattr(annotation, "text", annotation))
+        if reader is not None:
+            try:
+                return reader(str(value))
+            except ValueError as exc:
+                raise Fault(f"Invalid ion: '{str(value)[:60]}' is not a date") from exc
+    return None
+
+
 def _moment(value: Any) -> Any:
-    if value.precision < _DAY_PRECISION:
-        return f"{value.year:04d}T" if value.precision == 0 else f"{value.year:04d}-{value.month:02d}T"
-    if value.precision == _DAY_PRECISION:
-        return date(value.year, value.month, value.day)
-    plain = datetime(value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, value.tzinfo or UTC)
-    try:
-        return plain.astimezone(UTC)
-    except OverflowError as exc:
-        raise Fault("Invalid ion: a timestamp is out of range") from exc
+    """An instant; a plain date when that is midnight UTC; a date in its offset when it has one."""
+    offset = value.utcoffset()
+    plain = datetime(value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond)  # noqa: DTZ001
+    if offset:
+        return plain.replace(tzinfo=timezone(offset))
+    return plain.replace(tzinfo=UTC) if plain.time() != time() else plain.date()
 
 
 def to_ion(value: Any, meter: Meter) -> str:
@@ -133,11 +155,15 @@ def _scalar(value: Any) -> str:
         return _decimal(value)
     if isinstance(value, datetime) and value.tzinfo is not None:
         if is_instant(value):
-            return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
-        return f"ZonedDateTime::{_string(moment_text(value))}"
-    for kind, name in _TYPES.items():
-        if isinstance(value, kind):
-            return f"{name}::{_string(moment_text(value))}"
+            return f"{value.year:04d}-{value:%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
+        region = zone_id(value)
+        return f"ZonedDateTime::{_string(local_iso_text(value) + offset_text(value) + (f'[{region}]' if region else ''))}"
+    if isinstance(value, datetime):
+        return f"LocalDateTime::{_string(local_iso_text(value))}"
+    if isinstance(value, time):
+        return f"LocalTime::{_string(local_iso_text(value))}"
+    if isinstance(value, timedelta):
+        return f"Duration::{_string(moment_text(value))}"
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (bytes, bytearray)):

@@ -48,17 +48,12 @@ class _Reader:
 
     def read(self, text: str) -> Any:
         events = yaml.parse(text, Loader=yaml.CSafeLoader)
-        for event in events:
-            if not isinstance(event, (yaml.StreamStartEvent, yaml.DocumentStartEvent)):
-                break
-        else:
-            return None
+        event = next(events)
+        while isinstance(event, (yaml.StreamStartEvent, yaml.DocumentStartEvent)):
+            event = next(events)
         if isinstance(event, yaml.StreamEndEvent):
-            return None
-        value = self._node(event, events, 0)
-        for _ in events:  # what follows must be YAML as well
-            self.meter.spend(1)
-        return value
+            raise Fault("Invalid yaml: there is no document")
+        return self._node(event, events, 0)
 
     def _node(self, event: Any, events: Any, depth: int) -> Any:
         self.meter.spend(1)

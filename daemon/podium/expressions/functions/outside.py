@@ -156,5 +156,5 @@ FUNCTIONS = (
     Function("fileEmpty", _file_empty, _FILE, pure=False),
     Function("http", _http, ("uri", "method", "query", "body", "contentType", "headers", "options", "accept"), pure=False),
     Function("errorLogs", _error_logs, pure=False),
-    Function("subflow", _subflow, ("namespace", "id", "inputs", "labels", "revision", "timeout"), pure=False),
+    Function("subflow", _subflow, ("namespace", "id", "inputs", "revision", "labels", "timeout"), pure=False),
 )
