@@ -17,6 +17,12 @@ from podium.base.redact import MASK
 from podium.cli.main import cli
 
 
+@pytest.fixture(autouse=True)
+def _no_settings_file_here(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout may hold settings of its own (.podium/podium.toml)."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("nowhere"))
+
+
 def write(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "podium.toml"
     path.write_text(text)
