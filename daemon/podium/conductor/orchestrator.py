@@ -76,24 +76,31 @@ class Podium:
 
     async def restart(self, execution_id: str, *, revision: int | None = None) -> View:
         if revision is not None:
-            return await self.replay(execution_id, revision=revision)
+            return await self._again(execution_id, revision=revision, task_run_id=None, whole=False)
         await self.execution(execution_id)
         return await self._conductor.submit(execution_id, cmd.Restart())
 
     async def replay(self, execution_id: str, *, task_run_id: str | None = None, revision: int | None = None) -> View:
-        state = await self._closer.state_of(execution_id)
+        return await self._again(execution_id, revision=revision, task_run_id=task_run_id, whole=task_run_id is None)
+
+    async def _again(self, execution_id: str, *, revision: int | None, task_run_id: str | None, whole: bool) -> View:
+        """A new execution in the place of one that ended. whole: from the beginning, else from a task run (None: from what failed)."""
+        await self.execution(execution_id)
+        stream = self._conductor.stream(execution_id)
+        state = stream.state if stream is not None else await self._closer.state_of(execution_id)
         if not state.ended:
             raise ConflictError(f"execution '{execution_id}' is {state.state}", hint="wait for its end or kill it", state=state.state)
         wanted = self._conductor.library.revision(state.namespace, state.flow_id, revision or state.revision)
         new = new_id()
         tree = self._conductor.library.tree(state.namespace, state.flow_id, wanted.revision)
-        runs = copied_runs(state, tree, task_run_id, new) if task_run_id else []
+        runs = [] if whole else copied_runs(state, tree, new, task_run_id)
         labels = {key: value for key, value in state.labels.items() if key != "system.correlationId" or value != execution_id}
         return await self._conductor.submit(new, cmd.Create(
             id=new, namespace=state.namespace, flow_id=state.flow_id, revision=wanted.revision, source=state.source,
             commit=state.commit if revision is None else wanted.commit, path=wanted.path, blob=wanted.blob, inputs=state.inputs,
             labels=labels_for(wanted.model, labels, new), trigger=state.trigger, parent_id=execution_id, original_id=state.original_id,
             attempt_number=state.attempt_number + 1, original_created_at=state.original_created_at, copied_runs=runs,
+            variables={} if whole else state.variables,
         ))
 
     async def pause(self, execution_id: str) -> View:
@@ -103,7 +110,7 @@ class Podium:
         await self.execution(execution_id)
         stream = self._conductor.stream(execution_id)
         values: dict[str, Any] = {}
-        run = paused_run_of(stream) if stream is not None else None
+        run = paused_run_of(stream) if stream is not None and not stream.state.notes.get("held") else None
         if stream is not None and run is not None:
             task = stream.tree.task(run.task_id)
             assert isinstance(task, Pause)
