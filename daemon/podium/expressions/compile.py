@@ -53,7 +53,7 @@ class Template:
             parsed = parse(Source(hidden) if self._raws else self._source, dialect)
             self._emitted = emit_template(self._source, parsed, dialect, FILTERS[dialect], functions)
         except RecursionError as exc:
-            raise self._source.located(0, exc, "The template cannot be compiled") from exc
+            self._source.fail(0, exc, "The template cannot be compiled")
         self.functions = self._emitted.called
         self.pure = all(name not in functions or functions[name].pure for name in self.functions)
 
@@ -99,7 +99,7 @@ class Template:
         try:
             run_body(self._emitted.body, rt, writer.write)
         except FAILURES as exc:
-            raise self._source.located(0, exc, "The expression failed") from exc
+            self._source.fail(0, exc, "The expression failed")
 
 
 def compile_template(text: str, *, dialect: str = "1.x") -> Template:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from podium.base.errors import ExpressionError, PodiumError
 from podium.base.limits import MACRO_DEPTH_MAX, STRING_CHARS_MAX, TEMPLATE_FUEL_MAX
@@ -74,11 +74,14 @@ class Source:
             template=self.text,
         )
 
-    def located(self, offset: int, exc: Exception, doing: str) -> ExpressionError:
-        """`exc`, raised while `doing` something at `offset`, as an error that knows its place."""
-        if isinstance(exc, ExpressionError):
-            if not isinstance(exc, Fault):
-                return exc
+    def fail(self, offset: int, exc: Exception, doing: str) -> NoReturn:
+        """Raise `exc`, which came while `doing` something at `offset`, as an error that knows its place."""
+        if isinstance(exc, ExpressionError) and not isinstance(exc, Fault):
+            raise exc
+        raise self._located(offset, exc, doing) from exc
+
+    def _located(self, offset: int, exc: Exception, doing: str) -> ExpressionError:
+        if isinstance(exc, Fault):
             facts = {key: value for key, value in exc.facts.items() if key not in ("line", "column", "template")}
             return self.error(offset, exc.what, exc.hint, **facts)
         if isinstance(exc, RecursionError):

@@ -211,3 +211,15 @@ def test_tests(render, template, expected):
 def test_tests_refuse_other_types(render, template):
     with pytest.raises(ExpressionError):
         render(template)
+
+
+def test_an_error_is_never_its_own_cause(render):
+    for template in ("{{ [gone] | join }}", "{% for i in [1] %}{{ 1 / 0 }}{% endfor %}", "{{ render('{{ gone }}') }}", "{% macro f() %}{{ gone }}{% endmacro %}{{ f() }}"):
+        with pytest.raises(ExpressionError) as caught:
+            render(template)
+        seen = []
+        error: BaseException | None = caught.value
+        while error is not None:
+            assert error not in seen
+            seen.append(error)
+            error = error.__cause__

@@ -64,7 +64,7 @@ def _plain(source: Source, node: Binary, left: Run, right: Run, operation: _Oper
         try:
             return operation(rt, one, other)
         except FAILURES as exc:
-            raise source.located(at, exc, f"`{operator}` failed") from exc
+            source.fail(at, exc, f"`{operator}` failed")
 
     return run
 
@@ -78,12 +78,12 @@ def _logic(source: Source, at: int, left: Run, right: Run, *, stop: bool) -> Run
             if operators.truth(value) is stop:
                 return stop
         except FAILURES as exc:
-            raise source.located(at, exc, "the condition failed") from exc
+            source.fail(at, exc, "the condition failed")
         value = right(rt)
         try:
             return operators.truth(value)
         except FAILURES as exc:
-            raise source.located(at, exc, "the condition failed") from exc
+            source.fail(at, exc, "the condition failed")
 
     return run
 

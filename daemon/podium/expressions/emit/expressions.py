@@ -124,7 +124,7 @@ class ExpressionEmitter:
             try:
                 return method(value, name, [argument(rt) for argument in arguments])
             except FAILURES as exc:
-                raise source.located(at, exc, f"the method `{name}` failed") from exc
+                source.fail(at, exc, f"the method `{name}` failed")
 
         return run
 
@@ -153,7 +153,7 @@ class ExpressionEmitter:
             try:
                 return rt.meter.join([v if type(v) is str else "" if v is None else java_text(v, rt.meter) for v in values])
             except FAILURES as exc:
-                raise source.located(at, exc, "the texts cannot be joined") from exc
+                source.fail(at, exc, "the texts cannot be joined")
 
         return run
 
@@ -170,7 +170,7 @@ class ExpressionEmitter:
             try:
                 chosen = truth(value)
             except FAILURES as exc:
-                raise source.located(at, exc, "the condition failed") from exc
+                source.fail(at, exc, "the condition failed")
             return yes(rt) if chosen else no(rt)
 
         return run
@@ -184,7 +184,7 @@ class ExpressionEmitter:
             try:
                 return operation(value)
             except FAILURES as exc:
-                raise source.located(at, exc, f"`{node.operator}` failed") from exc
+                source.fail(at, exc, f"`{node.operator}` failed")
 
         return run
 
@@ -211,7 +211,7 @@ class ExpressionEmitter:
             try:
                 return check(value) is not negated
             except FAILURES as exc:
-                raise source.located(at, exc, f"the test `{name}` failed") from exc
+                source.fail(at, exc, f"the test `{name}` failed")
 
         return run
 
@@ -241,7 +241,7 @@ class ExpressionEmitter:
                 result = apply(rt, value, args)
                 return rt.meter.text(result) if type(result) is str and len(result) > _LONG_TEXT else result
             except FAILURES as exc:
-                raise source.located(at, exc, f"the filter `{name}` failed") from exc
+                source.fail(at, exc, f"the filter `{name}` failed")
 
         return run
 
@@ -265,7 +265,7 @@ class ExpressionEmitter:
                 result = execute(rt, args)
                 return rt.meter.text(result) if type(result) is str and len(result) > _LONG_TEXT else result
             except FAILURES as exc:
-                raise source.located(at, exc, f"the function `{name}` failed") from exc
+                source.fail(at, exc, f"the function `{name}` failed")
 
         return run
 
@@ -295,7 +295,7 @@ class ExpressionEmitter:
             try:
                 return macro(rt, values, by_name)
             except FAILURES as exc:
-                raise source.located(at, exc, f"the macro `{name}` failed") from exc
+                source.fail(at, exc, f"the macro `{name}` failed")
 
         return run
 
@@ -337,7 +337,7 @@ def _look(source: Source, at: int, value: Any, key: Any, root: str | None) -> An
     try:
         found = attribute(value, key)
     except FAILURES as exc:
-        raise source.located(at, exc, f"the attribute `{java_text(key)}` cannot be read") from exc
+        source.fail(at, exc, f"the attribute `{java_text(key)}` cannot be read")
     if found is ABSENT:
         raise source.missing(at, java_text(key))
     return found

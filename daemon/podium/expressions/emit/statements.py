@@ -76,7 +76,7 @@ class _StatementEmitter(ExpressionEmitter):
             try:
                 write(found)
             except FAILURES as exc:
-                raise source.located(at, exc, "the value cannot be printed") from exc
+                source.fail(at, exc, "the value cannot be printed")
 
         return step
 
@@ -104,7 +104,7 @@ class _StatementEmitter(ExpressionEmitter):
             try:
                 return truth(found)
             except FAILURES as exc:
-                raise source.located(at, exc, "the condition failed") from exc
+                source.fail(at, exc, "the condition failed")
 
         return run
 
@@ -119,7 +119,7 @@ class _StatementEmitter(ExpressionEmitter):
             try:
                 values = _values(rt, found)
             except FAILURES as exc:
-                raise source.located(at, exc, "the for tag failed") from exc
+                source.fail(at, exc, "the for tag failed")
             if not values:
                 run_body(otherwise, rt, write)
                 return
@@ -142,7 +142,7 @@ class _StatementEmitter(ExpressionEmitter):
                     for each in body:
                         each(rt, write)
             except Fault as exc:
-                raise source.located(at, exc, "the for tag failed") from exc
+                source.fail(at, exc, "the for tag failed")
             finally:
                 rt.scopes.pop()
 
@@ -189,7 +189,7 @@ class _StatementEmitter(ExpressionEmitter):
             try:
                 write(found)
             except FAILURES as exc:
-                raise source.located(at, exc, "the value cannot be printed") from exc
+                source.fail(at, exc, "the value cannot be printed")
 
         return step
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import calendar
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -223,11 +224,14 @@ def _gmtime(meter: Meter, value: Any) -> Any:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value)
     except OverflowError as exc:
         raise JqError("error converting number of seconds since epoch to datetime") from exc
+    return _parts_of(moment)
+
+
+def _parts_of(moment: datetime) -> list[Any]:
+    """jq's broken-down time: month and day of the year from 0, Sunday is day 0."""
     seconds: Any = moment.second + moment.microsecond / 1_000_000 if moment.microsecond else moment.second
-    return [
-        moment.year, moment.month - 1, moment.day, moment.hour, moment.minute, seconds, moment.isoweekday() % 7,
-        moment.timetuple().tm_yday - 1,
-    ]  # fmt: skip
+    year_day = moment.timetuple().tm_yday - 1
+    return [moment.year, moment.month - 1, moment.day, moment.hour, moment.minute, seconds, moment.isoweekday() % 7, year_day]
 
 
 def _broken_down(value: Any, doing: str) -> tuple[int, ...]:
@@ -256,12 +260,10 @@ def _strftime(meter: Meter, value: Any, form: Any) -> Any:
 def _strptime(meter: Meter, value: Any, form: Any) -> Any:
     text = _string(value, "parsed as a date")
     try:
-        found = datetime.strptime(text, _string(form, "a date format")).timetuple()  # noqa: DTZ007 - broken-down time has no zone
-    except ValueError as exc:
+        found = datetime.strptime(text, _string(form, "a date format")).replace(tzinfo=UTC)
+    except (ValueError, re.error) as exc:
         raise JqError(f'date "{text[:60]}" does not match format "{form}"') from exc
-    return [
-        found.tm_year, found.tm_mon - 1, found.tm_mday, found.tm_hour, found.tm_min, found.tm_sec, (found.tm_wday + 1) % 7, found.tm_yday - 1,
-    ]  # fmt: skip
+    return _parts_of(found)
 
 
 TEXTS: Mapping[tuple[str, int], Callable[..., Any]] = {
