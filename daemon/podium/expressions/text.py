@@ -218,7 +218,7 @@ def _write_java(writer: _Writer, value: Any) -> None:
     if isinstance(value, (list, tuple, set, frozenset)):
         writer.add("[")
         for index, item in enumerate(value):
-            writer.meter.spend(2)
+            writer.meter.spend(1)
             if index:
                 writer.add(", ")
             _write_java(writer, item)
@@ -227,7 +227,7 @@ def _write_java(writer: _Writer, value: Any) -> None:
         braces = not isinstance(value, Entry)
         writer.add("{" if braces else "")
         for index, (key, item) in enumerate(value.items()):
-            writer.meter.spend(2)
+            writer.meter.spend(1)
             if index:
                 writer.add(", ")
             _write_java(writer, key)
@@ -250,7 +250,7 @@ def _write_json(writer: _Writer, value: Any, zone: tzinfo, dialect: str) -> None
         writer.add("{")
         first = True
         for key, item in value.items():
-            writer.meter.spend(2)
+            writer.meter.spend(1)
             if item is None:
                 continue
             if key is None:
@@ -263,7 +263,7 @@ def _write_json(writer: _Writer, value: Any, zone: tzinfo, dialect: str) -> None
     elif isinstance(value, (list, tuple, set, frozenset)):
         writer.add("[")
         for index, item in enumerate(value):
-            writer.meter.spend(2)
+            writer.meter.spend(1)
             writer.add("," if index else "")
             _write_json(writer, item, zone, dialect)
         writer.add("]")

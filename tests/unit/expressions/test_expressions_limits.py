@@ -109,6 +109,8 @@ def test_ordinary_work_stays_within_the_limits(render):
     assert render("{% for i in 1..100000 %}{{ i % 10 }}{% endfor %}") == "1234567890" * 10_000
     assert len(render("{{ l | toJson }}", {"l": list(range(200_000))})) > 1_000_000
     assert len(render("{{ l | join(',') | split(',') | length }}", {"l": list(range(200_000))})) == 6
+    assert len(render("{% for i in range(1, 1000000) %}x{% endfor %}")) == 1_000_000
+    assert len(render("{{ range(1, 1000000) }}")) == 6_888_897
     assert render("{{ '' " + "~ 'a'" * 5_000 + " }}") == "a" * 5_000
     assert render("{{ 1" + " + 1" * 100 + " }}") == "101"
 

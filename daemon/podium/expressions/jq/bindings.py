@@ -34,13 +34,14 @@ def bind(env: Env | None, key: Any, bound: Any) -> Env:
     return Env(key, bound, env)
 
 
-def lookup(env: Env | None, key: Any) -> Env | None:
-    """The binding of a name."""
-    while env is not None:
-        if env.key == key:
-            return env
+def lookup(env: Env | None, key: Any, meter: Meter) -> Env | None:
+    """The binding of a name. A long search costs fuel."""
+    hops = 0
+    while env is not None and env.key != key:
         env = env.parent
-    return None
+        hops += 1
+    meter.spend(hops >> 2)
+    return env
 
 
 class Runner(Protocol):

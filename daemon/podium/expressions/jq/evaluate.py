@@ -98,7 +98,7 @@ class Machine:
         yield node.value, no_path(path)
 
     def _variable(self, node: Node, env: Env | None, value: Any, path: Any) -> Results:
-        found = lookup(env, node.value)
+        found = lookup(env, node.value, self.meter)
         if found is None:
             if node.value not in _CONSTANTS:
                 raise Fault(f"jq: {node.value} is not defined")
@@ -270,7 +270,7 @@ class Machine:
 
     def _call(self, node: Node, env: Env | None, value: Any, path: Any) -> Results:
         key = (node.value, len(node.parts))
-        found = lookup(env, key)
+        found = lookup(env, key, self.meter)
         if found is not None and isinstance(found.bound, Closure):
             yield from self.run(found.bound.node, found.bound.env, value, path)
             return
@@ -360,7 +360,7 @@ class Machine:
                 raise
 
     def _break(self, node: Node, env: Env | None, value: Any, path: Any) -> Results:
-        found = lookup(env, "label " + node.value)
+        found = lookup(env, "label " + node.value, self.meter)
         if found is None:
             raise Fault(f"jq: the label {node.value} is not defined")
         raise Break(found.bound)
