@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from podium.engine.decide.requests import merged
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree
 from podium.flows.model import WorkingDirectory
@@ -43,7 +44,7 @@ def variables(tree: FlowTree, state: Execution, run: TaskRun | None = None, *, i
         "inputs": state.inputs if inputs is None else inputs,
         "outputs": state.share_outputs(),
         "tasks": TaskStates(state),
-        "vars": {**flow.variables, **state.variables},
+        "vars": merged(flow.variables, state.variables) if state.variables else flow.variables,
         "labels": nested_labels(state.labels),
     }
     if state.trigger is not None:

@@ -17,6 +17,7 @@ from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree
 from podium.expressions.compile import truthy
 from podium.expressions.text import java_text, to_json
+from podium.flows.inputs import resolve_inputs
 from podium.flows.model import EachParallel, EachSequential, ForEach, If, LoopUntil, Pause, Subflow, Switch, Task
 
 Finish = Callable[[Any], Any]
@@ -74,8 +75,9 @@ def _of_task(run: TaskRun, task: Task) -> Question | None:
             return Question(run=run, template=task.value, finish=_values_of(task.value))
         case Pause():
             delay = task.pause_duration if task.pause_duration is not None else task.delay
-            return Question(run=run, finish=_pause, template={
-                "delay": _plain(delay), "timeout": _plain(task.timeout), "behavior": _plain(task.behavior),
+            defaults = {each.id: each.defaults for each in task.on_resume if getattr(each, "defaults", None) is not None}
+            return Question(run=run, finish=lambda rendered: _pause(task, rendered), template={
+                "delay": _plain(delay), "timeout": _plain(task.timeout), "behavior": _plain(task.behavior), "defaults": defaults,
             })
         case LoopUntil():
             often = task.check_frequency
@@ -125,11 +127,12 @@ def _timer(rendered: Any) -> float:
     return max(seconds, 0.0)
 
 
-def _pause(rendered: Any) -> dict[str, Any]:
+def _pause(task: Pause, rendered: Any) -> dict[str, Any]:
     behavior = rendered["behavior"] or "RESUME"
     if behavior not in ("RESUME", "WARN", "FAIL", "CANCEL"):
         raise ValueError(f"behavior is '{behavior}', not one of RESUME, WARN, FAIL, CANCEL")
-    return {"delay": _seconds(rendered["delay"]), "timeout": _seconds(rendered["timeout"]), "behavior": behavior}
+    values, _ = resolve_inputs(task.on_resume, rendered["defaults"], lambda value, _: value)
+    return {"delay": _seconds(rendered["delay"]), "timeout": _seconds(rendered["timeout"]), "behavior": behavior, "defaults": values}
 
 
 def _loop(rendered: Any) -> dict[str, Any]:

@@ -297,3 +297,28 @@ def test_a_kill_reaches_subflows_nobody_waits_for_and_those_that_start_meanwhile
     done.effects.clear()
     done.give(cmd.SubflowStarted(run_id=done.subflows[1].run_id, execution_id=done.subflows[1].execution_id))
     assert [each for each in done.effects if isinstance(each, fx.KillSubflow)]
+
+
+def test_variables_set_by_a_task_are_merged_deeply_over_those_of_the_flow() -> None:
+    def outcome(play: Play, run: TaskRun) -> cmd.AttemptEnded:
+        if run.task_id == "s":
+            return ended(run, requests=[("set_variables", {"variables": {"a": {"b": 9}}})])
+        return ordinary(play, run)
+
+    done = play("""
+        - {id: s, type: core.execution.SetVariables, variables: {a: {b: 9}}}
+        - {id: l, type: core.log.Log, message: "{{ vars.a.b }} {{ vars.a.c }}"}
+    """, "variables: {a: {b: 1, c: 2}}", outcome=outcome)
+    assert done.logged == ["9 2"]
+
+
+def test_a_pause_that_resumes_by_itself_has_the_defaults_of_its_inputs() -> None:
+    done = play("""
+        - id: p
+          type: core.flow.Pause
+          pauseDuration: PT1S
+          onResume: [{id: ok, type: BOOLEAN, defaults: true}, {id: n, type: INT, defaults: 3}, {id: need, type: STRING}]
+        - {id: l, type: core.log.Log, message: "{{ outputs.p.onResume.ok }} {{ outputs.p.onResume.n + 1 }}"}
+    """)
+    done.wait(2)
+    assert done.logged == ["true 4"]

@@ -119,7 +119,7 @@ def _subflow(d: Decision, run: TaskRun, value: Any) -> None:
 def _pause(d: Decision, run: TaskRun, value: Any) -> None:
     task = d.tree.task(run.task_id)
     assert isinstance(task, Pause)
-    notes: dict[str, Any] = {"behavior": value.get("behavior") or "RESUME"}
+    notes: dict[str, Any] = {"behavior": value.get("behavior") or "RESUME", "defaults": value.get("defaults") or None}
     for purpose in ("delay", "timeout"):
         if value.get(purpose) is not None:
             due = d.timer(f"{run.id}:{purpose}", after=timedelta(seconds=value[purpose]))
