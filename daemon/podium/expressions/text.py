@@ -189,7 +189,7 @@ class _Writer:
 def _scalar_text(value: Any) -> str:
     """The Java text of anything but a list or map."""
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # an enum of strings would give its name
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -240,7 +240,7 @@ def _write_java(writer: _Writer, value: Any) -> None:
 
 def json_string(value: str) -> str:
     """A JSON string; non-ASCII characters stay, `/ < > &` too."""
-    return f'"{value.translate(_ESCAPES) if _TO_ESCAPE.search(value) else value}"'
+    return f'"{value.translate(_ESCAPES) if _TO_ESCAPE.search(value) else str.__str__(value)}"'
 
 
 def _write_json(writer: _Writer, value: Any, zone: tzinfo, dialect: str) -> None:

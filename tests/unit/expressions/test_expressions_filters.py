@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import Enum
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -168,3 +169,13 @@ def test_dates_as_ion(render):
     context = {"z": datetime(2024, 3, 5, 14, 7, tzinfo=ZoneInfo("Europe/Paris")), "i": datetime(2024, 3, 5, 14, 7, tzinfo=UTC), "d": date(2024, 3, 5)}
     assert render("{{ [z, i, d] | toIon }}", context) == '[ZonedDateTime::"2024-03-05T14:07:00+01:00[Europe/Paris]",2024-03-05T14:07:00.000Z,2024-03-05]'
     assert render("{{ fromIon([z, i, d] | toIon)[0] }}", context) == "2024-03-05T14:07+01:00[Europe/Paris]"
+
+
+def test_an_enum_of_strings_is_its_text(render):
+    class State(str, Enum):  # noqa: UP042  the older form prints its name
+        FAILED = "FAILED"
+
+    context = {"s": State.FAILED}
+    assert render("{{ s }} {{ [s] }} {{ s ~ '!' }} {{ s | lower }} {{ s == 'FAILED' }} {{ [s] | jq('.[0]') }}", context) == (
+        'FAILED ["FAILED"] FAILED! failed true ["FAILED"]'
+    )
