@@ -105,8 +105,8 @@ async def open_core(
         )
         instance = settings.instance or instance_name(home)
         worker = await _open_worker(
-            stack, settings, renderer=renderer, files=files, namespace_files=namespace_files, reads=reads, clock=clock, instance=instance,
-            cipher=cipher, environ=env,
+            stack, settings, renderer=renderer, files=files, reads=reads, clock=clock, instance=instance, cipher=cipher, environ=env,
+            abandon=not results,
         )
         branch = open_branch(settings, queue=queue, home=home, instance=instance, clock=clock) if results else NoBranch()
         closer = Closer(
@@ -145,20 +145,20 @@ async def open_core(
 
 
 async def _open_worker(
-    stack: AsyncExitStack, settings: Settings, *, renderer: Renderer, files: FileStorage, namespace_files: NamespaceSource, reads: StoreReads,
-    clock: Clock, instance: str, cipher: Cipher, environ: Mapping[str, str],
+    stack: AsyncExitStack, settings: Settings, *, renderer: Renderer, files: FileStorage, reads: StoreReads, clock: Clock, instance: str,
+    cipher: Cipher, environ: Mapping[str, str], abandon: bool,
 ) -> Worker:
-    """The worker and the runners under it, closed with the stack."""
+    """The worker and the runners under it, closed with the stack. abandon: nobody will take up what still runs then."""
     runners = await open_runners(settings, home=settings.home, instance=instance, clock=clock, environ=environ)
     for runner in runners.values():
         stack.push_async_callback(runner.close)
     worker = Worker(
-        renderer=renderer, files=files, namespace_files=namespace_files, runners=runners, default_runner=settings.runner.type, reads=reads,
+        renderer=renderer, files=files, runners=runners, default_runner=settings.runner.type, reads=reads,
         clock=clock, home=settings.home, instance=instance, images=settings.runner.images,
         pass_env={name: environ[name] for name in settings.runner.pass_env if name in environ}, cipher=cipher, types=load_types(),
         environ=environ,
     )
-    stack.push_async_callback(worker.close)
+    stack.push_async_callback(worker.close, abandon=abandon)
     return worker
 
 

@@ -82,7 +82,7 @@ class Conductor:
             self._streams[execution_id] = stream
             self._limits.follow(stream)
             live |= {f"{run.id}-{len(run.attempts)}" for run in stream.state.runs.values() if run.attempts and not run.ended}
-        await self.performer.reap(live)
+        self._spawn(self.performer.reap(live), "reap")
         for stream in list(self._streams.values()):
             if stream.state.state in ("CREATED",) and not stream.state.closed:
                 self.post(stream.state.id, cmd.Begin())
