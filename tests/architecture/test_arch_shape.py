@@ -33,7 +33,7 @@ HOMES = {
     "structlog": ("base/system",),
     "random": ("base/system",),
     "secrets": ("base/system",),
-    "uuid": ("base/system", "rendering", "cli/expr.py"),
+    "uuid": ("base/system", "rendering", "cli/local/expr.py"),
     "rich": ("cli",),
     "click": ("cli",),
     "yaml": ("flows", "plugins", "expressions", "sources", "storage", "rendering", "cli"),

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from podium.base.errors import ExpressionError
-from podium.cli.expr import LocalWorld
+from podium.cli.local.expr import LocalWorld
 from podium.expressions.compile import compile_template, is_pure, render_value
 from podium.expressions.filters.table import FILTERS
 from podium.expressions.functions.table import FUNCTIONS

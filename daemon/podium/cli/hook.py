@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from podium.cli.local.plan import complain, describe
 from podium.cli.main import EXIT_REFUSED
-from podium.cli.plan import complain, describe
 
 if TYPE_CHECKING:
     from podium.git.repo import Repository

@@ -293,7 +293,10 @@ class Starter:
         return view
 
     def call(self, loop: asyncio.AbstractEventLoop, **options: Any) -> Any:
-        """The function `subflow()` of expressions: run a flow to its end, from a worker thread; its outputs. Raises ExpressionError."""
+        """The function `subflow()` of expressions: run a flow to its end, from a worker thread: {id, state, outputs, labels}.
+
+        Raises ExpressionError when it does not end well.
+        """
         timeout_s = parse_duration(options.get("timeout") or "PT1H").total_seconds()
         request = StartRequest(
             namespace=str(options["namespace"]), flow_id=str(options["id"]), revision=options.get("revision"), inputs=options.get("inputs") or {},
@@ -309,7 +312,10 @@ class Starter:
             raise ExpressionError(
                 f"the subflow {request.namespace}.{request.flow_id} ended {ended['state']['current']}", hint=f"look at execution {ended['id']}"
             )
-        return ended.get("outputs") or {}
+        return {
+            "id": ended["id"], "state": ended["state"]["current"], "outputs": ended.get("outputs") or {},
+            "labels": {each["key"]: each["value"] for each in ended.get("labels") or ()},
+        }
 
     def once_more(self, stream: Stream, due: datetime) -> cmd.Create:
         """A new execution in place of one that failed (retry with CREATE_NEW_EXECUTION), begun at `due`. Its id follows from the old one."""

@@ -155,7 +155,7 @@ class RenderWorld:
         return self._parts.reads.logs(self._scope.execution_id, min_level="ERROR")
 
     def subflow(self, **options: Any) -> Any:
-        """The outputs of a subflow, where one can be run."""
+        """{id, state, outputs, labels} of a subflow that was run to its end, where one can be."""
         if self._parts.subflow is None:
             raise ExpressionError("subflow() is not possible here", hint="use it in the defaults or values of a flow's inputs")
         return self._parts.subflow(**options)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from podium.cli.validate import validate
+from podium.cli.local.validate import validate
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "validate"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from podium.cli.client import Daemon, clean, daemon_options, flow_name, pairs, print_table, show
+from podium.cli.remote.client import Daemon, clean, daemon_options, flow_name, pairs, print_table, show
 
 
 @click.group()

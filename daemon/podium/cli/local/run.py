@@ -124,7 +124,7 @@ async def _until_ended(core: Core, execution_id: str, timeout_s: float | None, i
 
 async def _show(core: Core, execution_id: str) -> None:
     """Live logs and task states on the terminal."""
-    from podium.cli.progress import Progress
+    from podium.cli.local.progress import Progress
 
     progress = Progress()
     seen = 0
@@ -139,6 +139,6 @@ async def _show(core: Core, execution_id: str) -> None:
 
 
 def _summary(view: dict[str, Any]) -> None:
-    from podium.cli.progress import Progress
+    from podium.cli.local.progress import Progress
 
     Progress().summary(view)

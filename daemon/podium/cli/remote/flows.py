@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from podium.cli.client import Daemon, clean, daemon_options, flow_name, print_table, segment, show
 from podium.cli.main import EXIT_FAILED
+from podium.cli.remote.client import Daemon, clean, daemon_options, flow_name, print_table, segment, show
 
 
 @click.group()

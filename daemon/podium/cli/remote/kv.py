@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from podium.cli.client import Daemon, clean, daemon_options, print_table, segment, show
 from podium.cli.main import EXIT_FAILED
+from podium.cli.remote.client import Daemon, clean, daemon_options, print_table, segment, show
 
 _TYPES = click.Choice(["STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON"], case_sensitive=False)
 

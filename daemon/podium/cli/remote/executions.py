@@ -11,8 +11,8 @@ import click
 
 from podium.base.system.clock import SystemClock
 from podium.base.system.ids import new_token
-from podium.cli.client import Daemon, clean, daemon_options, flow_name, pairs, print_table, segment, show
 from podium.cli.main import EXIT_FAILED
+from podium.cli.remote.client import Daemon, clean, daemon_options, flow_name, pairs, print_table, segment, show
 
 _WELL = frozenset({"SUCCESS", "WARNING"})
 _LEVELS = click.Choice(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"], case_sensitive=False)
