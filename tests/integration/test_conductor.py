@@ -207,3 +207,28 @@ def test_dates_are_stored_as_they_sort() -> None:
     from podium.store.journal import iso
 
     assert iso(datetime(2026, 1, 5, 8, 0, 0, 1000, tzinfo=UTC)) == "2026-01-05T08:00:00.001Z"
+
+
+async def test_a_secret_in_an_output_is_masked_for_whoever_looks_and_in_the_record(tmp_path: Path) -> None:
+    from podium.workers.work import Ended
+
+    def tell(work: object) -> object:
+        work.redactor.add(["s3cr3t-value"])  # type: ignore[attr-defined]
+        now = datetime.now(UTC)
+        if work.task.id == "b":  # type: ignore[attr-defined]
+            assert work.variables["outputs"]["a"] == {"value": "the s3cr3t-value"}  # type: ignore[attr-defined]
+            return None
+        return Ended(state="SUCCESS", started_at=now, ended_at=now, outputs={"value": "the s3cr3t-value"})
+
+    async with house(tmp_path, tell=tell) as h:
+        await h.deploy(flow("  - {id: a, type: core.log.Log, message: x}\n  - {id: b, type: scripts.shell.Commands, commands: [x]}"))
+        started = await h.podium.start(request())
+        assert "s3cr3t" not in json.dumps(started)
+        for _ in range(200):
+            if len(h.worker.works) == 2:
+                break
+            await asyncio.sleep(0.01)
+        assert "s3cr3t" not in json.dumps(await h.podium.execution(started["id"]))
+        await h.podium.kill(started["id"])
+        ended = await h.podium.wait(started["id"], timeout_s=10)
+        assert ended["taskRunList"][0]["outputs"] == {"value": "the ********"}

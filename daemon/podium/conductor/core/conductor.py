@@ -379,7 +379,9 @@ class Conductor:
         self.performer.closed(stream)
 
     def _view(self, stream: Stream) -> dict[str, Any]:
-        return execution_view(stream.state, tree=stream.tree, now=self._clock.now())
+        view = execution_view(stream.state, tree=stream.tree, now=self._clock.now())
+        shown: dict[str, Any] = stream.redactor.value(view)
+        return shown
 
     def _timer_fired(self, execution_id: str, key: str) -> None:
         if execution_id not in self._streams:
