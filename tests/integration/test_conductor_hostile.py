@@ -182,3 +182,17 @@ async def test_a_subflow_with_a_date_that_is_none_fails_its_task(tmp_path: Path)
     async with house(tmp_path) as h:
         await h.deploy(parent, flow("  - " + COMMAND, name="child"))
         assert (await h.podium.wait((await start(h, "parent"))["id"], timeout_s=5))["state"]["current"] == "FAILED"
+
+
+async def test_a_parent_that_missed_the_end_of_a_new_execution_hears_of_it_after_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house(tmp_path, tell=Once(2)) as h:
+        await h.deploy(RETRIED, PARENT)
+        monkeypatch.setattr(h.conductor.performer, "closed", lambda stream: None)
+        parent = await start(h, "parent")
+        for _ in range(500):
+            if (await h.podium.executions(states=["SUCCESS"]))[1]:
+                break
+            await asyncio.sleep(0.01)
+        assert (await h.podium.execution(parent["id"]))["state"]["current"] == "RUNNING"
+    async with house(tmp_path) as h:
+        assert (await h.podium.wait(parent["id"], timeout_s=10))["state"]["current"] == "SUCCESS"

@@ -104,6 +104,9 @@ class Podium:
         ))
 
     async def pause(self, execution_id: str) -> View:
+        view = await self.execution(execution_id)
+        if view["state"]["current"] in TERMINAL:
+            raise ConflictError(f"execution '{execution_id}' is ended, only a RUNNING one can be paused", hint="restart or replay it")
         return await self._conductor.submit(execution_id, cmd.Pause())
 
     async def resume(self, execution_id: str, *, inputs: Mapping[str, Any] | None = None) -> View:

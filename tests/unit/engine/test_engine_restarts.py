@@ -281,6 +281,7 @@ def test_a_subflow_that_retries_as_a_new_execution_is_followed() -> None:
     effect = done.subflows[0]
     done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=effect.execution_id, state="RETRIED", successor="next"))
     assert (done.state.state, done.run_of("sub").outputs) == ("RUNNING", {"executionId": "next"})
+    assert done.subflows[-1].execution_id == "next", "it is looked at: it may have ended before"
     done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id="next", state="SUCCESS"))
     assert done.state.state == "SUCCESS"
 

@@ -225,6 +225,8 @@ def subflow_ended(d: Decision, command: cmd.SubflowEnded) -> None:
         d.outputs(run, {"executionId": command.successor})
         if run.state == "KILLING":
             d.effect(fx.KillSubflow(execution_id=command.successor))
+        else:  # it may have ended before this one was heard of: have it looked at
+            d.effect(fx.StartSubflow(run_id=run.id, execution_id=command.successor, request=run.notes["request"]))
         return
     d.outputs(run, {"executionId": command.execution_id, "state": command.state, "outputs": dict(command.outputs)})
     state = "SUCCESS"
