@@ -26,13 +26,13 @@ _HOOK = """\
 # What is run is `git config podium.command`, else the podium on PATH. Only exit code 4 refuses: a Podium that is missing or
 # broken must not keep people from working, so that is said and let pass.
 set -u
-run=$(git config --get podium.command || echo podium)
+{skip}run=$(git config --get podium.command || echo podium)
 eval "set -- $run"
 if ! command -v "$1" >/dev/null 2>&1; then
   echo "podium: $1 is not there, so flows are not checked here; set it with: git config podium.command /path/to/podium" >&2
   exit 0
 fi
-"$@" hook {name}
+{call}
 code=$?
 case $code in
   0) exit 0 ;;
@@ -41,6 +41,34 @@ esac
 echo "podium: the {name} hook could not do its work (exit code $code), so nothing was checked; try: $run doctor" >&2
 exit 0
 """
+_SKIPS = {
+    "pre-receive": """\
+# Records that only add to the results branch, and refs that are not ours, are let in without starting Podium: the daemon pushes often.
+pushed=$(cat)
+flows=refs/heads/$(git config --get podium.branch || echo main)
+results=refs/heads/$(git config --get podium.results || echo results)
+while read -r old new ref; do
+  case $ref in
+    "$flows") start=yes ;;
+    "$results") case $old$new in *000000000000*) start=yes ;; *) git merge-base --is-ancestor "$old" "$new" || start=yes ;; esac ;;
+    "$results"/*) start=yes ;;
+  esac
+done <<END
+$pushed
+END
+[ -n "${start:-}" ] || exit 0
+""",
+    "post-receive": """\
+# Only a push of the flow branch is news for the daemon.
+pushed=$(cat)
+case "$pushed " in
+  *" refs/heads/$(git config --get podium.branch || echo main)"[[:space:]]*) ;;
+  *) exit 0 ;;
+esac
+""",
+    "pre-commit": "",
+}
+"""What a hook does before it starts Podium."""
 _ABOUT = {
     "pre-receive": "Refuses a push whose flows are wrong, or that would rewrite the results branch, and says what the push changes.",
     "post-receive": "Tells the daemon of a push, so that it deploys at once. A daemon that does not answer holds nothing up.",
@@ -121,7 +149,10 @@ def init(*, directory: Path, bare: bool, server: Path | None, branch: str, sourc
 
 def hook_text(name: str) -> str:
     """The script of a hook."""
-    return _HOOK.format(mark=HOOK_MARK, about=_ABOUT[name], name=name)
+    call = f"\"$@\" hook {name}"
+    if _SKIPS[name]:
+        call = f"printf '%s\\n' \"$pushed\" | {call}"
+    return _HOOK.format(mark=HOOK_MARK, about=_ABOUT[name], name=name, skip=_SKIPS[name], call=call)
 
 
 def podium_command() -> str:
