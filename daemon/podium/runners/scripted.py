@@ -47,7 +47,8 @@ class ScriptedRunner:
         lines = [Line(stream, self._clock.now(), text) for stream, text in script.lines]
         await sink.lines(lines, cursor=str(len(lines)))
         try:
-            await asyncio.wait_for(killed.wait(), script.takes_s)
+            async with asyncio.timeout(script.takes_s):
+                await killed.wait()
         except TimeoutError:
             is_wanted = wanted(job.output_patterns, job.unwanted)
             for name, content in script.files.items():

@@ -102,7 +102,8 @@ class Exit:
     async def wait(self, timeout_s: float) -> bool:
         """Wait at most `timeout_s` seconds; whether it has ended."""
         try:
-            await asyncio.wait_for(self._event.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
         except TimeoutError:
             return False
         return True

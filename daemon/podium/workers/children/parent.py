@@ -159,7 +159,8 @@ class Child:
 async def _flush_until(over: asyncio.Event, attempt_log: AttemptLog) -> None:
     while not over.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), _FLUSH_EVERY_S)
+            async with asyncio.timeout(_FLUSH_EVERY_S):
+                await over.wait()
         await attempt_log.flush()
 
 
