@@ -196,3 +196,25 @@ async def test_a_parent_that_missed_the_end_of_a_new_execution_hears_of_it_after
         assert (await h.podium.execution(parent["id"]))["state"]["current"] == "RUNNING"
     async with house(tmp_path) as h:
         assert (await h.podium.wait(parent["id"], timeout_s=10))["state"]["current"] == "SUCCESS"
+
+
+async def test_listeners_run_after_the_end_when_their_conditions_hold(tmp_path: Path) -> None:
+    more = """
+listeners:
+  - conditions: [{type: core.condition.ExecutionStatus, in: [SUCCESS]}]
+    tasks: [{id: good, type: core.log.Log, message: x}]
+  - conditions: [{type: core.condition.ExecutionStatus, in: [FAILED]}, {type: core.condition.Expression, expression: "{{ execution.state == 'FAILED' }}"}]
+    tasks: [{id: bad, type: core.execution.Fail}, {id: never, type: core.log.Log, message: x}]
+  - tasks: [{id: always, type: core.log.Log, message: x}]
+afterExecution: [{id: after, type: core.log.Log, message: x}]
+"""
+    broken = {"a", "bad"}
+    async with house(tmp_path, tell=lambda work: "FAILED" if work.task.id in broken else "SUCCESS") as h:
+        await h.deploy(flow("  - " + COMMAND, more))
+        ended = await h.podium.wait((await start(h))["id"], timeout_s=5)
+        assert ended["state"]["current"] == "FAILED"
+        assert [run["taskId"] for run in ended["taskRunList"]] == ["a", "after", "bad", "always"]
+        broken.clear()
+        await h.podium.restart(ended["id"])
+        again = await h.podium.wait(ended["id"], timeout_s=5)
+        assert [run["taskId"] for run in again["taskRunList"]] == ["a", "after", "good", "always"]

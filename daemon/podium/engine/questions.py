@@ -1,7 +1,7 @@
 """The expressions that the engine needs evaluated, and how their results become values. Pure: rendering itself is done by the caller.
 
 A key is `<run id>:<purpose>`, or `:<purpose>` for the execution. Purposes: runIf, if, switch, values, pause, subflow, timer, loop,
-outputs, sla:<place in the flow>.
+outputs, sla:<place in the flow>, listener:<place in the flow> (its conditions are not text: rendering/conditions knows them).
 """
 
 from __future__ import annotations
@@ -59,6 +59,10 @@ def _of_execution(tree: FlowTree, purpose: str) -> Question | None:
             run=None, template={each.id: each.value for each in tree.flow.outputs}, finish=dict, typed=True,
             optional=frozenset(each.id for each in tree.flow.outputs if not each.required),
         )
+    if purpose.startswith("listener:"):
+        index = int(purpose.removeprefix("listener:"))
+        conditions = [each.model_dump(mode="json", by_alias=True) for each in tree.flow.listeners[index].conditions]
+        return Question(run=None, template=conditions, finish=bool)
     sla = next((each for index, each in enumerate(tree.flow.sla) if purpose == f"sla:{index}"), None)
     return Question(run=None, template=sla.assert_ or "true", finish=truthy) if sla else None
 

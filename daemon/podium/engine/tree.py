@@ -23,14 +23,11 @@ class FlowTree:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self.nodes: dict[str, Node] = {}
-        for place, tasks in (("tasks", flow.tasks), ("errors", flow.errors), ("finally", flow.finally_), ("after", flow.after_execution)):
+        own = {"tasks": flow.tasks, "errors": flow.errors, "finally": flow.finally_, "after": flow.after_execution}
+        own.update({f"listener:{index}": listener.tasks for index, listener in enumerate(flow.listeners)})
+        for place, tasks in own.items():
             self._enter(tasks, None, place)
-        self._lists: dict[tuple[str | None, str], list[Task]] = {
-            (None, "tasks"): enabled(flow.tasks),
-            (None, "errors"): enabled(flow.errors),
-            (None, "finally"): enabled(flow.finally_),
-            (None, "after"): enabled(flow.after_execution),
-        }
+        self._lists: dict[tuple[str | None, str], list[Task]] = {(None, place): enabled(tasks) for place, tasks in own.items()}
 
     def _enter(self, tasks: Sequence[Task], parent: str | None, place: str) -> None:
         for task in tasks:

@@ -13,8 +13,10 @@ from podium.base.system.log import get_logger
 from podium.conductor.core.stream import Stream
 from podium.engine.commands import Answer
 from podium.engine.questions import Question, question
+from podium.engine.shape.view import execution_view
 from podium.expressions.compile import compile_template
 from podium.flows.inputs import coerce_output
+from podium.rendering.conditions import conditions_hold
 from podium.rendering.renderer import Renderer
 
 log = get_logger(__name__)
@@ -68,6 +70,8 @@ class Evaluator:
         try:
             if key == ":outputs":
                 return _storable(Answer(key=key, value=self._outputs(stream, asked, variables)))
+            if key.startswith(":listener:"):
+                return Answer(key=key, value=self._listener(stream, int(key.removeprefix(":listener:")), variables))
             rendered = self._renderer.value(asked.template, variables, stream.scope(asked.run), typed=asked.typed)
             return _storable(Answer(key=key, value=asked.finish(rendered)))
         except (PodiumError, ValueError, TypeError, ArithmeticError) as error:
@@ -76,6 +80,10 @@ class Evaluator:
         except Exception as error:  # a mistake of ours: the execution must hear of it and go on
             log.error("evaluation_failed", execution_id=stream.state.id, key=key, exc_info=error)
             return Answer(key=key, error=f"internal error: {type(error).__name__}")
+
+    def _listener(self, stream: Stream, index: int, variables: Mapping[str, Any]) -> bool:
+        conditions = stream.tree.flow.listeners[index].conditions
+        return conditions_hold(conditions, variables, stream.scope(None), self._renderer, execution=execution_view(stream.state))
 
     def _outputs(self, stream: Stream, asked: Question, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The flow's outputs, each rendered and made what its type says. Source: flow-language 3."""

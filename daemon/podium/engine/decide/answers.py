@@ -48,6 +48,11 @@ def _of_execution(d: Decision, purpose: str, value: Any, error: str | None) -> N
         else:
             d.log("ERROR", f"Failed to render output values: {error}")
             finish_execution(d, d.state.notes.get("stopping") or "FAILED")
+    elif purpose.startswith("listener:"):
+        if error is not None:
+            d.log("WARN", f"The conditions of a listener cannot be evaluated: {error}")
+        d.note_execution(**{purpose: bool(value) and error is None})
+        d.step(None)
     elif purpose.startswith("sla:") and not d.state.ended:
         index = int(purpose.removeprefix("sla:"))
         if not value and index < len(d.tree.flow.sla):

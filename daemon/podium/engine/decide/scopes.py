@@ -154,16 +154,31 @@ def finish_execution(d: Decision, state: str) -> None:
 
 
 def _after(d: Decision, scope: Scope) -> None:
-    """The execution is terminal: run afterExecution, then close it."""
+    """The execution is terminal: run afterExecution and listeners, then close it."""
     if d.state.closed:
         return
-    tasks = d.tree.list_of(None, "after")
     if d.state.state != "RETRIED":
-        if scope.open("after"):
-            return
-        if scope.total("after") < len(tasks) and not scope.has("after", *BROKEN):
-            d.create_run(tasks[scope.total("after")], parent=None, phase="after")
+        if scope.open("after") or _afterwards(d, "after") or any(_listens(d, index) for index in range(len(d.tree.flow.listeners))):
             return
     elif "retry_due" in d.state.notes:
         d.effect(fx.CreateRetry(due=datetime.fromisoformat(d.state.notes["retry_due"])))
     d.emit(ev.ExecutionClosed(at=d.now))
+
+
+def _afterwards(d: Decision, place: str) -> bool:
+    """Start the next task of a list that runs after the end; False once the list is done, or one of its tasks broke."""
+    tasks = {task.id: task for task in d.tree.list_of(None, place)}
+    runs = [run for run in d.state.children(None) if run.phase == "after" and run.task_id in tasks]
+    if len(runs) == len(tasks) or any(run.state in BROKEN for run in runs):
+        return False
+    d.create_run(list(tasks.values())[len(runs)], parent=None, phase="after")
+    return True
+
+
+def _listens(d: Decision, index: int) -> bool:
+    """Have the conditions of a listener looked at, then its tasks run; False once nothing of it is left to do. Source: flow-language 1.1."""
+    purpose = f"listener:{index}"
+    holds = d.state.notes.get(purpose)
+    if holds is None and f":{purpose}" not in d.state.asked:
+        d.ask(None, purpose)
+    return holds is None or (holds and _afterwards(d, purpose))
