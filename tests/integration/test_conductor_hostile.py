@@ -218,3 +218,9 @@ afterExecution: [{id: after, type: core.log.Log, message: x}]
         await h.podium.restart(ended["id"])
         again = await h.podium.wait(ended["id"], timeout_s=5)
         assert [run["taskId"] for run in again["taskRunList"]] == ["a", "after", "good", "always"]
+
+
+async def test_many_writes_at_once_never_disturb_one_another(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        for _ in range(20):
+            await asyncio.gather(*(h.logs.forget_cursors([str(number)]) for number in range(200)))

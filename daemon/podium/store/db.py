@@ -124,6 +124,9 @@ def _commit(connection: sqlite3.Connection, batch: list[tuple[Write[Any], Future
             connection.execute("SAVEPOINT one")
             try:
                 result = function(connection)
+                if isinstance(result, sqlite3.Cursor):  # must not die in the caller's thread while this one uses its statement again
+                    result.close()
+                    result = None
             except Exception as exc:  # noqa: BLE001 - whatever went wrong belongs to whoever handed it in
                 connection.execute("ROLLBACK TO one")
                 future.set_exception(exc)
