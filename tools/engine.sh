@@ -29,9 +29,10 @@ start() {
     quietly docker-start systemctl start docker && wait_for_it 60 && return
   fi
   say "starting dockerd"
-  setsid nohup dockerd --pidfile "$PWD/$pid_file" >"$state/log/dockerd.log" 2>&1 </dev/null &
+  # Without the descriptor of our lock: it would be held for as long as the engine runs.
+  setsid nohup dockerd --pidfile "$PWD/$pid_file" >"$state/log/dockerd.log" 2>&1 </dev/null 9>&- &
   wait_for_it 120 $! && return
-  tail -n 5 "$state/log/dockerd.log" >&2
+  grep 'failed to start daemon' "$state/log/dockerd.log" >&2 || tail -n 5 "$state/log/dockerd.log" >&2
   return 1
 }
 
