@@ -224,3 +224,22 @@ async def test_many_writes_at_once_never_disturb_one_another(tmp_path: Path) -> 
     async with house(tmp_path) as h:
         for _ in range(20):
             await asyncio.gather(*(h.logs.forget_cursors([str(number)]) for number in range(200)))
+
+
+async def test_a_restart_at_the_moment_its_events_are_dropped_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house(tmp_path, tell=Once()) as h:
+        await h.deploy(flow("  - " + COMMAND))
+        failed = await h.podium.wait((await start(h))["id"], timeout_s=5)
+        read = h.journal.stream
+
+        async def dropped_meanwhile(execution_id: str) -> list[bytes]:
+            bodies = await read(execution_id)
+            await h.database.write(lambda c: c.execute("DELETE FROM events WHERE stream = ?", (execution_id,)))
+            return bodies
+
+        monkeypatch.setattr(h.journal, "stream", dropped_meanwhile)
+        with pytest.raises(StoreError):
+            await h.podium.restart(failed["id"])
+        monkeypatch.setattr(h.journal, "stream", read)
+        await h.podium.restart(failed["id"])
+        assert (await h.podium.wait(failed["id"], timeout_s=5))["state"]["current"] == "SUCCESS"

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from podium.base.errors import StoreError
 from podium.store.db import Database
 
 encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -86,6 +87,8 @@ class Batch:
     """Everything one round of decisions changes. Entered as a whole or not at all."""
 
     events: list[tuple[str, int, bytes]] = field(default_factory=list)
+    continues: list[tuple[str, int]] = field(default_factory=list)
+    """(execution, version) of events that must still be there: they are dropped once an ended execution's record is on the remote."""
     executions: dict[str, ExecutionRow] = field(default_factory=dict)
     logs: list[LogRow] = field(default_factory=list)
     metrics: list[Mapping[str, Any]] = field(default_factory=list)
@@ -130,6 +133,9 @@ class Journal:
 
 
 def _enter(connection: sqlite3.Connection, batch: Batch, now: str) -> int:
+    for stream, version in batch.continues:
+        if connection.execute("SELECT 1 FROM events WHERE stream = ? AND version = ?", (stream, version)).fetchone() is None:
+            raise StoreError(f"the events of execution '{stream}' were dropped just now: its record was pushed", hint="try again")
     connection.executemany("INSERT INTO events (stream, version, body) VALUES (?, ?, ?)", batch.events)
     if batch.executions:
         _enter_executions(connection, list(batch.executions.values()))

@@ -12,8 +12,10 @@ from datetime import datetime
 from functools import partial
 
 from podium.base.system.clock import Clock
+from podium.base.system.log import get_logger
 
 Job = Callable[[], Awaitable[None]]
+log = get_logger(__name__)
 SWEEP_AT = 256
 """Timers of ended executions are swept out when there are more than this, and more than of living ones."""
 CLOCK_CHECK_S = 5.0
@@ -70,12 +72,15 @@ class Slots:
             self._names.discard(name)
             if jobs:
                 self._waiting[group] = jobs
-            task = asyncio.create_task(self._run(job), name=f"attempt {name}")
+            task = asyncio.create_task(self._run(name, job), name=f"attempt {name}")
             self._running[name] = task
             task.add_done_callback(partial(self._done, name))
 
-    async def _run(self, job: Job) -> None:
-        await job()
+    async def _run(self, name: str, job: Job) -> None:
+        try:
+            await job()
+        except Exception as error:  # a slot outlives its job; what the job was for is still open in the state
+            log.error("attempt_job_failed", attempt=name, exc_info=error)
 
     def _done(self, name: str, _task: asyncio.Task[None]) -> None:
         self._running.pop(name, None)

@@ -41,6 +41,9 @@ class Round:
     def enter(self, stream: Stream, events: list[ev.Event], version: int) -> None:
         """Take over the events of a decision. version: of the stream before them."""
         execution_id = stream.state.id
+        if stream.reopened_at:
+            self.batch.continues.append((execution_id, stream.reopened_at))
+            stream.reopened_at = 0
         self.batch.events.extend([(execution_id, version + offset, codec.encode(event)) for offset, event in enumerate(events, start=1)])
         for event in events:
             if isinstance(event, ev.RunOutputs):

@@ -33,6 +33,8 @@ class Stream:
     """Whether an input or output of it is encrypted, so that variables must be revealed."""
     indexed: tuple[str, bool, Mapping[str, str]] | None = None
     """What the row for lists said last, so that it is written only when it changes."""
+    reopened_at: int = 0
+    """The version of an ended execution that was read back from the journal, until its next events are written."""
     unwritten: list[Event] = field(default_factory=list)
     """What it was restored from, not in the journal yet: written with its first decision."""
     _plain_inputs: Mapping[str, Any] | None = None
@@ -103,7 +105,9 @@ class Loader:
         """An execution that ended, from its events, or from its record when those were dropped. Raises NotFound."""
         bodies = await self._journal.stream(execution_id)
         if bodies:
-            return self._stream_of(fold(map(codec.decode, bodies)))
+            stream = self._stream_of(fold(map(codec.decode, bodies)))
+            stream.reopened_at = stream.state.version
+            return stream
         restored = await self._restored(execution_id)
         stream = self._stream_of(fold([restored]))
         stream.unwritten = [restored]
