@@ -56,7 +56,8 @@ async def test_a_retry_as_a_new_execution_is_made_with_the_end_of_the_old_one(tm
     async with house(tmp_path, tell=Once()) as h:
         await h.deploy(RETRIED)
         first = await start(h, "child")
-        retried = await until(h, first["id"], "RETRIED")
+        retried = await h.podium.wait(first["id"], timeout_s=5)
+        assert retried["state"]["current"] == "RETRIED"
         assert [run["state"]["current"] for run in retried["taskRunList"]] == ["RETRIED"]
     async with house(tmp_path) as h:
         found, total = await h.podium.executions()
