@@ -23,10 +23,10 @@ def main() -> int:
     chosen = parser.parse_args().only or list(SUITE)
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "kernel": platform.release(), "python": platform.python_version()}
     machine["commit"] = run("git", "rev-parse", "--short", "HEAD", check=False)
-    sys.stdout.write(f"{'what':<12} {'measured':>10}  {'budget':<10}    made of\n")
+    sys.stdout.write(f"{'what':<28} {'measured':>10}  {'budget':<10}    made of\n")
     for name in chosen:
         for line in SUITE[name]():
-            sys.stdout.write(f"{line.name:<12} {line.figure:>10}  {line.budget:<10} {' ' if line.good else '✗'}  {line.detail}\n")
+            sys.stdout.write(f"{line.name:<28} {line.figure:>10}  {line.budget:<10} {' ' if line.good else '✗'}  {line.detail}\n")
             sys.stdout.flush()
             TREND.parent.mkdir(exist_ok=True)
             with TREND.open("a", encoding="utf-8") as file:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.bench_records import records
 from benchmarks.measure import DOCKER_FLOW, FLOW, NAMESPACE, Measured, count_flows, image, median_ms, place
 from tools.harness import Daemon, run
 
@@ -100,4 +101,6 @@ def _resident_mb(daemon: Daemon) -> float:
     return int(next(line for line in text.splitlines() if line.startswith("VmRSS:")).split()[1]) / 1024
 
 
-SUITE: dict[str, Callable[[], Iterator[Measured]]] = {"start": start, "deploy": deploy, "executions": executions, "docker": docker}
+SUITE: dict[str, Callable[[], Iterator[Measured]]] = {
+    "start": start, "deploy": deploy, "executions": executions, "docker": docker, "records": records,
+}

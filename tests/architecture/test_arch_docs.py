@@ -7,6 +7,7 @@ import importlib.util
 import pkgutil
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
+@cache
 def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("podium_docs", ROOT / "tools" / "docs.py")
     assert spec is not None

@@ -50,19 +50,31 @@ def modules() -> dict[str, str]:
     return {str(path.relative_to(PACKAGE)): path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def imports(text: str) -> Iterator[str]:
-    """Full names of what a module imports, wherever in it, `if TYPE_CHECKING` included."""
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Path below the package → what Python makes of it."""
+    return {name: ast.parse(text) for name, text in modules().items()}
 
 
-def functions(text: str) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+@cache
+def imports() -> dict[str, frozenset[str]]:
+    """Path below the package → full names of what it imports, wherever in it, `if TYPE_CHECKING` included."""
+    found: dict[str, set[str]] = {}
+    for name, tree in trees().items():
+        names = found.setdefault(name, set())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names.update(each.name for each in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module)
+    return {name: frozenset(names) for name, names in found.items()}
+
+
+def functions() -> Iterator[tuple[str, int]]:
+    for name, tree in trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{name}:{node.name}", (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def test_modules_are_short() -> None:
@@ -70,8 +82,7 @@ def test_modules_are_short() -> None:
 
 
 def test_functions_are_short() -> None:
-    long = {f"{name}:{function}": lines for name, text in modules().items() for function, lines in functions(text) if lines > FUNCTION_LINES_MAX}
-    assert long == {}
+    assert {name: lines for name, lines in functions() if lines > FUNCTION_LINES_MAX} == {}
 
 
 def test_rooms_are_small() -> None:
@@ -80,18 +91,18 @@ def test_rooms_are_small() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    assert [name for name, text in modules().items() if not ast.get_docstring(ast.parse(text))] == []
+    assert [name for name, tree in trees().items() if not ast.get_docstring(tree)] == []
 
 
 @pytest.mark.parametrize("thing", sorted(HOMES))
 def test_an_outside_thing_has_one_home(thing: str) -> None:
-    users = [name for name, text in modules().items() if any(f"{found}.".startswith(f"{thing}.") for found in imports(text))]
+    users = [name for name, names in imports().items() if any(f"{found}.".startswith(f"{thing}.") for found in names)]
     assert [name for name in users if not name.startswith(HOMES[thing])] == []
 
 
 @pytest.mark.parametrize("room", PURE)
 def test_a_pure_room_touches_nothing_outside(room: str) -> None:
-    found = {name: sorted(OUTSIDE & {each.split(".")[0] for each in imports(text)}) for name, text in modules().items() if name.startswith(f"{room}/")}
+    found = {name: sorted(OUTSIDE & {each.split(".")[0] for each in names}) for name, names in imports().items() if name.startswith(f"{room}/")}
     assert {name: bad for name, bad in found.items() if bad} == {}
 
 
@@ -102,7 +113,7 @@ def test_the_environment_is_read_at_the_top() -> None:
 
 
 def test_faces_of_packages_stay_empty() -> None:
-    full = [name for name, text in modules().items() if name.endswith("__init__.py") and len(ast.parse(text).body) > 1]
+    full = [name for name, tree in trees().items() if name.endswith("__init__.py") and len(tree.body) > 1]
     assert [name for name in full if not name.startswith("plugins/")] == []
 
 
@@ -110,7 +121,7 @@ def test_no_prints_and_nothing_left_for_later() -> None:
     later = re.compile(r"\b(TODO|FIXME|HACK)\b")
     assert [name for name, text in modules().items() if later.search(text)] == []
     calls = [
-        name for name, text in modules().items() for node in ast.walk(ast.parse(text))
+        name for name, tree in trees().items() for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert calls == []

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conductor_house import house
 
 from podium.base.errors import ConflictError, FlowDisabled, FlowNotFound, InputError, NotFound
+from podium.base.system.clock import SystemClock
 from podium.conductor.port import StartRequest
 
 COMMAND = "{id: a, type: scripts.shell.Commands, commands: [echo]}"
@@ -214,7 +215,7 @@ async def test_a_secret_in_an_output_is_masked_for_whoever_looks_and_in_the_reco
 
     def tell(work: object) -> object:
         work.redactor.add(["s3cr3t-value"])  # type: ignore[attr-defined]
-        now = datetime.now(UTC)
+        now = SystemClock().now()
         if work.task.id == "b":  # type: ignore[attr-defined]
             assert work.variables["outputs"]["a"] == {"value": "the s3cr3t-value"}  # type: ignore[attr-defined]
             return None
