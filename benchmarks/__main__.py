@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 from benchmarks.suite import SUITE
 from podium.base.system.clock import SystemClock
+from podium.base.system.log import configure_logging
 from tools.harness import ROOT, run
 
 TREND = ROOT / ".podium" / "bench.jsonl"
@@ -20,6 +21,7 @@ def main() -> int:
     """Print each line as it is measured; keep all of them for the trend. 0 always, but for a measurement that could not be made."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", choices=sorted(SUITE), help="measure this one")
+    configure_logging(level="WARNING")
     chosen = parser.parse_args().only or list(SUITE)
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "kernel": platform.release(), "python": platform.python_version()}
     machine["commit"] = run("git", "rev-parse", "--short", "HEAD", check=False)
