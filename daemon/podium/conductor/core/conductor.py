@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from podium.base.limits import QUEUED_COMMANDS_MAX
 from podium.base.system.clock import Clock
 from podium.base.system.log import get_logger
 from podium.conductor.closing import Closer
-from podium.conductor.core.dispatch import Slots, Timers
+from podium.conductor.core.dispatch import Background, Slots, Timers
 from podium.conductor.core.limits import FlowLimits
 from podium.conductor.core.performing import Performer
 from podium.conductor.core.round import Extra, Item, Round
@@ -33,6 +34,8 @@ from podium.storage.crypto import Cipher
 from podium.store.journal import Journal
 
 log = get_logger(__name__)
+ROUND_S = 0.1
+"""After this long a round leaves further inline tasks and questions to the next, so that one execution never holds up the others."""
 COMMANDS_A_ROUND = 200
 """Commands that share a transaction, at most."""
 
@@ -55,8 +58,11 @@ class Conductor:
         self._clock = clock
         self._queue: asyncio.Queue[Item] = asyncio.Queue(maxsize=commands_max)
         self._streams: dict[str, Stream] = {}
+        self._carried: deque[tuple[str, fx.AnyEffect]] = deque()
+        """Inline tasks and questions left over by a long round. Lost with the process: the state tells them again."""
         self._limits = FlowLimits(library, lambda execution_id: self.post(execution_id, cmd.Begin()))
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._background = Background()
+        self.spawn = self._background.spawn
         self.slots = Slots(attempts_max)
         self.timers = Timers(clock, self._timer_fired)
         self.performer = performer(self)
@@ -66,8 +72,8 @@ class Conductor:
     # ---- life
     async def start(self) -> None:
         """Take up what was in flight, then take commands."""
-        self._spawn(self._loop(), "conductor")
-        self._spawn(self.timers.run(), "timers")
+        self.spawn(self._loop(), "conductor")
+        self.spawn(self.timers.run(), "timers")
         await self.recover()
 
     async def recover(self) -> None:
@@ -82,7 +88,7 @@ class Conductor:
             self._streams[execution_id] = stream
             self._limits.follow(stream)
             live |= {f"{run.id}-{len(run.attempts)}" for run in stream.state.runs.values() if run.attempts and not run.ended}
-        self._spawn(self.performer.reap(live), "reap")
+        self.spawn(self.performer.reap(live), "reap")
         for stream in list(self._streams.values()):
             if stream.state.state in ("CREATED",) and not stream.state.closed:
                 self.post(stream.state.id, cmd.Begin())
@@ -114,9 +120,7 @@ class Conductor:
             async with asyncio.timeout(max(drain_s, 1.0)):
                 await self.slots.close(cancel=drain_s <= 0)
         await self.slots.close(cancel=True)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.cancel()
 
     # ---- commands
     async def submit(
@@ -163,20 +167,6 @@ class Conductor:
         await self._queue.put(item)
         await item.done
 
-    def spawn(self, work: Any, name: str) -> None:
-        """Run a coroutine beside the loop until it ends or the conductor closes."""
-        self._spawn(work, name)
-
-    def _spawn(self, work: Any, name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._spawned_done)
-
-    def _spawned_done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("background_task_failed", task=task.get_name(), exc_info=task.exception())
-
     async def closed(self, execution_id: str, timeout_s: float | None) -> dict[str, Any]:
         """Wait until an execution is closed, or the time is up; its view. Raises NotFound."""
         stream = self._streams.get(execution_id)
@@ -217,7 +207,7 @@ class Conductor:
     # ---- the loop
     async def _loop(self) -> None:
         while True:
-            items = [await self._queue.get()]
+            items = [] if self._carried else [await self._queue.get()]
             while len(items) < COMMANDS_A_ROUND and not self._queue.empty():
                 items.append(self._queue.get_nowait())
             try:
@@ -228,10 +218,11 @@ class Conductor:
                     item.fail(PodiumError(f"internal error: {error}", hint="report it with the daemon's log"))
 
     async def _round(self, items: list[Item]) -> None:
-        turn = Round(self._clock.now())
+        turn = Round(self._clock.now(), asyncio.get_running_loop().time())
         self._reads.turn = turn
         for item in items:
             await self._take(turn, item)
+        await self._carry_on(turn)
         try:
             if turn.batch:
                 await self._journal.commit(turn.batch, turn.now)
@@ -314,13 +305,40 @@ class Conductor:
         return stream
 
     async def _decide(self, turn: Round, stream: Stream, command: cmd.Command) -> None:
-        """Decide, enter the events, and go on with whatever can be answered at once."""
+        await self._follow(turn, stream, deque([command]))
+
+    async def _carry_on(self, turn: Round) -> None:
+        """Do what earlier rounds left over, as long as this one has time. At least one thing, so that it ends."""
+        while self._carried:
+            execution_id, effect = self._carried.popleft()
+            stream = self._streams.get(execution_id)
+            if stream is None or stream.state.closed:
+                continue
+            turn.touched[execution_id] = stream
+            try:
+                answers = await self.performer.at_once(turn, stream, effect)
+                if answers is None:
+                    turn.effects.append((stream, [effect]))
+                else:
+                    await self._follow(turn, stream, deque(answers))
+            except Exception as error:
+                log.error("decision_failed", execution_id=execution_id, effect=type(effect).__name__, exc_info=error)
+                turn.broken[execution_id] = None
+            if self._late(turn):
+                return
+
+    def _late(self, turn: Round) -> bool:
+        """Whether a round has taken so long that others should have their turn."""
+        return asyncio.get_running_loop().time() - turn.began > ROUND_S
+
+    async def _follow(self, turn: Round, stream: Stream, commands: deque[cmd.Command]) -> None:
+        """Decide, enter the events, and go on with whatever can be answered at once, or in the next round when this one was long."""
         state = stream.state
         before = state.version
-        commands, changed = [command], False
+        changed = False
         while commands:
             turn.now = self._clock.now()
-            events, effects = decide(stream.tree, state, commands.pop(0), turn.now)
+            events, effects = decide(stream.tree, state, commands.popleft(), turn.now)
             if events:
                 changed = True
                 turn.enter(stream, [*stream.unwritten, *events], before - len(stream.unwritten))
@@ -330,6 +348,9 @@ class Conductor:
                 turn.count(event, self.ended_runs)
             later = []
             for effect in effects:
+                if isinstance(effect, (fx.RunAttempt, fx.Evaluate)) and self._late(turn):
+                    self._carried.append((state.id, effect))
+                    continue
                 answers = await self.performer.at_once(turn, stream, effect)
                 if answers is None:
                     later.append(effect)
@@ -353,7 +374,9 @@ class Conductor:
 
     async def _take_back(self, execution_ids: Iterable[str]) -> None:
         """A transaction or a decision failed: forget what memory says of these executions, go on from what is on disk."""
-        for execution_id in list(execution_ids):
+        gone = set(execution_ids)
+        self._carried = deque(each for each in self._carried if each[0] not in gone)
+        for execution_id in gone:
             old = self._streams.pop(execution_id, None)
             if old is not None:
                 self._limits.forget(old)

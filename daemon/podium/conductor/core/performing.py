@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from podium.conductor.starting import Starter
 
 log = get_logger(__name__)
+REAP_S_MAX = 60.0
 
 
 class Performer:
@@ -45,6 +47,8 @@ class Performer:
         self._requests = requests
         self.starter: Starter | None = None
         self._slow: dict[int, tuple[Task, bool]] = {}
+        self._reaped = asyncio.Event()
+        """Set once nothing of a former life is left: until then no attempt begins, so that reaping can take none for an old one."""
 
     # ---- in the round
     async def at_once(self, turn: Round, stream: Stream, effect: fx.AnyEffect) -> list[cmd.Command] | None:
@@ -67,9 +71,11 @@ class Performer:
                 return None
 
     async def _inline(self, turn: Round, stream: Stream, effect: fx.RunAttempt) -> list[cmd.Command] | None:
-        run = stream.state.runs[effect.run_id]
-        task = stream.tree.task(run.task_id)
-        if task is None or task.KIND != "inline" or getattr(task, "BLOCKING", False) or self._is_slow(stream, task):
+        found = self._open_attempt(stream.state.id, effect, "CREATED")
+        if found is None:
+            return []
+        _, run, task = found
+        if task.KIND != "inline" or getattr(task, "BLOCKING", False) or self._is_slow(stream, task):
             return None
         sink = RoundSink(turn, stream, run, effect.number)
         ended = _storable(await self._worker.run(self._work(stream, run, task, effect), sink))
@@ -124,6 +130,7 @@ class Performer:
     async def _attempt(self, execution_id: str, effect: fx.RunAttempt) -> None:
         """One attempt from its slot to its end. That it starts is on disk before it does; that it ended, before anything is removed."""
         name = attempt_id(effect.run_id, effect.number)
+        await self._reaped.wait()
         if not effect.started:
             if self._open_attempt(execution_id, effect, "CREATED") is None:
                 return
@@ -256,9 +263,12 @@ class Performer:
     async def reap(self, live: set[str]) -> None:
         """Remove what attempts of a former life left behind."""
         try:
-            await self._worker.reap(live)
-        except PodiumError as error:
-            log.warning("reap_failed", error=error.what)
+            async with asyncio.timeout(REAP_S_MAX):
+                await self._worker.reap(live)
+        except (PodiumError, TimeoutError) as error:
+            log.warning("reap_failed", error=str(error))
+        finally:
+            self._reaped.set()
 
 
 def _child_ended(run_id: str, child: Mapping[str, Any]) -> cmd.SubflowEnded:

@@ -21,8 +21,10 @@ from podium.store.journal import Batch, Document, ExecutionRow, LogRow
 class Round:
     """Collects; nothing here does I/O."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, began: float = 0.0) -> None:
+        """began: by the clock of the event loop, seconds."""
         self.now = now
+        self.began = began
         self.batch = Batch()
         self.effects: list[tuple[Stream, list[fx.AnyEffect]]] = []
         self.touched: dict[str, Stream] = {}
