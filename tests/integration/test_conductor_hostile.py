@@ -244,3 +244,18 @@ async def test_a_restart_at_the_moment_its_events_are_dropped_loses_nothing(tmp_
         monkeypatch.setattr(h.journal, "stream", read)
         await h.podium.restart(failed["id"])
         assert (await h.podium.wait(failed["id"], timeout_s=5))["state"]["current"] == "SUCCESS"
+
+
+async def test_a_huge_loop_of_quick_tasks_does_not_hold_up_others_and_survives_a_crash(tmp_path: Path) -> None:
+    huge = flow("  - {id: e, type: core.flow.ForEach, values: '{{ range(1, 5000) }}', concurrencyLimit: 0, tasks: "
+                "[{id: l, type: core.log.Log, message: x}]}", name="huge")
+    async with house(tmp_path) as h:
+        await h.deploy(huge, flow("  - {id: l, type: core.log.Log, message: x}"))
+        big = await start(h, "huge")
+        small = await h.podium.wait((await start(h))["id"], timeout_s=5)
+        assert small["state"]["current"] == "SUCCESS"
+        assert (await h.podium.execution(big["id"]))["state"]["current"] == "RUNNING"
+    async with house(tmp_path) as h:
+        ended = await h.podium.wait(big["id"], timeout_s=60)
+        assert ended["state"]["current"] == "SUCCESS"
+        assert len(ended["taskRunList"]) == 5001

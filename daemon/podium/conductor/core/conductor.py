@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,8 +16,8 @@ from podium.base.limits import QUEUED_COMMANDS_MAX
 from podium.base.system.clock import Clock
 from podium.base.system.log import get_logger
 from podium.conductor.closing import Closer
-from podium.conductor.core.dispatch import Background, Slots, Timers
-from podium.conductor.core.limits import FlowLimits
+from podium.conductor.core.deciding import Decider
+from podium.conductor.core.dispatch import Background, FlowLimits, Slots, Timers
 from podium.conductor.core.performing import Performer
 from podium.conductor.core.round import Extra, Item, Round
 from podium.conductor.core.stream import Loader, Stream
@@ -27,15 +26,13 @@ from podium.conductor.live import Broadcast
 from podium.conductor.reads import StoreReads
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
-from podium.engine.decide.entry import decide, pending
+from podium.engine.decide.entry import pending
 from podium.engine.shape.view import execution_view
 from podium.engine.state import Execution
 from podium.storage.crypto import Cipher
 from podium.store.journal import Journal
 
 log = get_logger(__name__)
-ROUND_S = 0.1
-"""After this long a round leaves further inline tasks and questions to the next, so that one execution never holds up the others."""
 COMMANDS_A_ROUND = 200
 """Commands that share a transaction, at most."""
 
@@ -58,16 +55,13 @@ class Conductor:
         self._clock = clock
         self._queue: asyncio.Queue[Item] = asyncio.Queue(maxsize=commands_max)
         self._streams: dict[str, Stream] = {}
-        self._carried: deque[tuple[str, fx.AnyEffect]] = deque()
-        """Inline tasks and questions left over by a long round. Lost with the process: the state tells them again."""
         self._limits = FlowLimits(library, lambda execution_id: self.post(execution_id, cmd.Begin()))
         self._background = Background()
         self.spawn = self._background.spawn
         self.slots = Slots(attempts_max)
         self.timers = Timers(clock, self._timer_fired)
         self.performer = performer(self)
-        self.ended_runs: dict[str, int] = {}
-        """How many task runs ended in which state since the start."""
+        self._decider = Decider(in_flight=self._streams, performer=self.performer, limits=self._limits, closer=closer, clock=clock)
 
     # ---- life
     async def start(self) -> None:
@@ -201,13 +195,18 @@ class Conductor:
         return self._streams
 
     @property
+    def ended_runs(self) -> Mapping[str, int]:
+        """How many task runs ended in which state since the start."""
+        return self._decider.ended_runs
+
+    @property
     def queue_depth(self) -> int:
         return self._queue.qsize()
 
     # ---- the loop
     async def _loop(self) -> None:
         while True:
-            items = [] if self._carried else [await self._queue.get()]
+            items = [] if self._decider.carried else [await self._queue.get()]
             while len(items) < COMMANDS_A_ROUND and not self._queue.empty():
                 items.append(self._queue.get_nowait())
             try:
@@ -222,7 +221,7 @@ class Conductor:
         self._reads.turn = turn
         for item in items:
             await self._take(turn, item)
-        await self._carry_on(turn)
+        await self._decider.carry_on(turn)
         try:
             if turn.batch:
                 await self._journal.commit(turn.batch, turn.now)
@@ -271,11 +270,11 @@ class Conductor:
             return
         if isinstance(command, cmd.Begin):
             command = self._limits.admission(stream, force=command.force)
-        await self._decide(turn, stream, command)
+        await self._decider.decide(turn, stream, command)
         if isinstance(command, cmd.Create) and command.failed_because is None:
-            await self._decide(turn, stream, self._limits.admission(stream))
+            await self._decider.decide(turn, stream, self._limits.admission(stream))
         elif isinstance(command, (cmd.Restart, cmd.SetRunState)):
-            await self._decide(turn, stream, cmd.Begin(force=True))
+            await self._decider.decide(turn, stream, cmd.Begin(force=True))
         if item.wants_view:
             item.view = self._view(stream)
         self._let_go(turn, execution_id)
@@ -304,78 +303,10 @@ class Conductor:
         self._streams[execution_id] = stream
         return stream
 
-    async def _decide(self, turn: Round, stream: Stream, command: cmd.Command) -> None:
-        await self._follow(turn, stream, deque([command]))
-
-    async def _carry_on(self, turn: Round) -> None:
-        """Do what earlier rounds left over, as long as this one has time. At least one thing, so that it ends."""
-        while self._carried:
-            execution_id, effect = self._carried.popleft()
-            stream = self._streams.get(execution_id)
-            if stream is None or stream.state.closed:
-                continue
-            turn.touched[execution_id] = stream
-            try:
-                answers = await self.performer.at_once(turn, stream, effect)
-                if answers is None:
-                    turn.effects.append((stream, [effect]))
-                else:
-                    await self._follow(turn, stream, deque(answers))
-            except Exception as error:
-                log.error("decision_failed", execution_id=execution_id, effect=type(effect).__name__, exc_info=error)
-                turn.broken[execution_id] = None
-            if self._late(turn):
-                return
-
-    def _late(self, turn: Round) -> bool:
-        """Whether a round has taken so long that others should have their turn."""
-        return asyncio.get_running_loop().time() - turn.began > ROUND_S
-
-    async def _follow(self, turn: Round, stream: Stream, commands: deque[cmd.Command]) -> None:
-        """Decide, enter the events, and go on with whatever can be answered at once, or in the next round when this one was long."""
-        state = stream.state
-        before = state.version
-        changed = False
-        while commands:
-            turn.now = self._clock.now()
-            events, effects = decide(stream.tree, state, commands.popleft(), turn.now)
-            if events:
-                changed = True
-                turn.enter(stream, [*stream.unwritten, *events], before - len(stream.unwritten))
-                stream.unwritten = []
-            before = state.version
-            for event in events:
-                turn.count(event, self.ended_runs)
-            later = []
-            for effect in effects:
-                if isinstance(effect, (fx.RunAttempt, fx.Evaluate)) and self._late(turn):
-                    self._carried.append((state.id, effect))
-                    continue
-                answers = await self.performer.at_once(turn, stream, effect)
-                if answers is None:
-                    later.append(effect)
-                else:
-                    commands.extend(answers)
-            if later:
-                turn.effects.append((stream, later))
-        if changed:
-            self._after(turn, stream)
-
-    def _after(self, turn: Round, stream: Stream) -> None:
-        """What a changed execution means for the index, the concurrency limit, and its record."""
-        state = stream.state
-        self._limits.follow(stream)
-        if not state.closed:
-            turn.closed.pop(state.id, None)
-        elif state.id not in turn.closed:
-            self._closer.close(turn, stream)
-            turn.closed[state.id] = None
-        turn.index(stream, self._closer.record_path(stream) if state.closed else None)
-
     async def _take_back(self, execution_ids: Iterable[str]) -> None:
         """A transaction or a decision failed: forget what memory says of these executions, go on from what is on disk."""
         gone = set(execution_ids)
-        self._carried = deque(each for each in self._carried if each[0] not in gone)
+        self._decider.drop(gone)
         for execution_id in gone:
             old = self._streams.pop(execution_id, None)
             if old is not None:
