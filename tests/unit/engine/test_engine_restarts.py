@@ -5,10 +5,12 @@ from __future__ import annotations
 import textwrap
 from datetime import timedelta
 
+import pytest
 from engine_driver import Play, ended, flow, ordinary
 
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
+from podium.engine.decide import scopes
 from podium.engine.decide.entry import pending
 from podium.engine.state import TaskRun
 
@@ -323,3 +325,16 @@ def test_a_pause_that_resumes_by_itself_has_the_defaults_of_its_inputs() -> None
     """)
     done.wait(2)
     assert done.logged == ["true 4"]
+
+
+def test_an_execution_with_too_many_task_runs_is_ended_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scopes, "TASK_RUNS_MAX", 10)
+    done = play("""
+        - id: e
+          type: core.flow.ForEach
+          values: "{{ range(1, 20) }}"
+          concurrencyLimit: 0
+          tasks: [{id: r, type: core.debug.Return, format: x}]
+    """)
+    assert (done.state.state, len(done.state.runs)) == ("FAILED", 10)
+    assert "at most 10 task runs" in done.engine_log[0]

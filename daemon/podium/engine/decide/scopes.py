@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from podium.base.limits import TASK_RUNS_MAX
 from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide.decision import Decision
 from podium.engine.decide.plans import BROKEN, expected, phase_list, upcoming
+from podium.engine.decide.stopping import stop
 from podium.engine.state import Scope, TaskRun
 from podium.engine.tree import is_flowable
 from podium.flows.model import AllowFailure, LoopUntil, Pause, Subflow, WorkingDirectory
@@ -59,6 +61,8 @@ def _begun(d: Decision, run: TaskRun) -> bool:
 def _phases(d: Decision, run: TaskRun | None, scope: Scope, child: TaskRun | None) -> None:
     if scope.total("errors") == 0 and scope.total("finally") == 0:
         _start_main(d, run, child)
+    if d.state.notes.get("stopping"):
+        return
     broken = scope.has("main", *BROKEN)
     if scope.open("main") or (not broken and scope.total("main") < expected(d.tree, run)) or scope.open("pause"):
         return
@@ -74,6 +78,10 @@ def _phases(d: Decision, run: TaskRun | None, scope: Scope, child: TaskRun | Non
 def _start_main(d: Decision, run: TaskRun | None, child: TaskRun | None) -> None:
     turn = run.notes.get("iteration") if run is not None and isinstance(d.tree.task(run.task_id), LoopUntil) else None
     for each in upcoming(d.tree, d.state, run, child):
+        if len(d.state.runs) >= TASK_RUNS_MAX:
+            d.log("ERROR", f"An execution has at most {TASK_RUNS_MAX} task runs (TASK_RUNS_MAX): split it with Subflow tasks")
+            stop(d, "FAILED", cascade=True)
+            return
         iteration = turn if each.iteration is None else each.iteration
         d.create_run(each.task, parent=run, phase="main", value=each.value, iteration=iteration)
 
