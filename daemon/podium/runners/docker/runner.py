@@ -41,6 +41,7 @@ log = get_logger(__name__)
 KILLED = 137
 _NEVER = "0001-01-01T00:00:00Z"
 _AGAIN_S = 0.1
+_JUST_STARTED: Mapping[str, Any] = {"State": {"Running": True}}
 _READ_TRIES_MAX = 20
 
 
@@ -77,7 +78,7 @@ class DockerRunner:
         began = await self._begin(site, job)
         if isinstance(began, Finished):
             return began
-        return await self._finish(site, job, sink)
+        return await self._finish(site, job, sink, fresh=True)
 
     async def attach(self, job: Job, sink: OutputSink) -> Finished | None:
         """See Runner. Waits for an engine that is away."""
@@ -85,7 +86,7 @@ class DockerRunner:
         seen = await site.engine.inspect(container_name(job.attempt_id))
         if seen is None or not _was_started(seen):
             return None
-        return await self._finish(site, job, sink)
+        return await self._finish(site, job, sink, fresh=False)
 
     async def kill(self, attempt_id: str, *, grace_s: float = 0.0) -> None:
         """See Runner."""
@@ -212,10 +213,11 @@ class DockerRunner:
 
     # ---- following and ending
 
-    async def _finish(self, site: _Site, job: Job, sink: OutputSink) -> Finished:
+    async def _finish(self, site: _Site, job: Job, sink: OutputSink, *, fresh: bool) -> Finished:
         engine, name = site.engine, container_name(job.attempt_id)
         reader = LogReader(await sink.cursor())
-        seen = await engine.inspect(name)
+        # A container that was just started is read at once: to ask what it does would wait until the engine has settled, 80 ms on.
+        seen = _JUST_STARTED if fresh and job.options.get("wait") is not False else await engine.inspect(name)
         if job.options.get("wait") is False:
             return Finished(exit_code=0, facts=self._facts(job, seen))
         while seen is not None and seen["State"].get("Running"):
