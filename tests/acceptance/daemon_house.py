@@ -69,10 +69,11 @@ class DaemonHouse:
         return self.git("push", *(["--force"] if force else []), "origin", "main", check=check)
 
     # ---- the daemon
-    def start(self) -> None:
+    def start(self, **environ: str) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*PODIUM, "serve", "--config", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [*PODIUM, "serve", "--config", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **environ},
             )
         wait_for(self._serving, "the daemon to serve", 60)
 

@@ -25,6 +25,7 @@ from podium.app.wiring.core import DRAIN_S, Core, ended, open_core
 from podium.app.wiring.rebuild import restore_home
 from podium.app.wiring.results import ResultsBranch
 from podium.base.errors import PodiumError, SettingsError
+from podium.base.system import faults
 from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
 from podium.flows.load import parse_flows
@@ -202,6 +203,8 @@ def _version() -> str:
 async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready: Any = None) -> None:
     """Serve until SIGTERM or SIGINT. SIGHUP looks at all sources at once. ready: called with the Daemon once it serves."""
     settings = settings.model_copy(update={"home": settings.home.absolute()})
+    if os.environ.get(faults.VARIABLE):
+        faults.arm(os.environ[faults.VARIABLE])
     notifier = Notifier(os.environ)
     stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()

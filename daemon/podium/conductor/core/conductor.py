@@ -14,6 +14,7 @@ from typing import Any
 from podium.base.errors import LimitError, NotFound, PodiumError, StoreError
 from podium.base.limits import QUEUED_COMMANDS_MAX
 from podium.base.system.clock import Clock
+from podium.base.system.faults import point
 from podium.base.system.log import get_logger
 from podium.conductor.closing import Closer
 from podium.conductor.core.deciding import Decider
@@ -233,6 +234,8 @@ class Conductor:
             return
         finally:
             self._reads.turn = None
+        if turn.closed:
+            point("execution-closed")
         for stream, effects in turn.effects:
             self._perform(stream, effects)
         if turn.broken:

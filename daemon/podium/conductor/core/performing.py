@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from podium.base.errors import NotFound, PodiumError
+from podium.base.system.faults import point
 from podium.base.system.log import get_logger
 from podium.conductor.core.evaluate import Evaluator, is_slow
 from podium.conductor.core.requests import Requests
@@ -135,6 +136,7 @@ class Performer:
             if self._open_attempt(execution_id, effect, "CREATED") is None:
                 return
             await self._until_taken(execution_id, cmd.AttemptBegan(run_id=effect.run_id, number=effect.number))
+            point("attempt-began")
         found = self._open_attempt(execution_id, effect, "RUNNING")
         if found is not None:
             stream, run, task = found

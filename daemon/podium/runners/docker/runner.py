@@ -18,6 +18,7 @@ from typing import Any
 
 from podium.base.errors import AttemptLost, RunnerError, RunnerRefused
 from podium.base.system.clock import Clock
+from podium.base.system.faults import point
 from podium.base.system.log import get_logger
 from podium.runners.docker import archive
 from podium.runners.docker.config import (
@@ -156,10 +157,12 @@ class DockerRunner:
             if seen is not None:
                 await _remove(engine, name)
             await self._create(site, job, image, network)
+            point("container-created")
             user = str(job.options.get("user") or image.user)
             with await asyncio.to_thread(archive.pack, job, user=user) as files:
                 await engine.patiently(lambda api: (files.seek(0), api.put_archive(name, "/", files)))
             await self._start(engine, job)
+            point("container-started")
         if self._killing(job.attempt_id).is_set():
             await self.kill(job.attempt_id)
         return None
@@ -240,6 +243,7 @@ class DockerRunner:
                 seen = await engine.inspect(name)
         if seen is None:
             raise _lost(job)
+        point("container-exited")
         if rest := reader.rest():
             await sink.lines(rest, cursor=reader.cursor())
         await self._collect(engine, job, sink)
