@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conductor_house import House, house
 
 from podium.base.errors import ConflictError, StoreError
+from podium.conductor.core import deciding
 from podium.conductor.port import StartRequest
 from podium.workers.work import Ended, Work
 
@@ -246,7 +247,10 @@ async def test_a_restart_at_the_moment_its_events_are_dropped_loses_nothing(tmp_
         assert (await h.podium.wait(failed["id"], timeout_s=5))["state"]["current"] == "SUCCESS"
 
 
-async def test_a_huge_loop_of_quick_tasks_does_not_hold_up_others_and_survives_a_crash(tmp_path: Path) -> None:
+async def test_a_huge_loop_of_quick_tasks_does_not_hold_up_others_and_survives_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deciding, "ROUND_S", 0.002)
     huge = flow("  - {id: e, type: core.flow.ForEach, values: '{{ range(1, 5000) }}', concurrencyLimit: 0, tasks: "
                 "[{id: l, type: core.log.Log, message: x}]}", name="huge")
     async with house(tmp_path) as h:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from podium.base.errors import ConflictError
@@ -97,7 +98,8 @@ def pause(d: Decision) -> None:
 
 def resume(d: Decision, command: cmd.Resume) -> None:
     """Go on after a manual pause, or end the waiting of a Pause task."""
-    if d.state.state != "PAUSED":
+    afterwards = d.state.ended and not d.state.closed and paused_run(d, command.run_id) is not None
+    if d.state.state != "PAUSED" and not afterwards:
         raise refused(d, f"execution '{d.state.id}' is {d.state.state}, not PAUSED", "only a paused execution can be resumed")
     if d.state.notes.get("held"):
         d.note_execution(held=None)
@@ -150,11 +152,17 @@ def restart(d: Decision) -> None:
     """Run what failed again, in the same execution. Source: flow-language 9.4."""
     if not (d.state.ended or d.state.state == "PAUSED"):
         raise refused(d, f"Execution must be terminated to be restarted, current state is '{d.state.state}' !", "wait for its end or kill it")
+    _refuse_before_the_end(d)
     failed = [run for run in d.state.runs.values() if restartable(d.state, run)]
     if not failed:
         raise refused(d, "No task found to restart execution from!", "replay the execution instead")
     _reopen_execution(d)
     reopen(d, failed)
+
+
+def _refuse_before_the_end(d: Decision) -> None:
+    if d.state.ended and not d.state.closed:
+        raise refused(d, f"tasks after the end of execution '{d.state.id}' still run", "wait for them: afterExecution, listeners")
 
 
 def restartable(state: Execution, run: TaskRun) -> bool:
@@ -179,11 +187,12 @@ def _reopen_execution(d: Decision) -> None:
 def reopen(d: Decision, runs: list[TaskRun], state: str = "RESTARTED") -> None:
     """Prepare task runs to run again from their beginning, their ancestors to go on.
 
-    Handlers (errors, finally, afterExecution) of what goes on vanish; a child of a WorkingDirectory takes the whole directory with it.
+    Handlers (errors, finally, afterExecution) of what goes on vanish; a child of a WorkingDirectory takes the whole directory with it,
+    the onPause task its Pause.
     """
     again: dict[str, TaskRun] = {}
     for run in runs:
-        chosen = _directory_of(d, run) or run
+        chosen = _whole_of(d, run) or run
         again[chosen.id] = chosen
     above = _let_ancestors_go_on(d, again)
     gone = {each.id for run in again.values() if run.id in d.state.runs for each in d.state.descendants(run.id)}
@@ -212,8 +221,12 @@ def _let_ancestors_go_on(d: Decision, runs: Mapping[str, TaskRun]) -> set[str]:
     return {run_id for run_id in above if run_id not in runs}
 
 
-def _directory_of(d: Decision, run: TaskRun) -> TaskRun | None:
-    return next((above for above in d.state.ancestors(run) if isinstance(d.tree.task(above.task_id), WorkingDirectory)), None)
+def _whole_of(d: Decision, run: TaskRun) -> TaskRun | None:
+    """The WorkingDirectory or Pause without which a run inside it cannot run again."""
+    for below, above in pairwise((run, *d.state.ancestors(run))):
+        if below.phase == "pause" or isinstance(d.tree.task(above.task_id), WorkingDirectory):
+            return above
+    return None
 
 
 def change_status(d: Decision, command: cmd.ChangeStatus) -> None:
@@ -222,6 +235,7 @@ def change_status(d: Decision, command: cmd.ChangeStatus) -> None:
         raise refused(d, f"execution '{d.state.id}' is {d.state.state}, not terminal", "kill it or wait for its end")
     if command.state not in TERMINAL:
         raise refused(d, f"'{command.state}' is not a terminal state", "use SUCCESS, WARNING, FAILED, KILLED or CANCELLED")
+    _refuse_before_the_end(d)
     if command.state == d.state.state:
         return
     d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1, status_only=True))
@@ -246,12 +260,13 @@ def set_run_state(d: Decision, command: cmd.SetRunState) -> None:
         raise refused(d, f"No task run '{command.run_id}' in execution '{d.state.id}'", "look up the id in its task runs")
     if not (d.state.ended or d.state.state == "PAUSED"):
         raise refused(d, f"execution '{d.state.id}' is {d.state.state}", "wait for its end or kill it")
-    if not (run.ended or run.state == "PAUSED"):
-        raise refused(d, f"task run '{run.id}' is {run.state}", "wait for its end")
+    _refuse_before_the_end(d)
+    if not (run.ended or run.state == "PAUSED") or run.scope.any_open():
+        raise refused(d, f"task run '{run.id}' is {run.state}, or tasks inside it run", "wait for its end")
     marked = command.state in TERMINAL
-    directory = _directory_of(d, run)
-    if marked and directory is not None:
-        raise refused(d, f"the directory of task run '{run.id}' is gone", f"set the state of the WorkingDirectory '{directory.id}'")
+    whole = _whole_of(d, run)
+    if whole is not None and (marked or not (whole.ended or whole.state == "PAUSED") or whole.scope.any_open()):
+        raise refused(d, f"task run '{run.id}' is nothing by itself", f"set the state of what holds it: task run '{whole.id}'")
     _reopen_execution(d)
     if not marked:
         reopen(d, [run])

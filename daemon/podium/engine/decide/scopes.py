@@ -155,8 +155,8 @@ def finish_execution(d: Decision, state: str) -> None:
         return
     if ":outputs" in d.state.asked:
         return
-    if d.state.notes.get("stopping"):
-        d.note_execution(stopping=None)
+    if d.state.notes.get("stopping") or d.state.notes.get("held"):
+        d.note_execution(stopping=None, held=None)
     d.move_execution(state)
     d.step(None)
 

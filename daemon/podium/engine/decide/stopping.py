@@ -40,8 +40,10 @@ def stop_waiting(d: Decision, run: TaskRun) -> None:
 def _stop_run(d: Decision, run: TaskRun, cascade: bool) -> None:
     task = d.tree.task(run.task_id)
     started = bool(run.attempts) and run.attempts[-1].state == "RUNNING"
-    if run.scope.any_open():
-        d.move_run(run, "KILLING")
+    if run.scope.children:
+        if run.scope.any_open():
+            d.move_run(run, "KILLING")
+        d.step(run.id)
         return
     if isinstance(task, Subflow) and started and cascade:
         d.effect(fx.KillSubflow(execution_id=run.notes["child"]))

@@ -145,8 +145,7 @@ def _retry(d: Decision, run: TaskRun, policy: Retry) -> bool:
     if policy.max_duration is not None and due > first + policy.max_duration:
         return False
     if whole:
-        for each in (run, *d.state.ancestors(run)):
-            d.move_run(each, "RETRIED")
+        d.move_run(run, "RETRIED")
         d.note_execution(retry_due=due.isoformat())
         stop(d, "RETRIED", cascade=False)
         return True
