@@ -8,9 +8,8 @@ import threading
 import time
 from datetime import UTC, datetime
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_LENGTH = 22
-_TAIL_BITS = 80
+from podium.base import base62
+
 _lock = threading.Lock()
 _last = 0
 
@@ -19,29 +18,16 @@ def new_id() -> str:
     """22 base-62 characters: 48 bits of milliseconds since 1970, then 80 random bits. Within a process ids only grow."""
     global _last
     with _lock:
-        number = (time.time_ns() // 1_000_000 << _TAIL_BITS) | secrets.randbits(_TAIL_BITS)
+        number = (time.time_ns() // 1_000_000 << base62.TAIL_BITS) | secrets.randbits(base62.TAIL_BITS)
         if number <= _last:
             number = _last + 1 + secrets.randbits(32)
         _last = number
-    return _encode(number)
-
-
-def _encode(number: int) -> str:
-    digits = []
-    for _ in range(_LENGTH):
-        number, rest = divmod(number, 62)
-        digits.append(_ALPHABET[rest])
-    return "".join(reversed(digits))
+    return base62.encode(number)
 
 
 def id_created_at(identifier: str) -> datetime:
     """The moment, UTC, at which `identifier` was made. Raises ValueError for text that is no id of ours."""
-    if len(identifier) != _LENGTH or any(char not in _ALPHABET for char in identifier):
-        raise ValueError(f"not an id: {identifier!r}")
-    number = 0
-    for char in identifier:
-        number = number * 62 + _ALPHABET.index(char)
-    return datetime.fromtimestamp((number >> _TAIL_BITS) / 1000, UTC)
+    return datetime.fromtimestamp((base62.decode(identifier) >> base62.TAIL_BITS) / 1000, UTC)
 
 
 def new_token(bytes_count: int = 32) -> str:

@@ -12,23 +12,18 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from podium.base import base62
 from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.state import Execution, TaskRun, apply
 from podium.engine.tree import FlowTree
 from podium.flows.model import Retry, Task
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
 
 def derived_id(*parts: object) -> str:
     """An id of 22 base-62 characters that follows from `parts`: a decision made again gives the same ids."""
     number = int.from_bytes(hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=16).digest(), "big")
-    digits = []
-    for _ in range(22):
-        number, rest = divmod(number, 62)
-        digits.append(_ALPHABET[rest])
-    return "".join(reversed(digits))
+    return base62.encode(number)
 
 
 def attempt_id(run_id: str, number: int) -> str:

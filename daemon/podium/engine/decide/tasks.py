@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from podium.base import base62
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine import events as ev
@@ -268,12 +269,6 @@ def retry_id(execution_id: str, attempt_number: int, retried_at: datetime) -> st
 
 
 def encode_time(milliseconds: int, tail: str) -> str:
-    """An id of 22 base-62 characters with 48 bits of time in front (as base/system/ids makes them) and 80 bits out of `tail`."""
-    bits = int.from_bytes(hashlib.blake2b(tail.encode(), digest_size=10).digest(), "big")
-    number = (milliseconds << 80) | bits
-    alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    digits = []
-    for _ in range(22):
-        number, rest = divmod(number, 62)
-        digits.append(alphabet[rest])
-    return "".join(reversed(digits))
+    """An id with 48 bits of time in front (as base/system/ids makes them) and the bits behind it out of `tail`."""
+    bits = int.from_bytes(hashlib.blake2b(tail.encode(), digest_size=base62.TAIL_BITS // 8).digest(), "big")
+    return base62.encode((milliseconds << base62.TAIL_BITS) | bits)

@@ -1,0 +1,27 @@
+"""Numbers as 22 base-62 characters, the form of all our ids: digits, capitals, small letters, so that they sort as the numbers do."""
+
+from __future__ import annotations
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+LENGTH = 22
+TAIL_BITS = 80
+"""An id in time's order is 48 bits of milliseconds since 1970, then this many bits that tell ids of one millisecond apart."""
+
+
+def encode(number: int) -> str:
+    """The text of a number below 62**22."""
+    digits = []
+    for _ in range(LENGTH):
+        number, rest = divmod(number, 62)
+        digits.append(ALPHABET[rest])
+    return "".join(reversed(digits))
+
+
+def decode(text: str) -> int:
+    """The number of a text. Raises ValueError for what is none of ours."""
+    if len(text) != LENGTH or any(char not in ALPHABET for char in text):
+        raise ValueError(f"not an id: {text!r}")
+    number = 0
+    for char in text:
+        number = number * 62 + ALPHABET.index(char)
+    return number
