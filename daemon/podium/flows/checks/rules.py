@@ -280,6 +280,8 @@ def _deprecated(flow: Checked) -> None:
             flow.warning(at, each.path, "replaced-type", f"{each.name} is replaced by {current}", f"write type: {current}")
         elif old:
             flow.warning(at, each.path, "deprecated", f"{each.name} is deprecated", old)
+        if pending := getattr(each.cls, "PENDING", ""):
+            flow.warning(at, each.path, "not-carried-out", f"{each.name} is not carried out by this version of Podium", pending)
     for name, now in (("taskDefaults", "pluginDefaults"), ("listeners", "afterExecution, or a flow of its own with a Flow trigger")):
         if name in flow.root.entries:
             flow.warning(flow.root.entries[name], name, "deprecated", f"'{name}' is deprecated", f"use {now}")

@@ -157,6 +157,8 @@ class Task(Model):
     ALIASES: ClassVar[tuple[str, ...]] = ()
     DEPRECATED: ClassVar[str] = ""
     """Not empty: the type still works, and this says what to use instead."""
+    PENDING: ClassVar[str] = ""
+    """Not empty: the type is checked and not carried out by this version, and this says what happens instead."""
     KIND: ClassVar[str] = "process"
     """How it is run: flowable (by the engine), inline (in the daemon, no I/O), process (in a killable child), command (by a runner)."""
     IDEMPOTENT: ClassVar[bool] = False
@@ -279,6 +281,7 @@ class Trigger(Model):
     TYPE: ClassVar[str] = ""
     ALIASES: ClassVar[tuple[str, ...]] = ()
     DEPRECATED: ClassVar[str] = ""
+    PENDING: ClassVar[str] = ""
 
     id: str = Field(pattern=ID_PATTERN + "$", max_length=ID_CHARS_MAX)
     type: str

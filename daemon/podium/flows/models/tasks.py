@@ -138,6 +138,7 @@ class Loop(_TaskList):
     """Runs its tasks for every value, each in an isolated sub-execution (language 2.0)."""
 
     TYPE = _CORE + "Loop"
+    PENDING = "the task fails when it is reached"
     values: str | list[Any] | dict[str, Any]
     concurrency_limit: Annotated[int, Field(ge=0)] = 0
     transmit_failed: bool = True
@@ -194,6 +195,7 @@ class Approval(Flowable):
     """Waits until a reviewer decides (language 2.0)."""
 
     TYPE = _CORE + "Approval"
+    PENDING = "the task fails when it is reached"
     inputs: list[AnyInput] = []
     decisions: Decisions = Decisions()
     comment_required: Dyn[Literal["NEVER", "ALWAYS", "ON_DENY", "ON_APPROVE"]] = "NEVER"
@@ -240,6 +242,7 @@ class ForEachItem(Flowable):
     """Starts another flow for every batch of lines of a stored file. Its children are `<id>_split`, `<id>_items`, `<id>_merge`."""
 
     TYPE = _CORE + "ForEachItem"
+    PENDING = "the task fails when it is reached"
     ALIASES = (_OLD + "ForEachItem",)
     items: str
     batch: Batch = Batch()
@@ -259,6 +262,7 @@ class Template(Flowable):
     """Puts the tasks of a stored template here."""
 
     TYPE = _CORE + "Template"
+    PENDING = "the task fails when it is reached"
     ALIASES = (_OLD + "Template",)
     DEPRECATED = "use io.kestra.plugin.core.flow.Subflow"
     namespace: str
