@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from podium.engine.events import Event
+from podium.expressions.text import encodable
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -17,8 +18,11 @@ UPCASTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 def encode(fact: Event) -> bytes:
-    """One event as JSON."""
-    return _encoder.encode(fact)
+    """One event as JSON. Half of a surrogate pair, which no encoding holds, becomes a question mark."""
+    try:
+        return _encoder.encode(fact)
+    except UnicodeEncodeError:
+        return _encoder.encode(encodable(msgspec.to_builtins(fact)))
 
 
 def decode(body: bytes) -> Event:

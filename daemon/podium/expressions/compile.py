@@ -2,7 +2,7 @@
 
 `compile_template` gives a Template; `render_value` renders whole structures; `is_pure` tells whether rendering needs more of the
 World than its zone. Compiled templates are kept (the most recently used ones). Every failure is an ExpressionError with line and
-column of the template, and rendering ends within the limits of base/limits whatever the template says.
+column of the template, rendering ends within the limits of base/limits whatever the template says, and a text it gives can be encoded.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from podium.expressions.functions.table import FUNCTIONS
 from podium.expressions.raw import hide_raw, restore_raw
 from podium.expressions.runtime import FAILURES, Meter, Runtime, Source
 from podium.expressions.syntax.statements import parse
+from podium.expressions.text import encodable
 from podium.expressions.world import World
 
 _CACHED_TEMPLATES = 1000
@@ -61,7 +62,7 @@ class Template:
         """The text. `variables` may be a lazy Mapping and is never changed."""
         if self._emitted is None:
             return self.text
-        return self.render_in(Runtime(variables, world, self.dialect, _compile))
+        return _text(self.render_in(Runtime(variables, world, self.dialect, _compile)))
 
     def render_leaf(self, variables: Mapping[str, Any], world: World) -> str | None:
         """The text, or None when every output is null: how dialect 2.0 renders a value inside a list or map."""
@@ -70,7 +71,7 @@ class Template:
         rt = Runtime(variables, world, self.dialect, _compile)
         writer = TextWriter(rt)
         self._run(rt, writer)
-        return restore_raw(writer.text(), self._raws) if writer.pieces else None
+        return _text(restore_raw(writer.text(), self._raws)) if writer.pieces else None
 
     def render_in(self, rt: Runtime, raws: dict[str, str] | None = None) -> str:
         """The text, in a prepared runtime. With `raws`, content of raw tags stays hidden and is added to it."""
@@ -91,7 +92,7 @@ class Template:
         rt = Runtime(variables, world, self.dialect, _compile)
         writer = TypedWriter(rt)
         self._run(rt, writer)
-        return restore_raw(writer.value, self._raws) if isinstance(writer.value, str) else writer.value
+        return _text(restore_raw(writer.value, self._raws)) if isinstance(writer.value, str) else writer.value
 
     def _run(self, rt: Runtime, writer: TextWriter | TypedWriter) -> None:
         assert self._emitted is not None
@@ -100,6 +101,10 @@ class Template:
             run_body(self._emitted.body, rt, writer.write)
         except FAILURES as exc:
             self._source.fail(0, exc, "The expression failed")
+
+
+def _text(text: str) -> str:
+    return text if text.isascii() else str(encodable(text))
 
 
 def compile_template(text: str, *, dialect: str = "1.x") -> Template:

@@ -284,3 +284,21 @@ def _json_scalar(value: Any, zone: tzinfo, dialect: str) -> str:
     if isinstance(value, (date, time)):
         return f'"{_json_moment(value, zone, dialect)}"'
     return json_string(_scalar_text(value))
+
+
+def encodable(value: Any) -> Any:
+    """`value` with texts as Java writes them in UTF-8, also in maps and lists: half of a surrogate pair becomes a question mark."""
+    if isinstance(value, str):
+        return value if value.isascii() else _whole(value)
+    if isinstance(value, dict):
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    return [encodable(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _whole(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        return joined.encode("utf-8", "replace").decode()
+    return text

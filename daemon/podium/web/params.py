@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from podium.base import limits
 from podium.base.durations import parse_duration
+from podium.expressions.text import encodable
 from podium.flows.model import STATES
 from podium.web.errors import BadRequest, BodyTooLarge, Refused
 
@@ -254,9 +255,9 @@ async def read_json(request: web.Request, *, limit: int) -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """`text` as JSON. NaN and infinite numbers are no JSON."""
+    """`text` as JSON. NaN and infinite numbers are no JSON; half of a surrogate pair becomes a question mark."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return encodable(json.loads(text, parse_constant=_no_constant))
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {str(error)[:200]}", hint="send valid JSON") from error
 

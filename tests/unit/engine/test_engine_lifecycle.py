@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from engine_driver import Play, ended, flow
 
 from podium.base.errors import ConflictError
+from podium.engine import codec
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
+from podium.engine import events as ev
 from podium.engine.decide.entry import pending
 from podium.engine.decide.tasks import next_attempt_at
 from podium.flows.model import Retry
@@ -255,3 +257,9 @@ def test_what_a_crash_cut_off_is_derived_from_the_state() -> None:
     }
     assert {effect.key: effect.due for effect in open_effects if isinstance(effect, fx.SetTimer)} == done.timers
     assert [effect.run_id for effect in open_effects if isinstance(effect, fx.StartSubflow)] == [done.run_of("e").id]
+
+
+def test_an_event_with_half_a_surrogate_pair_can_be_written() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    written = codec.decode(codec.encode(ev.RunOutputs(at=at, id="r", outputs={"a\ud800": ["\udfff", 1, "é"]})))
+    assert written == ev.RunOutputs(at=at, id="r", outputs={"a?": ["?", 1, "é"]})

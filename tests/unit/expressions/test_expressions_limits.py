@@ -122,3 +122,9 @@ def test_a_compiled_name_renders_in_microseconds(world):
     variables = {"inputs": {"name": "Ada"}}
     best = min(timeit.repeat(lambda: template.render(variables, world), number=1000, repeat=5)) / 1000
     assert best < 10e-6
+
+
+def test_half_a_surrogate_pair_never_leaves_a_template(render):
+    cut = "{{ '\U0001f600x' | slice(0, 1) }}"
+    assert render(cut) == "?"
+    assert render("{{ ('\U0001f600x' | slice(0, 1)) ~ ('\U0001f600x' | slice(1, 3)) }}") == "\U0001f600x"

@@ -48,7 +48,7 @@ async def test_a_delivery_starts_an_execution_and_is_answered_with_it(house: Hou
 
 @pytest.mark.parametrize(
     ("body", "expected"),
-    [("[1]", [1]), ("text", "text"), ("5", "5"), ("{broken", "{broken"), ("{\"a\": NaN}", "{\"a\": NaN}"), ("\ufeff", "\ufeff"), ("[" * 50_000, "[" * 50_000)],
+    [("[1]", [1]), ("text", "text"), ("5", "5"), ("{broken", "{broken"), ("{\"a\": NaN}", "{\"a\": NaN}"), ("\ufeff", "\ufeff"), ("[" * 50_000, "[" * 50_000), (r'["\ud800"]', ["?"])],
 )
 async def test_a_body_is_json_when_it_is_an_object_or_a_list_else_text(house: House, body: str, expected: Any) -> None:
     await house.install(flow_with(HOOK))

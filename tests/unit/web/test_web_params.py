@@ -91,3 +91,7 @@ def test_json_is_json() -> None:
     for wrong in ("", "{", "NaN", "[Infinity]", "{'a': 1}", "[" * 100_000):
         with pytest.raises(BadRequest):
             parse_json(wrong)
+
+
+def test_half_a_surrogate_pair_in_a_body_becomes_a_question_mark() -> None:
+    assert parse_json(r'{"a\ud800": ["\udc00", "\ud83d\ude00"]}') == {"a?": ["?", "\U0001f600"]}

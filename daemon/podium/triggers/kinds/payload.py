@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from podium.base.errors import LimitError
 from podium.base.limits import FORM_FIELDS_MAX
 from podium.base.ports import Delivery
+from podium.expressions.text import encodable
 
 Store = Callable[[str, bytes], Awaitable[str]]
 """(file name, content) → URI."""
@@ -65,7 +66,7 @@ def _parsed(text: str) -> Any:
     if text.lstrip()[:1] not in {"{", "["}:
         return text
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return encodable(json.loads(text, parse_constant=_no_constant))
     except (ValueError, RecursionError):
         return text
 
