@@ -36,6 +36,8 @@ async def test_an_execution_runs_to_its_end_and_leaves_record_log_and_row(tmp_pa
         ended = await h.podium.wait(started["id"], timeout_s=10)
         assert ended["state"]["current"] == "SUCCESS"
         assert [each["message"] for each in await h.podium.logs(started["id"])] == ["ran l", "ran a"]
+        pinned = {"source": "main", "commit": "c" * 40, "path": "flow.yaml", "blob": "b" * 40}
+        assert (await h.podium.execution(started["id"]))["git"] == started["git"] == pinned
         queued = await h.queue.pending(after_seq=0, limit=10)
         record = json.loads(next(each.body for each in queued if each.kind == "execution"))
         assert record["execution"]["id"] == started["id"]

@@ -138,9 +138,9 @@ class Closer:
         record = await self.record_of(execution_id)
         if record is None:
             return {**found[0], "closed": True}
-        view = dict(record["body"]["execution"])
-        view.pop("engine", None)
-        return {**view, "closed": True}
+        view, flow = dict(record["body"]["execution"]), record["body"]["flow"]
+        notes = view.pop("engine", {})
+        return {**view, "git": {"source": notes.get("source", ""), **{key: flow.get(key) for key in ("commit", "path", "blob")}}, "closed": True}
 
     async def record_of(self, execution_id: str) -> dict[str, Any] | None:
         """{path, commit, body} of the newest record; commit None while it is queued. None when there is none (yet)."""

@@ -83,7 +83,9 @@ def _print_one(found: dict[str, Any]) -> None:
 
     now = SystemClock().now()
     state, trigger = found["state"], found.get("trigger") or {}
-    click.echo(clean(f"{found['id']}  {state['current']}  {found['namespace']}.{found['flowId']} revision {found.get('flowRevision')}"))
+    git = found.get("git") or {}
+    pinned = f", {git.get('path')} at commit {git['commit'][:8]}" if git.get("commit") else ""
+    click.echo(clean(f"{found['id']}  {state['current']}  {found['namespace']}.{found['flowId']} revision {found.get('flowRevision')}{pinned}"))
     click.echo(clean(f"started {clock_text(state.get('startDate'))} UTC, took {length_of_time(took(state, now))}, by {trigger.get('id') or 'hand'}"))
     for name in ("labels", "inputs", "outputs"):
         if found.get(name):

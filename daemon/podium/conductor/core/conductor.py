@@ -338,7 +338,8 @@ class Conductor:
     def _view(self, stream: Stream) -> dict[str, Any]:
         view = execution_view(stream.state, tree=stream.tree, now=self._clock.now())
         shown: dict[str, Any] = stream.redactor.value(view)
-        return shown
+        state = stream.state
+        return {**shown, "git": {"source": state.source, "commit": state.commit, "path": state.path, "blob": state.blob}}
 
     def _timer_fired(self, execution_id: str, key: str) -> None:
         if execution_id not in self._streams:

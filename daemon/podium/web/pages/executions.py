@@ -65,11 +65,14 @@ async def _execution_page(request: web.Request, *, filled: Filled | None = None,
         raise NotFound(f"an execution has no page '{tab[:40]}'", hint=f"there are {', '.join(TABS)}")
     execution = await orchestrator.execution(execution_id(request))
     flow = await _flow_of(orchestrator, execution)
-    source = next((each for each in here.sources.status() if flow and each.get("name") == flow.source), {})
+    pinned = execution.get("git") or ({"source": flow.source, "commit": flow.commit} if flow else {})
+    commit = pinned.get("commit")
+    source = next((each for each in here.sources.status() if each.get("name") == pinned.get("source")), {})
     state = execution["state"]["current"]
     paused = fields_of(await on_resume(orchestrator, execution), filled) if state == "PAUSED" and flow else []
     values: dict[str, Any] = {
-        "execution": execution, "state": state, "flow": flow, "commit_href": commit_url(str(source.get("url") or ""), flow.commit) if flow else None,
+        "execution": execution, "state": state, "flow": flow, "commit": commit,
+        "commit_href": commit_url(str(source.get("url") or ""), commit) if commit else None,
         "tab": tab, "paused": paused, "filled": filled or Filled(), "problem": problem, "ended": state in TERMINAL,
         "ends": sorted(TERMINAL - {"SKIPPED", "RETRIED", state}),
         "children": (await orchestrator.executions(trigger_execution_id=execution["id"], size=20))[0],
