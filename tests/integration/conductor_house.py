@@ -122,7 +122,7 @@ class House:
         )
         self.podium.starter = self.conductor.performer.starter = Starter(
             conductor=self.conductor, journal=self.journal, documents=self.documents, renderer=self.renderer, files=files, cipher=cipher,
-            clock=clock, existing=self.podium.execution,
+            clock=clock, existing=self.conductor.view,
         )
         requests.orchestrator = self.podium
         self.reads.in_flight = self.conductor.summary

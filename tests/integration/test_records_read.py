@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 from records_driver import execution
 
+from podium.base import base62
 from podium.base.errors import NotFound
 from podium.base.ports import QueuedFile
-from podium.base.system import ids
 from podium.cli.main import cli
 from podium.git.repo import Repository
 from podium.records.branch import Branch
@@ -29,7 +29,7 @@ RESULTS = "refs/heads/results"
 
 def id_at(at: datetime, number: int = 0) -> str:
     """An id of that moment."""
-    return ids._encode((int(at.timestamp() * 1000) << ids._TAIL_BITS) | (number + 1))
+    return base62.encode((int(at.timestamp() * 1000) << base62.TAIL_BITS) | (number + 1))
 
 
 @dataclass

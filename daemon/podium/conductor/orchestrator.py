@@ -65,7 +65,7 @@ class Podium:
         return await self._start.start(request)
 
     async def wait(self, execution_id: str, *, timeout_s: float | None = None) -> View:
-        return await self._conductor.closed(execution_id, timeout_s)
+        return _public(await self._conductor.closed(execution_id, timeout_s))
 
     async def kill(self, execution_id: str, *, cascade: bool = True) -> View:
         view = await self.execution(execution_id)
@@ -188,7 +188,7 @@ class Podium:
 
     # ---- reading executions
     async def execution(self, execution_id: str) -> View:
-        return await self._conductor.view(execution_id)
+        return _public(await self._conductor.view(execution_id))
 
     async def executions(
         self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
@@ -316,6 +316,12 @@ class Podium:
 
 UNPUSHED_TOO_LONG_S = 300.0
 """Records that wait longer than this for the remote make the daemon DEGRADED."""
+
+
+def _public(view: View) -> View:
+    """Without what only the conductor's own rooms need: whether the record may be written."""
+    view.pop("closed", None)
+    return view
 
 
 def paused_run_of(stream: Any) -> Any:

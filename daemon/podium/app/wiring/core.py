@@ -127,7 +127,7 @@ async def open_core(
         )
         starter = Starter(
             conductor=conductor, journal=journal, documents=documents, renderer=renderer, files=files, cipher=cipher, clock=clock,
-            existing=podium.execution, allowed_paths=allowed_paths if results else None,
+            existing=conductor.view, allowed_paths=allowed_paths if results else None,
         )
         podium.starter = starter
         conductor.performer.starter = starter

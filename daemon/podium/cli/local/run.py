@@ -96,7 +96,6 @@ async def _run(
             await asyncio.wait({shown}, timeout=2)
             shown.cancel()
         if output == "json":
-            ended.pop("closed", None)
             click.echo(json.dumps(ended, ensure_ascii=False))
         else:
             _summary(ended)
@@ -132,7 +131,7 @@ async def _show(core: Core, execution_id: str) -> None:
         for entry in await core.podium.logs(execution_id, after_seq=seen):
             seen = entry["seq"]
             progress.log(entry)
-        view = await core.podium.execution(execution_id)
+        view = await core.conductor.view(execution_id)
         progress.update(view)
         if view.get("closed"):
             return
