@@ -10,7 +10,7 @@ from podium.base.errors import LimitError
 from podium.base.system.clock import SystemClock
 from podium.runners.collect import Budget, copy_matching
 from podium.runners.process import spawn, tail
-from podium.runners.process.tail import Tail
+from podium.runners.process.tail import LINES_AT_ONCE_MAX, Tail
 
 
 def test_only_regular_files_inside_leave(tmp_path: Path) -> None:
@@ -67,3 +67,12 @@ def test_the_daemons_own_environment_stays_at_home() -> None:
     }
     assert spawn.foreign_environment(environ) == {"PATH": "/bin", "HOME": "/h", "HTTPS_PROXY": "p"}
     assert spawn.scope_prefix({"PATH": "/bin"}, attempt_id="a") == []
+
+
+def test_a_flood_of_lines_comes_in_batches_and_whole(tmp_path: Path) -> None:
+    (tmp_path / "stdout").write_bytes(b"\n" * (LINES_AT_ONCE_MAX * 2) + b"last")
+    reader, found = Tail(tmp_path, None, SystemClock()), []
+    while batch := reader.read(final=True)[0]:
+        assert len(batch) <= LINES_AT_ONCE_MAX
+        found += [line.text for line in batch]
+    assert found == [""] * (LINES_AT_ONCE_MAX * 2) + ["last"]

@@ -24,7 +24,8 @@ from podium.runners.port import Line
 STREAMS = ("stdout", "stderr")
 _OVERLAP_S = 60
 _BUCKETS_MAX = 3_600
-_WAITING_LINES_MAX = 50_000
+_WAITING_LINES_MAX = 5_000
+"""Lines handed on together, and one read more: a greater batch would hold up the loop and the journal for everybody else."""
 _HEADER = 8
 
 

@@ -14,6 +14,8 @@ from podium.base.system.clock import Clock
 from podium.runners.port import Line, too_much
 
 STREAMS = ("stdout", "stderr")
+LINES_AT_ONCE_MAX = 5_000
+"""Lines handed on together: more would hold up the loop and the journal for everybody else."""
 _READ_BYTES = 512 * 1024
 
 
@@ -47,6 +49,8 @@ class Tail:
         taken = data.rfind(b"\n") + 1
         if (final and at_end) or (not taken and len(data) >= COMMAND_LINE_BYTES_MAX):
             taken = len(data)
+        if data.count(b"\n", 0, taken) >= LINES_AT_ONCE_MAX:
+            taken -= len(data[:taken].split(b"\n", LINES_AT_ONCE_MAX)[-1])
         self._offsets[stream] = offset + taken
         now = self._clock.now()
         return [Line(stream, now, text) for text in _split(data[:taken])]
