@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conductor_house import House, house
 
 from podium.base.errors import ConflictError, StoreError
+from podium.base.redact import MASK
 from podium.conductor.core import deciding
 from podium.conductor.port import StartRequest
+from podium.plugin import Metric, Request
 from podium.workers.work import Ended, Work
 
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
 COMMAND = "{id: a, type: scripts.shell.Commands, commands: [echo]}"
 
 
@@ -263,3 +267,21 @@ async def test_a_huge_loop_of_quick_tasks_does_not_hold_up_others_and_survives_a
         ended = await h.podium.wait(big["id"], timeout_s=60)
         assert ended["state"]["current"] == "SUCCESS"
         assert len(ended["taskRunList"]) == 5001
+
+
+async def test_secrets_in_labels_and_metrics_are_masked_in_every_list(tmp_path: Path) -> None:
+    def tell(work: Work) -> Ended:
+        work.redactor.add(["very-secret"])
+        return Ended(
+            state="SUCCESS", started_at=NOW, ended_at=NOW, metrics=[Metric(name="m", type="counter", value=1.0, tags={"t": "a very-secret"})],
+            requests=[Request(kind="set_labels", body={"labels": {"l": "very-secret"}})],
+        )
+
+    async with house(tmp_path, tell=tell) as h:
+        await h.deploy(flow("  - " + COMMAND))
+        identifier = (await start(h))["id"]
+        await until(h, identifier, "SUCCESS")
+        listed, _ = await h.podium.executions()
+        shown = json.dumps([listed, await h.podium.metrics(identifier), await h.podium.execution(identifier)])
+    assert "very-secret" not in shown
+    assert shown.count(MASK) == 3

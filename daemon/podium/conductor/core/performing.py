@@ -179,10 +179,11 @@ class Performer:
         )
 
     def _metrics(self, turn: Round, stream: Stream, run: TaskRun, ended: Ended) -> None:
-        state = stream.state
+        state, redactor = stream.state, stream.redactor
         turn.batch.metrics.extend(
             {"executionId": state.id, "namespace": state.namespace, "flowId": state.flow_id, "taskId": run.task_id, "taskRunId": run.id,
-             "type": each.type, "name": each.name, "value": each.value, "tags": dict(each.tags), "timestamp": turn.now.isoformat()}
+             "type": each.type, "name": redactor.text(each.name), "value": each.value, "tags": redactor.value(dict(each.tags)),
+             "timestamp": turn.now.isoformat()}
             for each in ended.metrics
         )
 

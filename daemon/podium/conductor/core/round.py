@@ -87,14 +87,14 @@ class Round:
         if stream.indexed == now:
             return
         stream.indexed = (state.state, not state.closed, state.labels)
-        summary = execution_view(state, runs=False)
+        summary = stream.redactor.value(execution_view(state, runs=False))
         summary.pop("inputs", None)
         trigger = state.trigger or {}
         self.batch.executions[state.id] = ExecutionRow(
             id=state.id, namespace=state.namespace, flow_id=state.flow_id, revision=state.revision, state=state.state,
             created_at=state.created_at, ended_at=state.history[-1][1] if state.ended else None, trigger_id=trigger.get("id"),
             trigger_execution_id=(trigger.get("variables") or {}).get("executionId"), parent_id=state.parent_id, open=not state.closed,
-            summary=summary, labels=state.labels, record_path=record_path,
+            summary=summary, labels=stream.redactor.value(dict(state.labels)), record_path=record_path,
         )
 
 
