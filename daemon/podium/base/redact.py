@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "********"
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^/\s@]+(?=@)", re.IGNORECASE)
@@ -24,8 +27,8 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Take more values, and each line of a value of several lines. May be called from any thread."""
-        more = {part for secret in secrets for part in (secret, *secret.splitlines()) if len(part) >= 3}
+        """Take more values, each line of a value of several lines, and each value in base64, in a URL and in JSON. From any thread."""
+        more = {part for secret in secrets for part in (secret, *secret.splitlines(), *_written_otherwise(secret)) if len(part) >= 3}
         if more <= self._values:
             return
         self._values = self._values | more
@@ -52,3 +55,11 @@ class Redactor:
         if isinstance(value, (list, tuple)):
             return [self.value(item) for item in value]
         return value
+
+
+def _written_otherwise(secret: str) -> tuple[str, ...]:
+    raw = secret.encode("utf-8", "replace")
+    if len(raw) < 6:
+        return ()
+    in_base64 = b64encode(raw[: len(raw) // 3 * 3]).decode()  # whole groups only: what comes after the value changes the last one
+    return in_base64, in_base64.translate({43: "-", 47: "_"}), quote(raw, safe=""), quote(raw), quote_plus(raw), json.dumps(secret)[1:-1]
