@@ -84,3 +84,9 @@ def test_there_are_limits() -> None:
     assert len(said.metrics) == METRICS_MAX
     assert entries is not None
     assert "METRICS_MAX" in entries[0][1]
+
+
+def test_a_message_longer_than_any_line_may_be_is_too_large() -> None:
+    said, entries = take('::{"outputs":{"a":"' + "x" * OUTPUT_BYTES_MAX)
+    assert entries == [None]
+    assert said.too_large

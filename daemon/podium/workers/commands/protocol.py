@@ -40,6 +40,8 @@ class Said:
             return None
         match = _MESSAGE.fullmatch(line)
         if match is None:
+            if len(line) > OUTPUT_BYTES_MAX:  # the beginning of a message that was cut because no line may be that long
+                self.size += len(line)
             return None
         try:
             message = json.loads(match[1])
