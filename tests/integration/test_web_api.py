@@ -286,6 +286,7 @@ async def test_files(client: Client) -> None:
         "kestra:///company/analytics/_kv/key.ion", "file:///etc/passwd", "/etc/passwd", "kestra:///company/team/x/executions/{id}/../../secret",
         "kestra:///company/analytics/daily-sales/executions/{id}/%2e%2e/x", "kestra://host/company/analytics/x/executions/{id}/f", "kestra:///other/flow/executions/{id}/f", "kestra:///executions/{id}/f",
         "kestra:///company/analytics/daily-sales/executions/{id}/gone.txt", "kestra:///a/b/executions/nobody/f",
+        "kestra:///company/analytics/daily-sales/executions/{id}//etc/passwd",
     ],
 )
 async def test_files_of_nobody_and_paths_that_climb_are_not_there(client: Client, uri: str) -> None:

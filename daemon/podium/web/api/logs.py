@@ -122,7 +122,7 @@ def owner_of(uri: str) -> str | None:
     parts = urlsplit(uri)
     segments = parts.path.split("/")
     plain = unquote(parts.path)
-    if parts.scheme != "kestra" or parts.netloc or {".", ".."} & {*segments, *plain.split("/")} or "\0" in plain:
+    if parts.scheme != "kestra" or parts.netloc or {"", ".", ".."} & {*segments[1:], *plain.split("/")[1:]} or "\0" in plain:
         return None
     return next((segments[at + 1] for at in range(2, len(segments) - 2) if segments[at] == "executions"), None)
 
