@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from podium.base import limits
 from podium.base.errors import LimitError, StoreError
+from podium.web import server
 from web_client import Client, serving
 from web_demo import HELLO, World
 
@@ -522,3 +524,30 @@ async def test_every_answer_forbids_scripts_of_others(client: Client) -> None:
 async def test_head_answers_like_get(client: Client) -> None:
     answered = await client("HEAD", "/api/v1/flows/search")
     assert (answered.status, answered.body) == (200, b"")
+
+
+async def test_a_body_that_stops_coming_is_408(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BODY_PAUSE_S_MAX", 0.05)
+    for kind, begun in (("application/json", '{"name"'), ("multipart/form-data; boundary=b", '--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nx')):
+        head = f"POST /api/v1/executions/company.team/hello HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 500\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(client.url.rsplit(":", 1)[1]))
+        writer.write((head + begun).encode())
+        assert b" 408 " in await reader.readline()
+        writer.close()
+
+
+async def test_a_body_packed_wrongly_is_400(client: Client) -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    assert_error(await client.post("/api/v1/executions/company.team/hello", data=b"no gzip", headers=headers), 400, "request-invalid")
+
+
+async def test_connections_that_never_ask_are_closed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_SWEEP_S", 0.05)
+    monkeypatch.setattr(limits, "HEAD_S_MAX", 0.1)
+    async with serving(client.world) as quick:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(quick.url.rsplit(":", 1)[1]))
+        writer.write(b"GET /health HTTP/1.1\r\nHost: local")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+        assert (await quick.get("/health")).status == 200

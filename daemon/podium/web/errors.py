@@ -47,6 +47,12 @@ class BodyTooLarge(LimitError):
     code = "body-too-large"
 
 
+class BodyTooSlow(PodiumError):
+    """Nothing more of a request's body came for too long."""
+
+    code = "body-too-slow"
+
+
 class MethodNotAllowed(PodiumError):
     """The path exists, this method does not."""
 
@@ -61,6 +67,7 @@ class NotAllowedHere(AuthError):
 
 _STATUS: tuple[tuple[type[PodiumError], int], ...] = (
     (BadRequest, 400),
+    (BodyTooSlow, 408),
     (NotAllowedHere, 403),
     (AuthError, 401),
     (MethodNotAllowed, 405),

@@ -10,22 +10,24 @@ import asyncio
 import json
 import re
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 
 from podium.base import limits
 from podium.base.durations import parse_duration
 from podium.expressions.text import encodable
 from podium.flows.model import STATES
-from podium.web.errors import BadRequest, BodyTooLarge, Refused
+from podium.web.errors import BadRequest, BodyTooLarge, BodyTooSlow, Refused
 
+T = TypeVar("T")
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on", ""}), frozenset({"false", "0", "no", "off"})
 _PAGE_MAX = 1_000_000
 _FILTER = re.compile(r"filters\[(?P<field>\w+)\]\[(?P<op>[A-Z_]+)\](\[(?P<key>.+)\])?")
@@ -228,11 +230,22 @@ async def read_bytes(request: web.Request, *, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise too_large(limit)
     body = bytearray()
-    async for chunk in request.content.iter_chunked(64 * 1024):
+    while chunk := await _in_time(request.content.readany()):
         body += chunk
         if len(body) > limit:
             raise too_large(limit)
     return bytes(body)
+
+
+async def _in_time(read: Awaitable[T]) -> T:
+    """What `read` gives. A caller that sends nothing for too long, or nothing that can be unpacked, is refused."""
+    try:
+        async with asyncio.timeout(limits.BODY_PAUSE_S_MAX):
+            return await read
+    except TimeoutError as error:
+        raise BodyTooSlow(f"nothing of the request's body came for {limits.BODY_PAUSE_S_MAX:g} s", hint="send it again") from error
+    except RequestPayloadError as error:
+        raise BadRequest(f"the body cannot be read: {str(error)[:200]}", hint="send it whole, and packed as Content-Encoding says") from error
 
 
 def too_large(limit: int) -> BodyTooLarge:
@@ -327,7 +340,7 @@ async def _read_multipart(request: web.Request, folder: Path, text_limit: int, f
     text_left, file_left = text_limit, file_limit
     try:
         reader = await request.multipart()
-        async for part in reader:
+        while (part := await _in_time(reader.next())) is not None:
             if not isinstance(part, BodyPartReader) or part.name is None:
                 raise BadRequest("a part of the form has no name", hint="name each part: Content-Disposition: form-data; name=…")
             if len(form.texts) + len(form.files) >= limits.FORM_FIELDS_MAX:
@@ -347,7 +360,7 @@ async def _read_multipart(request: web.Request, folder: Path, text_limit: int, f
 
 async def _part_bytes(part: BodyPartReader, left: int, limit: int) -> bytes:
     body = bytearray()
-    while chunk := await part.read_chunk(64 * 1024):
+    while chunk := await _in_time(part.read_chunk(64 * 1024)):
         body += chunk
         if len(body) > left:
             raise too_large(limit)
@@ -357,7 +370,7 @@ async def _part_bytes(part: BodyPartReader, left: int, limit: int) -> bytes:
 async def _part_to_file(part: BodyPartReader, target: Path, left: int, limit: int) -> int:
     written = 0
     with target.open("wb") as file:
-        while chunk := await part.read_chunk(256 * 1024):
+        while chunk := await _in_time(part.read_chunk(256 * 1024)):
             written += len(chunk)
             if written > left:
                 raise too_large(limit)

@@ -44,8 +44,11 @@ API_ROUTES: tuple[Route, ...] = (
     *triggers.ROUTES, *kv.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
+ASKED: web.AppKey[set[Any]] = web.AppKey("asked", set)
+"""Connections on which at least one request came."""
 CLOSING_S = 5.0
 """How long open requests may take to end when the server stops."""
+_SWEEP_S = 2.0
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -90,6 +93,7 @@ def make_app(
         clock=clock, access=Access.of(token, list(allowed_hosts)), hub=hub, metrics=metrics, instance=instance, version=version,
         public_url=public_url.rstrip("/"), body_limit=body_limit, upload_limit=upload_limit, openapi=document(API_ROUTES, version=version),
     )
+    app[ASKED] = set()
     app[ROUTES] = register(app, [*API_ROUTES, *site.ROUTES])
     site.prepare(app)
     app.on_response_prepare.append(_set_headers)
@@ -129,6 +133,7 @@ def _pattern(request: web.Request) -> str:
 async def _observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Measures each answer but streams, and logs it."""
     started, status = monotonic_s(), 500
+    request.app[ASKED].add(request.protocol)
     try:
         response = await handler(request)
         status = response.status
@@ -233,19 +238,38 @@ async def serve(
             made = unix_socket
         quiet = logging.getLogger(f"{__name__}.protocol")
         quiet.addFilter(_not_the_callers_fault)
-        runner = web.AppRunner(app, access_log=None, logger=quiet, shutdown_timeout=CLOSING_S, handle_signals=False)
+        runner = web.AppRunner(
+            app, access_log=None, logger=quiet, shutdown_timeout=CLOSING_S, handle_signals=False, keepalive_timeout=limits.KEPT_ALIVE_S_MAX
+        )
         await runner.setup()
+        assert runner.server is not None
+        sweeper = asyncio.create_task(_close_silent(runner.server, app[ASKED]), name="web-sweeper")
         try:
             for each in opened:
                 await web.SockSite(runner, each).start()
             yield Listening(url=_url(opened), unix_socket=unix_socket)
         finally:
+            sweeper.cancel()
             await runner.cleanup()
     finally:
         for each in opened:
             each.close()
         if made is not None:
             _remove(made)
+
+
+async def _close_silent(server: web.Server, asked: set[Any]) -> None:
+    """Close connections on which no request came in time, sooner when there are too many: each costs a file descriptor of the daemon's."""
+    since: dict[Any, float] = {}
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        now, still_open = monotonic_s(), server.connections
+        asked.intersection_update(still_open)
+        since = {each: since.get(each, now) for each in still_open if each not in asked}
+        patience_s = limits.HEAD_S_MAX if len(still_open) <= limits.CONNECTIONS_MAX else _SWEEP_S
+        for each, silent_since in since.items():
+            if now - silent_since >= patience_s:
+                each.force_close()
 
 
 def _not_the_callers_fault(record: logging.LogRecord) -> bool:
