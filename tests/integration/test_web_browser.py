@@ -189,7 +189,7 @@ async def test_a_held_deployment_is_confirmed_and_a_trigger_switched(browser: Br
     page = await browser.open("/sources")
     await page.click("summary:has-text('Confirm the removal')")
     await page.click("button:has-text('Remove them')")
-    await page.wait_for_selector("text=In step >> nth=1")
+    await page.wait_for_selector("text=Up to date >> nth=1")
     assert browser.world.sources.confirmed[0][0] == "team"
     page = await browser.open("/triggers")
     await page.click("button[role=switch] >> nth=0")

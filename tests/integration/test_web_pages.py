@@ -80,7 +80,7 @@ def checked(text: str) -> Tags:
 def pages(world: World) -> dict[str, list[str]]:
     ids = world.ids
     return {
-        "/": ["Overview", "not ended", "failed in 24 h", "1 file was refused", "holds a deployment back", "3 records are not pushed yet", "daily-sales", "every_morning"],
+        "/": ["Overview", "in progress", "failed in 24 h", "1 file was refused", "holds a deployment back", "3 records are not pushed yet", "daily-sales", "every_morning"],
         "/flows": ["daily-sales", "company.analytics", "disabled", "never ran", "Loads yesterday&#39;s sales", "s-SUCCESS"],
         "/flows?namespace=company.team&q=hello": ["hello", 'value="hello"'],
         FLOW: ["<strong>yesterday's sales</strong>", "per_region", "ForEach", "then", "tier", "gold", "Last executions", "analytics/daily-sales.yaml", "02c0ffee"],
@@ -313,6 +313,12 @@ async def test_search_goes_straight_to_an_execution(client: Client) -> None:
 async def test_addresses_of_other_tools_lead_to_our_pages(client: Client) -> None:
     for path, wanted in (("/ui/executions/a/b/xyz", "/executions/xyz"), ("/ui/main/flows/edit/a/b", "/flows/a/b"), ("/ui", "/"), ("/ui/", "/"), ("/ui/main/triggers", "/triggers"), ("/ui//evil.example", "/")):
         assert (await client.get(path)).headers["Location"] == wanted
+
+
+async def test_the_addresses_of_forms_lead_to_the_page_with_the_form(client: Client) -> None:
+    for address, place in ((f"{FLOW}/run", f"{FLOW}?tab=run"), ("/executions/0000000000000000000000/resume", "/executions/0000000000000000000000")):
+        answer = await client.get(address, allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (302, place)
 
 
 async def test_a_huge_execution_is_paged(client: Client) -> None:

@@ -38,6 +38,15 @@ OLD_NAMES: dict[str, str] = {
 K = TypeVar("K", bound=Model)
 
 
+_SHARED_NAMES = frozenset({"Commands", "Script", "Trigger", "RealtimeTrigger", "Query"})
+
+
+def short_type(name: str) -> str:
+    """The type as people see it: `Log`; with its folder where the last name alone says nothing: `shell.Commands`, `files.Trigger`."""
+    *folder, last = name.split(".")
+    return f"{folder[-1]}.{last}" if folder and last in _SHARED_NAMES else last
+
+
 @dataclass(frozen=True)
 class Types:
     """The known types. Lookups give the class or None. broken: plug-ins that could not be loaded, and why."""

@@ -128,6 +128,9 @@ def _fires(trigger: Trigger) -> str:
         return f"{cron} ({zone})" if zone else str(cron)
     if isinstance(interval, timedelta):
         return f"every {length_of_time(interval)}"
+    path = getattr(trigger, "path", None)
+    if isinstance(path, str):
+        return f"{path.rstrip('/')}/{getattr(trigger, 'glob', None) or '*'}"
     return ""
 
 

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from podium.base.errors import PodiumError
 from podium.flows.model import STATES, TERMINAL
+from podium.flows.types import short_type
 from podium.storage.crypto import is_sealed
 from podium.web.context import TRUST, context
 from podium.web.pages.text import breakable, first_line, plain, with_files
@@ -47,7 +48,7 @@ def environment() -> Environment:
     found.filters |= {
         "clock": clock_text, "length_of_time": length_of_time, "pretty": _shown, "plain": plain, "with_files": with_files,
         "short": lambda text: str(text)[:8],
-        "first_line": first_line, "breakable": breakable, "last_name": lambda text: str(text).rsplit(".", 1)[-1],
+        "first_line": first_line, "breakable": breakable, "short_type": short_type,
     }
     return found
 

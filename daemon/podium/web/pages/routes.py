@@ -102,6 +102,12 @@ async def old_address(request: web.Request) -> web.StreamResponse:
     raise web.HTTPFound(f"/{parts[0]}" if parts[:1] in (["executions"], ["flows"], ["triggers"]) else "/")
 
 
+async def form_page(request: web.Request) -> web.Response:
+    """To the page with the form: a form that was sent with mistakes is shown at the address it was sent to, which cannot be read."""
+    place, _, _ = request.rel_url.raw_path.rpartition("/")
+    raise web.HTTPFound(f"{place}?tab=run" if "flow" in request.match_info else place)
+
+
 def _page(method: str, path: str, handler: Handler, *, to_all: bool = False) -> Route:
     return Route(method=method, path=path, handler=handler, about="", tag=TAG, root=True, hidden=True, open=to_all)
 
@@ -112,9 +118,11 @@ ROUTES = [
     _page("GET", "/flows", flows.flow_list),
     _page("GET", "/flows/{namespace}/{flow}", flows.flow_page),
     _page("POST", "/flows/{namespace}/{flow}/run", flows.run),
+    _page("GET", "/flows/{namespace}/{flow}/run", form_page),
     _page("GET", "/executions", executions.execution_list),
     _page("GET", "/executions/{execution}", executions.execution_page),
     _page("POST", "/executions/{execution}/{verb}", executions.act),
+    _page("GET", "/executions/{execution}/{verb}", form_page),
     _page("GET", "/triggers", operate.triggers_page),
     _page("POST", "/triggers/{namespace}/{flow}/{trigger}/{verb}", operate.trigger_act),
     _page("GET", "/sources", operate.sources_page),
