@@ -45,7 +45,7 @@ def hook() -> None:
 
 @hook.command("pre-receive")
 def pre_receive() -> None:
-    """Refuse a push whose flows are wrong or that rewrites the results branch; say what it changes."""
+    """Refuse a push whose flows are wrong or that rewrites the results branch. Says what it changes."""
     from podium.git.repo import Repository
 
     refused = False

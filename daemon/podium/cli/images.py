@@ -25,7 +25,7 @@ def images() -> None:
 
 @images.command("list")
 def list_() -> None:
-    """Show the recipes, which images are there, and the [runner.images] table that makes flows use them."""
+    """Show the images and which are here. Ends with the [runner.images] table that makes flows use them."""
     from podium.app import images as make
 
     client = make.connect()
@@ -54,7 +54,7 @@ def build(names: tuple[str, ...], cache: Path | None) -> None:
 @click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="Keep the [runner.images] table in this settings file.")
 @_CACHE
 def get(names: tuple[str, ...], write: Path | None, cache: Path | None) -> None:
-    """Pull the official images of NAMES (default: all) where a registry answers, else make our own."""
+    """Get the images NAMES (default: all): pulled where a registry answers, else made here."""
     from podium.app import images as make
 
     table = make.get(make.connect(), make.recipes(names), cache=_cache(cache), say=click.echo)

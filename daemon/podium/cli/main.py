@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
             sys.exit(code if isinstance(code, int) else EXIT_FAILED)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="podium", prog_name="podium")
 def cli() -> None:
     """Podium: a Git-native workflow orchestrator. Push flows, run containers, read the results in Git."""

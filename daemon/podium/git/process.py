@@ -131,8 +131,9 @@ def failed(command: str, done: Done, git_dir: Path | None) -> GitError:
         reason = "ownership"
         hint = f"the repository belongs to another user: as the daemon's user, git config --global --add safe.directory '{git_dir}'"
     elif "not a git repository" in words:
-        reason = "no-repository"
-        hint = f"there is no repository at {git_dir}"
+        reason, words = "no-repository", f"there is no Git repository at {git_dir}"
+        hint = "make one with `podium init`, or name the folder of one"
+        return GitError(words, hint=hint, reason=reason, repository=str(git_dir), exit_status=done.code)
     elif "No space left" in words:
         reason = "disk-full"
         hint = "free some disk space"

@@ -66,8 +66,11 @@ class Repository:
         Raises GitError (no-repository, ownership).
         """
         if not path.is_dir():
-            raise GitError(f"there is no repository at {path}", hint="check the path", reason="no-repository", repository=str(path))
-        where = process.check(["-C", str(path), "rev-parse", "--absolute-git-dir"])
+            raise GitError(f"there is no Git repository at {path}", hint="check the path", reason="no-repository", repository=str(path))
+        done = process.run(["-C", str(path), "rev-parse", "--absolute-git-dir"])
+        if done.code != 0:
+            raise process.failed("rev-parse", done, path)
+        where = done.stdout
         env = {key: quarantine[key] for key in _QUARANTINE if key in quarantine} if quarantine else None
         return cls(Path(os.fsdecode(where.removesuffix(b"\n"))), env=env)
 

@@ -129,11 +129,13 @@ def _remark(kind: str, differs: bool) -> str:
 
 def _triggers(flow: Flow, now: datetime, zone: tzinfo) -> Iterator[str]:
     """What starts the flow, and when."""
+    from podium.flows.types import short_type
+
     if flow.disabled:
         yield "disabled: nothing starts it"
         return
     for trigger in flow.triggers:
-        kind = trigger.type.rpartition(".")[2]
+        kind = short_type(trigger.type)
         if trigger.disabled:
             yield f"trigger {trigger.id} ({kind}): disabled"
             continue

@@ -183,12 +183,12 @@ def _refusal(status: int, text: bytes) -> DaemonError:
     try:
         body = json.loads(text)
         message, hint = str(body["message"]), str(body.get("hint") or "")
-        details = [f"{each['path']}: {each['message']}" if each.get("path") else str(each["message"]) for each in body["_embedded"]["errors"]]
+        errors = [each for each in body["_embedded"]["errors"] if str(each["message"]) not in message]
+        details = [f"{each['path']}: {each['message']}" if each.get("path") else str(each["message"]) for each in errors]
     except (ValueError, KeyError, TypeError):
         message, hint, details = f"the daemon answered {status}", "", []
-    more = [each for each in details if each not in message and not message.endswith(each)]
     return DaemonError(
-        clean("\n  ".join([message, *more])), hint=clean(hint), status=status, exit_code=EXIT_REFUSED if status in _REFUSED else EXIT_FAILED
+        clean("\n  ".join([message, *details])), hint=clean(hint), status=status, exit_code=EXIT_REFUSED if status in _REFUSED else EXIT_FAILED
     )
 
 
@@ -211,7 +211,7 @@ def daemon_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--url", help="Address of a daemon elsewhere, such as https://podium.example.org.")
     @click.option("--token", help="Token for --url. Others on this machine can see it; better is --token-file.")
     @click.option("--token-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="File whose first line is the token.")
-    @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+    @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
     @functools.wraps(command)
     def wrapped(*, home: Path | None, url: str | None, token: str | None, token_file: Path | None, **more: Any) -> Any:
         if token_file is not None:
@@ -282,6 +282,11 @@ def pairs(values: Sequence[str], what: str) -> list[tuple[str, str]]:
             raise click.BadParameter(f"'{value}' is not name=value", param_hint=what)
         found.append((name, text))
     return found
+
+
+def label_pairs(values: Sequence[str]) -> list[tuple[str, str]]:
+    """`key=value` labels as pairs; `key:value`, as the API writes them, will do too."""
+    return pairs([value if "=" in value.partition(":")[0] else value.replace(":", "=", 1) for value in values], "--label")
 
 
 def flow_name(text: str) -> tuple[str, str]:

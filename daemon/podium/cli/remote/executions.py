@@ -12,7 +12,7 @@ import click
 from podium.base.system.clock import SystemClock
 from podium.base.system.ids import new_token
 from podium.cli.main import EXIT_FAILED
-from podium.cli.remote.client import Daemon, clean, daemon_options, flow_name, pairs, print_table, segment, show
+from podium.cli.remote.client import Daemon, clean, daemon_options, flow_name, label_pairs, pairs, print_table, segment, show
 
 _WELL = frozenset({"SUCCESS", "WARNING"})
 _LEVELS = click.Choice(["TRACE", "DEBUG", "INFO", "WARN", "ERROR"], case_sensitive=False)
@@ -24,15 +24,19 @@ def executions() -> None:
     """List, follow, kill and restart executions."""
 
 
+def _labels(values: tuple[str, ...]) -> list[str]:
+    return [f"{key}:{value}" for key, value in label_pairs(values)]
+
+
 def _path(execution: str, more: str = "") -> str:
     return f"/api/v1/executions/{segment(execution)}{more}"
 
 
 @executions.command("list")
-@click.option("--state", "states", multiple=True, help="Only this state; may repeat.")
+@click.option("--state", "states", multiple=True, metavar="STATE", help="Only this state; may repeat.")
 @click.option("--namespace", help="Only this namespace and those below it.")
 @click.option("--flow", help="Only this flow id.")
-@click.option("--label", "labels", multiple=True, metavar="KEY:VALUE", help="Only with this label; may repeat.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only with this label; may repeat.")
 @click.option("--query", help="Part of id, namespace or flow id.")
 @click.option("--since", help="Started at or after: a date, or a length of time back from now such as PT24H.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=25, show_default=True)
@@ -44,7 +48,7 @@ def list_executions(
     """List executions, newest first."""
     back = since is not None and since.upper().lstrip("-+").startswith("P")
     found = daemon.get(
-        "/api/v1/executions/search", state=list(states), namespace=namespace, flowId=flow, labels=list(labels), q=query, size=limit,
+        "/api/v1/executions/search", state=list(states), namespace=namespace, flowId=flow, labels=_labels(labels), q=query, size=limit,
         sort="startDate:desc", **({"timeRange": since} if back else {"startDate": since}),
     )
     show(found, output, lambda: _print_list(found))
@@ -109,8 +113,8 @@ def _print_one(found: dict[str, Any]) -> None:
 @executions.command("start")
 @click.argument("flow")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An input; may repeat. NAME=@path sends a file.")
-@click.option("--label", "labels", multiple=True, metavar="KEY:VALUE", help="A label; may repeat.")
-@click.option("--revision", type=click.IntRange(1))
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; may repeat.")
+@click.option("--revision", type=click.IntRange(1), help="This revision of the flow; default the newest.")
 @click.option("--follow", is_flag=True, help="Show the log until it ends; exit 1 unless it ended well.")
 @click.option("--wait", is_flag=True, help="Wait until it ends; exit 1 unless it ended well.")
 @daemon_options
@@ -121,7 +125,7 @@ def start_execution(
     namespace, flow_id = flow_name(flow)
     body, kind = _multipart(pairs(inputs, "--input"))
     path = f"/api/v1/executions/{segment(namespace)}/{segment(flow_id)}"
-    found = daemon.call("POST", path, body=body, headers={"Content-Type": kind}, labels=list(labels), revision=revision)
+    found = daemon.call("POST", path, body=body, headers={"Content-Type": kind}, labels=_labels(labels), revision=revision)
     if follow:
         _follow(daemon, found["id"], output, "TRACE")
     if wait:
@@ -246,7 +250,7 @@ def restart(daemon: Daemon, output: str, *, execution: str, revision: int | None
 @executions.command()
 @click.argument("execution")
 @click.option("--task-run", help="Begin with this task run; what came before is kept.")
-@click.option("--revision", type=click.IntRange(1))
+@click.option("--revision", type=click.IntRange(1), help="Run this revision of the flow; default that of the execution.")
 @daemon_options
 def replay(daemon: Daemon, output: str, *, execution: str, task_run: str | None, revision: int | None) -> None:
     """Start a new execution with the inputs of this one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -50,7 +51,7 @@ def list_flows(daemon: Daemon, output: str, *, namespace: str | None, query: str
 
 @flows.command("show")
 @click.argument("flow")
-@click.option("--revision", type=click.IntRange(1))
+@click.option("--revision", type=click.IntRange(1), help="This revision; default the newest.")
 @daemon_options
 def show_flow(daemon: Daemon, output: str, *, flow: str, revision: int | None) -> None:
     """Show one flow (namespace.flow): where it is from, its inputs, tasks and triggers."""
@@ -67,7 +68,12 @@ def _print_flow(found: dict[str, Any]) -> None:
     for name, columns in (("inputs", ("id", "type", "required", "defaults")), ("tasks", ("id", "type")), ("triggers", ("id", "type", "cron"))):
         if found.get(name):
             click.echo(f"\n{name}:")
-            print_table(columns, ([each.get(column) for column in columns] for each in found[name]), empty="")
+            print_table(columns, ([_cell(each.get(column)) for column in columns] for each in found[name]), empty="")
+
+
+def _cell(value: Any) -> str | None:
+    """Texts as they are, everything else as JSON."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @flows.command()
@@ -88,7 +94,7 @@ def revisions(daemon: Daemon, output: str, *, flow: str) -> None:
 
 @flows.command()
 @click.argument("flow")
-@click.option("--revision", type=click.IntRange(1))
+@click.option("--revision", type=click.IntRange(1), help="This revision; default the newest.")
 @daemon_options
 def source(daemon: Daemon, output: str, *, flow: str, revision: int | None) -> None:
     """Print the text of a flow as it was committed."""

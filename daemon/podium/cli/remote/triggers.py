@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from podium.cli.remote.client import Daemon, clean, daemon_options, flow_name, pairs, print_table, show
+from podium.cli.remote.client import Daemon, clean, daemon_options, flow_name, label_pairs, pairs, print_table, show
 
 
 @click.group()
@@ -22,6 +22,7 @@ def triggers() -> None:
 @daemon_options
 def list_triggers(daemon: Daemon, output: str, *, namespace: str | None, query: str | None, limit: int) -> None:
     """List the triggers of the flows that are deployed."""
+    from podium.flows.types import short_type
     from podium.web.pages.timeline import clock_text
 
     found = daemon.get("/api/v1/triggers/search", namespace=namespace, q=query, size=limit)
@@ -31,7 +32,7 @@ def list_triggers(daemon: Daemon, output: str, *, namespace: str | None, query: 
             ("flow", "trigger", "type", "on", "last (UTC)", "next (UTC)", "backfill"),
             (
                 (
-                    f"{state['namespace']}.{state['flowId']}", state["triggerId"], str(each["abstractTrigger"]["type"]).rsplit(".", 1)[-1],
+                    f"{state['namespace']}.{state['flowId']}", state["triggerId"], short_type(str(each["abstractTrigger"]["type"])),
                     "off" if state["disabled"] else "on", clock_text(state.get("date")), clock_text(state.get("nextExecutionDate")), _backfill(state),
                 )
                 for each in found["results"]
@@ -95,7 +96,7 @@ def backfill(
     """Run the dates of a schedule that are over, one at a time."""
     wanted = {
         "start": start, "end": end, "inputs": {name: _value(text) for name, text in pairs(inputs, "--input")},
-        "labels": [{"key": key, "value": value} for key, value in pairs(labels, "--label")],
+        "labels": [{"key": key, "value": value} for key, value in label_pairs(labels)],
     }
     _done(daemon.call("PUT", "/api/v1/triggers/backfill/create", body=_named(flow, trigger, backfill=wanted)), output)
 

@@ -47,7 +47,7 @@ async def _revisions(request: web.Request) -> web.Response:
     orchestrator = context(request).orchestrator
     known = [each for each in await orchestrator.revisions(*namespace_of(request)) if not each.deleted]
     if not known:
-        raise FlowNotFound(f"no flow '{'.'.join(namespace_of(request))}'", hint="list them with GET /api/v1/flows/search")
+        raise FlowNotFound(f"no flow '{'.'.join(namespace_of(request))}'", hint="list what is deployed: podium flows list")
     texts = [await orchestrator.flow(each.namespace, each.flow_id, revision=each.revision) for each in known]
     return answer([flow_view(each, source=True) for each in texts])
 

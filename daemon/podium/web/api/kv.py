@@ -46,7 +46,7 @@ async def _get(request: web.Request) -> web.Response:
     namespace, key = _where(request)
     entry = await context(request).orchestrator.kv(namespace, key)
     if entry is None:
-        raise NotFound(f"namespace '{namespace}' has no key '{key}'", hint=f"list the keys with GET /api/v1/namespaces/{namespace}/kv", key=key)
+        raise NotFound(f"namespace '{namespace}' has no key '{key}'", hint=f"list the keys: podium kv list {namespace}", key=key)
     return answer({"type": entry.get("type") or kind_of(entry.get("value")), "value": entry.get("value")})
 
 

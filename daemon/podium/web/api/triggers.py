@@ -76,7 +76,7 @@ async def find_trigger(here: Context, namespace: str, flow_id: str, trigger_id: 
     flow = await here.orchestrator.flow(namespace, flow_id)
     trigger = next((each for each in flow.model.triggers if each.id == trigger_id), None)
     if trigger is None:
-        raise FlowNotFound(f"flow '{namespace}.{flow_id}' has no trigger '{trigger_id}'", hint="list them with GET /api/v1/triggers/search")
+        raise FlowNotFound(f"flow '{namespace}.{flow_id}' has no trigger '{trigger_id}'", hint="list them: podium triggers list")
     return flow, trigger
 
 
