@@ -279,3 +279,29 @@ def test_a_mirror_killed_at_any_moment_is_whole_or_absent(tmp_path: Path, origin
     with Repository.mirror(path, str(origin.git_dir)) as mirror:
         assert mirror.resolve("main") == parent
     assert sorted(found.name for found in tmp_path.iterdir() if found.name.startswith(".m.git")) == [".m.git.lock"]
+
+
+def test_a_push_that_hangs_ends_when_it_is_interrupted(tmp_path: Path, origin: Repository) -> None:
+    hook = origin.git_dir / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ntouch hangs\nexec sleep 60\n")
+    hook.chmod(0o755)
+    failed: list[GitError] = []
+    with Repository.init_bare(tmp_path / "home" / "results.git") as ours:
+        ours.commit(ref=MAIN, parent=None, changes={"b": b"1"}, message="Ours", at=AT)
+
+        def push() -> None:
+            try:
+                ours.push(str(origin.git_dir), f"{MAIN}:refs/heads/results")
+            except GitError as error:
+                failed.append(error)
+
+        pushing = threading.Thread(target=push)
+        pushing.start()
+        while not (origin.git_dir / "hangs").exists():
+            time.sleep(0.01)
+        process.interrupt(tmp_path / "elsewhere")
+        assert pushing.is_alive()
+        process.interrupt(tmp_path / "home")
+        pushing.join(10)
+    assert len(failed) == 1

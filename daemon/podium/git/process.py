@@ -1,7 +1,8 @@
 """Runs the git program: the only place that starts it. Called by the other modules of this room.
 
 Every child gets a clean environment (what a hook or a wrapping `git -c` exported never reaches it, nobody is ever asked for a
-password on a terminal), its own process group, and a time limit after which the whole group is killed.
+password on a terminal), its own process group, and a time limit after which the whole group is killed. Who shuts down need not wait
+for a remote that hangs: `interrupt` ends the commands that talk to one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ LOCAL_TIMEOUT_S = 120.0
 _KEPT = frozenset({"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL"})
 _STDERR_CHARS_MAX = 2_000
 _KILL_AFTER_S = 2.0
+_remote: dict[subprocess.Popen[bytes], Path] = {}
+"""Commands that talk to a remote right now, and the repository each works on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +68,34 @@ def run(
     timeout_s: float = LOCAL_TIMEOUT_S,
     env: Mapping[str, str] | None = None,
     keep_open: Sequence[int] = (),
+    remote: bool = False,
 ) -> Done:
-    """Run `git ARGS` to its end. keep_open: descriptors the child inherits. Raises GitError (reason: timeout, no-git)."""
-    return run_program(argv(args, git_dir), stdin=stdin, timeout_s=timeout_s, env=env, keep_open=keep_open)
+    """Run `git ARGS` to its end. keep_open: descriptors the child inherits. remote: `interrupt` may end it.
+
+    Raises GitError (reason: timeout, no-git).
+    """
+    home = git_dir if remote else None
+    return run_program(argv(args, git_dir), stdin=stdin, timeout_s=timeout_s, env=env, keep_open=keep_open, interruptible=home)
+
+
+def interrupt(home: Path) -> None:
+    """End the commands that talk to a remote for a repository below `home`: they fail, and are safe to repeat."""
+    for child, git_dir in list(_remote.items()):
+        if git_dir.resolve().is_relative_to(home.resolve()):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGTERM)
 
 
 def run_program(
-    command: Sequence[str], *, stdin: bytes = b"", timeout_s: float, env: Mapping[str, str] | None = None, keep_open: Sequence[int] = ()
+    command: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    keep_open: Sequence[int] = (),
+    interruptible: Path | None = None,
 ) -> Done:
-    """Run git, or a program that belongs to it (ssh-keygen). Raises GitError."""
+    """Run git, or a program that belongs to it (ssh-keygen). interruptible: below which home `interrupt` ends it. Raises GitError."""
     shown = command[0]
     try:
         child = subprocess.Popen(
@@ -91,6 +113,8 @@ def run_program(
             f"the program {shown} is not there", hint="install git 2.34 or newer (and openssh) and put it on PATH", reason="no-git"
         ) from exc
     try:
+        if interruptible is not None:
+            _remote[child] = interruptible
         stdout, stderr = child.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired as exc:
         stop(child)
@@ -103,6 +127,8 @@ def run_program(
     except BaseException:
         stop(child)
         raise
+    finally:
+        _remote.pop(child, None)
     return Done(code=child.returncode, stdout=stdout, stderr=stderr.decode(errors="replace")[-_STDERR_CHARS_MAX:])
 
 

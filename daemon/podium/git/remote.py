@@ -80,6 +80,7 @@ def fetch(
         timeout_s=timeout_s,
         env=env | _STALLED,
         keep_open=keep_open,
+        remote=True,
     )
     if done.code != 0:
         raise explain("fetch", url, done)
@@ -119,6 +120,7 @@ def push(
         timeout_s=timeout_s,
         env=env | _STALLED,
         keep_open=keep_open,
+        remote=True,
     )
     if done.code != 0:
         raise _not_pushed(url, done)
@@ -129,7 +131,7 @@ def remove_branch(git_dir: Path, url: str, branch: str, expected: str, *, creden
     target, env = access(url, credentials)
     lease = f"--force-with-lease=refs/heads/{branch}:{expected}"
     command = ["push", "--porcelain", "--no-verify", lease, "--end-of-options", target, f":refs/heads/{branch}"]
-    done = process.run(command, git_dir=git_dir, timeout_s=timeout_s, env=env | _STALLED)
+    done = process.run(command, git_dir=git_dir, timeout_s=timeout_s, env=env | _STALLED, remote=True)
     if done.code != 0:
         raise _not_pushed(url, done)
 

@@ -30,6 +30,7 @@ from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
 from podium.flows.load import parse_flows
 from podium.flows.schema import json_schema
+from podium.git import process
 from podium.git.credentials import Credentials
 from podium.git.repo import Repository
 from podium.records.writer import is_local
@@ -131,6 +132,7 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
             await restore_home(core, core.branch)
             writing = asyncio.create_task(core.branch.writer.run(), name="results")
             stack.push_async_callback(ended, [writing])
+            stack.callback(process.interrupt, settings.home)  # a remote that hangs must not hang our end
             stack.push_async_callback(_push_records, core, core.branch)
         stack.push_async_callback(core.conductor.close, drain_s=DRAIN_S)
         watcher = SourceWatcher(sources_of(settings, work_tree), core.podium, settings.home, types, core.clock)
