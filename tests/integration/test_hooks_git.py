@@ -287,7 +287,7 @@ class TestPostReceive:
             done = site.push(files={"flows/a.yaml": good()})
         assert calls == ["POST /api/v1/hooks/main HTTP/1.1"]
         assert "deployed 0123456789: 7 flows" in done.stderr
-        assert "1 files were refused" in done.stderr
+        assert "1 file refused, see: podium flows rejected" in done.stderr
 
     def test_other_branches_tell_nobody(self, site: Site) -> None:
         site.commit({"x": "y"})

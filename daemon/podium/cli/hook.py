@@ -251,13 +251,17 @@ def _news(status: int, body: object, source: str) -> list[str]:
     if facts.get("error"):
         return [f"the daemon cannot read the repository: {facts['error']}", *([f"    hint: {facts['hint']}"] if facts.get("hint") else [])]
     if status == 200 and facts.get("commit"):
-        lines = [f"deployed {str(facts['commit'])[:10]}: {facts.get('flows', 0)} flows"]
+        lines = [f"deployed {str(facts['commit'])[:10]}: {_count(facts.get('flows', 0), 'flow')}"]
         if facts.get("rejected"):
-            lines.append(f"{facts['rejected']} files were refused, see: podium flows")
+            lines.append(f"{_count(facts['rejected'], 'file')} refused, see: podium flows rejected")
         if facts.get("held"):
             lines.append(f"held back: {facts['held']}")
         return lines
     return ["the daemon is looking for new commits"]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _say(line: str) -> None:

@@ -67,7 +67,7 @@ class Repository:
         """
         if not path.is_dir():
             raise GitError(f"there is no Git repository at {path}", hint="check the path", reason="no-repository", repository=str(path))
-        done = process.run(["-C", str(path), "rev-parse", "--absolute-git-dir"])
+        done = process.run(["-C", str(path.absolute()), "rev-parse", "--absolute-git-dir"])
         if done.code != 0:
             raise process.failed("rev-parse", done, path)
         where = done.stdout

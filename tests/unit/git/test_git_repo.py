@@ -336,3 +336,10 @@ def test_a_fetch_of_a_vanished_branch_says_so(tmp_path: Path) -> None:
             repository.fetch(str(remote.git_dir), refspecs=["+refs/heads/gone:refs/heads/gone"])
         assert caught.value.facts["reason"] == "branch-gone"
         assert "'gone'" in caught.value.what
+
+
+def test_a_repository_is_opened_by_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Repository.init_bare(tmp_path / "flows.git").close()
+    monkeypatch.chdir(tmp_path)
+    with Repository.open(Path("flows.git")) as repository:
+        assert repository.git_dir == tmp_path / "flows.git"

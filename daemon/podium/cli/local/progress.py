@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from podium.base.system.clock import SystemClock
+
 COLOURS = {
     "SUCCESS": "green", "WARNING": "yellow", "FAILED": "red", "KILLED": "red", "CANCELLED": "magenta", "RUNNING": "blue", "PAUSED": "cyan",
     "RETRYING": "yellow", "SKIPPED": "dim", "RETRIED": "yellow", "QUEUED": "cyan",
@@ -40,15 +42,18 @@ class Progress:
 
     def summary(self, view: Mapping[str, Any]) -> None:
         """The table at the end."""
+        from podium.web.pages.timeline import length_of_time, took
+
+        now = SystemClock().now()
         table = Table(box=None, pad_edge=False)
-        for column in ("task", "state", "attempts", "duration"):
+        for column in ("task", "state", "attempts", "took"):
             table.add_column(column)
         for run in view.get("taskRunList") or ():
             name = run["taskId"] + (f"[{run['value']}]" if run.get("value") is not None else "")
-            table.add_row(escape(name), _coloured(run["state"]["current"]), str(len(run.get("attempts") or ())), run["state"]["duration"])
+            table.add_row(escape(name), _coloured(run["state"]["current"]), str(len(run.get("attempts") or ())), length_of_time(took(run["state"], now)))
         self._console.print(table)
         state = view["state"]["current"]
-        self._console.print(f"{_coloured(state)} {escape(view['namespace'])}.{escape(view['flowId'])} {view['id']} in {view['state']['duration']}")
+        self._console.print(f"{_coloured(state)} {escape(view['namespace'])}.{escape(view['flowId'])} {view['id']} after {length_of_time(took(view['state'], now))}")
         if view.get("outputs"):
             self._console.print_json(data=view["outputs"], default=str)
 
