@@ -19,6 +19,7 @@ import pytest
 import records_driver
 from records_driver import SqliteQueue
 
+from podium.base.errors import StoreError
 from podium.git.repo import Repository
 from podium.records import writer as writer_module
 from podium.records.layout import parse
@@ -368,6 +369,24 @@ async def test_a_full_disk_keeps_everything_queued(tmp_path: Path, queue: Sqlite
         assert "No space left" in str((await writer.status()).error)
         full[0] = False
         assert await writer.drain(timeout_s=20)
+    with Repository.open(tmp_path / "results.git") as repository:
+        assert records(repository) == [made]
+
+
+async def test_a_journal_that_cannot_be_written_at_the_start_is_waited_for(tmp_path: Path, queue: SqliteQueue, clock: Any) -> None:
+    made, real, full = queue.add_execution(), queue.reopen, [True]
+
+    async def reopen() -> None:
+        if full[0]:
+            raise StoreError("database or disk is full", hint="free some")
+        await real()
+
+    queue.reopen = reopen  # type: ignore[method-assign]
+    async with writing(tmp_path, queue, None, clock) as writer:
+        await until(lambda: "reopen" in writer._errors)
+        full[0] = False
+        assert await writer.drain(timeout_s=20)
+        assert (await writer.status()).error is None
     with Repository.open(tmp_path / "results.git") as repository:
         assert records(repository) == [made]
 

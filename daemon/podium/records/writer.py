@@ -123,7 +123,7 @@ class ResultsWriter:
     async def run(self) -> None:
         """Work until cancelled. A step that is under way then is finished first, so that repository and queue agree."""
         try:
-            await self._queue.reopen()
+            await self._reopen()
             await self._step("start", lambda: self._branch.adopt(self._clock.now()))
             self._wake.set()
             async with asyncio.TaskGroup() as group:
@@ -132,6 +132,20 @@ class ResultsWriter:
                 group.create_task(self._tidy_for_ever())
         finally:
             self._threads.shutdown(wait=True)
+
+    async def _reopen(self) -> None:
+        """Take up what a former life left. A journal that cannot be written yet (a full disk) is waited for."""
+        failures = 0
+        while True:
+            try:
+                await self._queue.reopen()
+            except PodiumError as error:
+                failures += 1
+                self._failed("reopen", error)
+                await asyncio.sleep(_pause(failures, _RETRY_S))
+            else:
+                self._errors.pop("reopen", None)
+                return
 
     async def adopt(self) -> None:
         """Bring the remote's branch here before `run`, for a home that is new. Raises GitError."""
