@@ -209,6 +209,14 @@ def test_a_second_daemon_on_the_same_home_refuses(tmp_path: Path, free_port: int
         assert "another daemon" in done.stderr
 
 
+def test_a_daemon_whose_home_was_deleted_ends(tmp_path: Path, free_port: int) -> None:
+    with daemon_house(tmp_path, free_port, PROCESS) as house:
+        shutil.rmtree(house.home)
+        assert house.process is not None
+        assert house.process.wait(30) != 0
+        assert "home_gone" in house.log.read_text()
+
+
 def test_a_work_tree_is_deployed_as_it_changes(tmp_path: Path, free_port: int) -> None:
     import subprocess
 

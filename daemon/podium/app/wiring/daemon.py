@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from podium.app.settings import Settings
 from podium.app.wiring.core import DRAIN_S, Core, ended, open_core
 from podium.app.wiring.rebuild import restore_home
 from podium.app.wiring.results import ResultsBranch
-from podium.base.errors import PodiumError, SettingsError
+from podium.base.errors import PodiumError, SettingsError, StoreError
 from podium.base.system import faults
 from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
@@ -42,6 +42,7 @@ from podium.web.server import make_app, serve
 
 log = get_logger(__name__)
 RELEASE_EVERY_S = 3_600.0
+HOME_LOOK_S = 1.0
 PUSH_AT_CLOSE_S = 10.0
 """Seconds that records get to reach the remote at shutdown; the rest goes with the next start."""
 
@@ -78,6 +79,8 @@ class Daemon:
     triggers: TriggerBoard
     url: str | None
     socket: Path
+    vital: Sequence[asyncio.Task[None]]
+    """If one of these broke, it would only seem to work."""
 
 
 @contextmanager
@@ -128,10 +131,13 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         core = await stack.enter_async_context(
             open_core(settings, namespace_files=NamespaceFiles(repositories), text_of=repositories.text)
         )
+        vital = [asyncio.create_task(_home_gone(settings.home), name="home")]
+        stack.push_async_callback(ended, list(vital))
         if isinstance(core.branch, ResultsBranch):
             await restore_home(core, core.branch)
             writing = asyncio.create_task(core.branch.writer.run(), name="results")
             stack.push_async_callback(ended, [writing])
+            vital.append(writing)
             stack.callback(process.interrupt, settings.home)  # a remote that hangs must not hang our end
             stack.push_async_callback(_push_records, core, core.branch)
         stack.push_async_callback(core.conductor.close, drain_s=DRAIN_S)
@@ -158,7 +164,24 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         core.conductor.spawn(_release_commits(core, watcher), "release commits")
         inbound = [asyncio.create_task(watcher.run(), name="sources"), asyncio.create_task(board.run(), name="triggers")]
         stack.push_async_callback(ended, inbound)
-        yield Daemon(core=core, sources=watcher, triggers=board, url=listening.url, socket=socket_path)
+        yield Daemon(core=core, sources=watcher, triggers=board, url=listening.url, socket=socket_path, vital=[*vital, *inbound])
+
+
+async def _home_gone(home: Path) -> None:
+    """Ends when the journal is no longer where it was: what is acknowledged from then on would be lost. Raises StoreError."""
+    journal = home / "journal.db"
+    ours = journal.stat().st_ino
+    while True:
+        await asyncio.sleep(HOME_LOOK_S)
+        try:
+            found = journal.stat().st_ino
+        except FileNotFoundError:
+            found = None
+        except OSError:  # the file system does not answer: every write will say so
+            continue
+        if found != ours:
+            log.error("home_gone", home=str(home), hint="somebody deleted or replaced it while the daemon ran")
+            raise StoreError(f"the home {home} was deleted or replaced while the daemon ran", hint="start again: the records are in Git")
 
 
 def _tell_hooks(settings: Settings, socket: Path) -> None:
@@ -220,12 +243,28 @@ async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready
         notifier.ready(f"serves at {daemon.url}")
         if ready is not None:
             ready(daemon)
-        beside = [asyncio.create_task(_beat(notifier)), asyncio.create_task(_reload(again, daemon, notifier))]
-        await stop.wait()
+        told = asyncio.create_task(stop.wait(), name="told to stop")
+        beside = [asyncio.create_task(_beat(notifier)), asyncio.create_task(_reload(again, daemon, notifier)), told]
+        broken = await _until_over(told, daemon.vital)
         notifier.stopping("handing over running tasks")
         log.info("stopping")
         await ended(beside)
+        if broken is not None:
+            raise broken
     log.info("stopped")
+
+
+async def _until_over(told: asyncio.Task[Any], vital: Sequence[asyncio.Task[None]]) -> BaseException | None:
+    """Wait until we are told to stop, or a vital part broke: why it did."""
+    waiting: set[asyncio.Task[Any]] = {told, *vital}
+    while told in waiting:
+        over, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for each in over:
+            error = each.exception()
+            if error is not None:
+                log.error("vital_part_broke", part=each.get_name(), exc_info=None if isinstance(error, PodiumError) else error)
+                return error
+    return None
 
 
 async def _beat(notifier: Notifier) -> None:
