@@ -404,3 +404,18 @@ async def test_a_home_with_an_odd_name_works(tmp_path: Path) -> None:
     ended, journal = await bench.go("scripts.python.Script", script="import os; print(os.path.basename(os.getcwd()))", output_files=["*"])
     assert (ended.state, journal.texts("INFO")) == ("SUCCESS", ["work"]), journal.texts()
     await bench.close()
+
+
+async def test_a_crash_while_the_start_is_noted_leaves_a_command_that_was_not_started(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def power_cut(*_: object) -> None:
+        raise OSError("the power is cut")
+
+    work = bench.work(bench.task(**shell("echo once")))
+    with monkeypatch.context() as cut:
+        cut.setattr("pathlib.Path.replace", power_cut)
+        first = await bench.worker.run(work, Journal())
+    assert first.state == "FAILED"
+    journal = Journal()
+    again = await bench.worker.run(dataclasses.replace(work, started=True), journal)
+    assert (again.state, journal.texts("INFO")) == ("SUCCESS", ["once"])
+    await bench.worker.release(work.attempt_id)

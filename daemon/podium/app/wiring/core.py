@@ -177,12 +177,13 @@ def instance_name(home: Path) -> str:
     from podium.base.system.ids import new_id
 
     path = home / "instance"
-    try:
-        return path.read_text("utf-8").strip()
-    except FileNotFoundError:
+    name = path.read_text("utf-8").strip() if path.exists() else ""
+    if not name:
         name = new_id()[-12:].lower()
-        path.write_text(name + "\n", "utf-8")
-        return name
+        draft = path.with_suffix(".draft")
+        draft.write_text(name + "\n", "utf-8")
+        draft.replace(path)
+    return name
 
 
 async def ended(tasks: Sequence[asyncio.Task[Any]]) -> None:

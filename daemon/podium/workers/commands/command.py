@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -125,7 +126,7 @@ class Command:
             "options": plain({key: value for key, value in job.options.items() if key not in _SECRET_OPTIONS}),
             "started_at": self._place.clock.now().isoformat(), "timeout_s": task.timeout.total_seconds() if task.timeout else None,
         }
-        await asyncio.to_thread(self._launch.write_text, json.dumps(launch))
+        await asyncio.to_thread(self._keep, launch)
         outcome = await self._follow(runner, job, launch, runner.run(job, self._output))
         assert outcome is not None
         return outcome
@@ -145,6 +146,18 @@ class Command:
         return await self._follow(runner, job, launch, runner.attach(job, self._output))
 
     # ---- before
+
+    def _keep(self, launch: Mapping[str, Any]) -> None:
+        """On disk as a whole or not at all: that it is there means that the command may have been started."""
+        draft = self._launch.with_suffix(".draft")
+        with draft.open("w") as file:
+            json.dump(launch, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._launch)
+        descriptor = os.open(self._home, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
 
     def _runner_of(self, task: Task) -> Runner:
         assert isinstance(task, Commanding)
