@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -285,3 +286,20 @@ async def test_secrets_in_labels_and_metrics_are_masked_in_every_list(tmp_path: 
         shown = json.dumps([listed, await h.podium.metrics(identifier), await h.podium.execution(identifier)])
     assert "very-secret" not in shown
     assert shown.count(MASK) == 3
+
+
+async def test_health_tells_of_a_journal_that_cannot_be_written_until_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with house(tmp_path) as h:
+        await h.deploy(flow("  - " + COMMAND))
+        with monkeypatch.context() as disk:
+            disk.setattr("podium.store.journal._enter", full)
+            disk.setattr("podium.store.db._touch", full)
+            with pytest.raises(StoreError):
+                await start(h)
+            health = await h.podium.health()
+            assert health["status"] == "DOWN"
+            assert "full" in health["journal"]["error"]
+        assert (await h.podium.health())["status"] == "UP"

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from podium.base.errors import NotFound
+from podium.base.errors import NotFound, StoreError
 from podium.base.system.clock import Clock
 from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
@@ -175,6 +175,10 @@ class Closer:
     async def unpushed(self) -> tuple[int, datetime | None]:
         """How many files wait for the remote, and since when the oldest does."""
         return await self._queue.unpushed()
+
+    async def journal_trouble(self) -> StoreError | None:
+        """Why the journal cannot be written at present, or None."""
+        return await self._journal.trouble()
 
     async def writer_status(self) -> dict[str, Any]:
         """What the writer of the branch says of itself."""

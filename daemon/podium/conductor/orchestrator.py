@@ -297,13 +297,16 @@ class Podium:
 
     # ---- watching
     async def health(self) -> dict[str, Any]:
+        broken = await self._closer.journal_trouble()
+        journal = {"error": broken.what if broken else None, "hint": broken.hint if broken else None}
         count, oldest = await self._closer.unpushed()
         age = (self._clock.now() - oldest).total_seconds() if oldest else 0.0
         running = sum(1 for each in self._conductor.in_flight.values() if each.state.state not in ("CREATED", "QUEUED"))
         sources = self.source_status()
         troubled = age > UNPUSHED_TOO_LONG_S or any(each.get("error") for each in sources)
         return {
-            "status": "DEGRADED" if troubled else "UP", "version": self._version, "runner": self._runner, "flows": len(self._conductor.library),
+            "status": "DOWN" if broken else "DEGRADED" if troubled else "UP", "journal": journal, "version": self._version, "runner": self._runner,
+            "flows": len(self._conductor.library),
             "unpushed": {"count": count, "oldestSeconds": round(age, 3)},
             "executions": {"running": running, "queued": len(self._conductor.in_flight) - running},
             "taskRuns": dict(self._conductor.ended_runs), "queueDepth": self._conductor.queue_depth, "sources": sources,

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,7 @@ class Database:
         self._local = threading.local()
         self._here = _connect(path)
         self._all: list[sqlite3.Connection] = [self._here]
+        self._trouble: StoreError | None = None
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -59,9 +61,19 @@ class Database:
         else:
             self._writes.put_nowait((function, future))
         try:
-            return await asyncio.wrap_future(future)
+            result = await asyncio.wrap_future(future)
         except (sqlite3.Error, OSError) as exc:
-            raise _error(exc, self._path) from exc
+            self._trouble = _error(exc, self._path)
+            raise self._trouble from exc
+        self._trouble = None
+        return result
+
+    async def trouble(self) -> StoreError | None:
+        """Why nothing can be written at present, or None. After a failure it is tried again with a small write."""
+        if self._trouble is not None:
+            with suppress(StoreError):
+                await self.write(_touch)
+        return self._trouble
 
     async def read(self, function: Write[T]) -> T:
         """Run a query on a reader thread."""
@@ -165,6 +177,11 @@ def _migrate(connection: sqlite3.Connection) -> None:
         )
     for number, script in enumerate(scripts[version:], start=version + 1):
         connection.executescript(f"BEGIN;\n{script.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")
+
+
+def _touch(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.execute(f"PRAGMA user_version = {int(version)}")
 
 
 def _error(exc: Exception, path: Path) -> StoreError:

@@ -110,6 +110,10 @@ class Journal:
         """Enter a batch; the sequence number of the newest log line. Raises StoreError, and then nothing of it is entered."""
         return await self._db.write(lambda connection: _enter(connection, batch, iso(now)))
 
+    async def trouble(self) -> StoreError | None:
+        """Why nothing can be entered at present, or None."""
+        return await self._db.trouble()
+
     async def open_streams(self) -> list[str]:
         """Executions that are not closed, oldest first."""
         rows = await self._db.read(lambda c: c.execute("SELECT id FROM executions WHERE open = 1 ORDER BY id").fetchall())
