@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from daemon_house import daemon_house, wait_for
+from daemon_house import PODIUM, daemon_house, wait_for
 
 HELLO = """\
 id: hello
@@ -217,10 +218,17 @@ def test_a_daemon_whose_home_was_deleted_ends(tmp_path: Path, free_port: int) ->
         assert "home_gone" in house.log.read_text()
 
 
+def test_a_home_that_cannot_be_used_is_told_without_a_trace() -> None:
+    done = subprocess.run([*PODIUM, "serve", "--home", "/proc/nowhere", "--port", "0"], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "error: the home /proc/nowhere cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_work_tree_is_deployed_as_it_changes(tmp_path: Path, free_port: int) -> None:
     import subprocess
 
-    from daemon_house import PODIUM, DaemonHouse
+    from daemon_house import DaemonHouse
 
     flows = tmp_path / "tree"
     flows.mkdir()

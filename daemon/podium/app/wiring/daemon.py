@@ -86,8 +86,11 @@ class Daemon:
 @contextmanager
 def home_lock(home: Path) -> Iterator[None]:
     """Own `home` while the context is open. Raises SettingsError when another daemon does."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SettingsError(f"the home {home} cannot be used: {error.strerror}", hint="see who owns it, or set `home`", path="home") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
