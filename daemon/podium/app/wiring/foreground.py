@@ -19,10 +19,22 @@ from podium.app.wiring.core import Core, open_core, secrets_of
 from podium.base.errors import FlowError
 from podium.base.ports import Deployment, FlowRevision
 from podium.conductor.port import StartRequest
-from podium.flows.load import Parsed, parse_flows
+from podium.flows.load import Parsed, Problem
+from podium.sources.reading.parse import parse_with_defaults
+from podium.sources.reading.project import nearest_project
 from podium.storage.namespace import WorkTreeFiles
 
 SOURCE = "worktree"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A flow as it is on disk. defaults: those of podium.yaml that hold for it."""
+
+    file: Path
+    text: str
+    parsed: Parsed
+    defaults: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +42,7 @@ class Chosen:
     """The flow to run, and those that stand beside it."""
 
     flow: Parsed
-    texts: Sequence[tuple[Path, str, Parsed]]
+    texts: Sequence[Text]
     root: Path
     problems: Sequence[str]
     """Mistakes of other files: they are left out."""
@@ -44,38 +56,40 @@ def choose(target: str, flows: Path | None) -> Chosen:
     file = Path(target)
     if file.is_file():
         root = flows or _root_of(file)
-        parsed = _parse(file, root)
-        bad = [problem for each in parsed for problem in each.problems]
+        found, wrong = _parse(file, root)
+        bad = [*wrong, *(problem for each in found for problem in each.parsed.problems)]
         if bad:
             lines = "\n".join(f"{problem}" + (f" ({problem.hint})" if problem.hint else "") for problem in bad)
             raise FlowError(
                 f"'{target}' is not a valid flow:\n{lines}", hint=f"check it with: podium validate {target}",
                 problems=[each.as_dict() for each in bad],
             )
-        if not parsed:
+        if not found:
             raise FlowError(f"'{target}' holds no flow", hint="write one: see flows/hello.yaml")
         others, problems = _others(flows, skip=file) if flows else ([], [])
-        text = file.read_text("utf-8")
-        return Chosen(flow=parsed[0], texts=[*((file, text, each) for each in parsed), *others], root=root, problems=problems)
+        return Chosen(flow=found[0].parsed, texts=[*found, *others], root=root, problems=problems)
     root = flows or Path.cwd()
     found, problems = _others(root, skip=None)
-    for _, _, each in found:
+    for each in (text.parsed for text in found):
         if target in (f"{each.namespace}.{each.flow_id}", each.flow_id):
             return Chosen(flow=each, texts=found, root=root, problems=problems)
     raise FlowError(f"there is no file and no flow '{target}' in {root}", hint="give a file, or namespace.flow of a file in --flows DIR")
 
 
-def _parse(file: Path, root: Path) -> list[Parsed]:
+def _parse(file: Path, root: Path) -> tuple[list[Text], Sequence[Problem]]:
+    """The flows of a file, and what is wrong with the podium.yaml that holds for it."""
     shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FlowError(f"cannot read '{file}': {error}", hint="it must be a UTF-8 text file") from error
-    return parse_flows(text, file=shown, types=load_types())
+    project = nearest_project(file)
+    found = [Text(file, text, *each) for each in parse_with_defaults(text, shown, load_types(), project)]
+    return found, project.problems
 
 
-def _others(root: Path, *, skip: Path | None) -> tuple[list[tuple[Path, str, Parsed]], list[str]]:
-    found: list[tuple[Path, str, Parsed]] = []
+def _others(root: Path, *, skip: Path | None) -> tuple[list[Text], list[str]]:
+    found: list[Text] = []
     problems: list[str] = []
     for file in sorted(each for pattern in ("*.yaml", "*.yml") for each in root.rglob(pattern)):
         inside = file.relative_to(root)
@@ -83,11 +97,11 @@ def _others(root: Path, *, skip: Path | None) -> tuple[list[tuple[Path, str, Par
             continue
         if any(part.startswith(("_", ".")) for part in inside.parts[:-1]):
             continue
-        for each in _parse(file, root):
-            if each.flow is None:
-                problems.extend(str(problem) for problem in each.problems)
+        for each in _parse(file, root)[0]:
+            if each.parsed.flow is None:
+                problems.extend(str(problem) for problem in each.parsed.problems)
             else:
-                found.append((file, file.read_text("utf-8"), each))
+                found.append(each)
     return found, problems
 
 
@@ -115,11 +129,11 @@ async def open_foreground(settings: Settings, chosen: Chosen, *, secrets_file: P
 
 def _deployment(chosen: Chosen, at: datetime) -> Deployment:
     accepted: dict[tuple[str, str], FlowRevision] = {}
-    for file, text, parsed in chosen.texts:
-        key = (str(parsed.namespace), str(parsed.flow_id))
+    for each in chosen.texts:
+        key = (str(each.parsed.namespace), str(each.parsed.flow_id))
         accepted.setdefault(key, FlowRevision(
-            namespace=key[0], flow_id=key[1], revision=1, source=SOURCE, commit="", path=str(file), blob="", text=text, model=parsed.flow,
-            deployed_at=at,
+            namespace=key[0], flow_id=key[1], revision=1, source=SOURCE, commit="", path=str(each.file), blob="", text=each.text,
+            model=each.parsed.flow, deployed_at=at, defaults=each.defaults,
         ))
     return Deployment(
         source=SOURCE, commit="", previous_commit=None, accepted=list(accepted.values()), removed=[], moved=[], rejected=[], held=None,

@@ -29,7 +29,8 @@ class Progress:
         """A line of the execution's log."""
         level = entry["level"]
         task = entry.get("taskId") or "execution"
-        self._console.print(f"[dim]{entry['timestamp'][11:23]}[/] [{LEVELS[level]}]{level:<5}[/] [bold]{escape(task)}[/] {escape(entry['message'])}")
+        head = f"[dim]{entry['timestamp'][11:23]}[/] [{LEVELS[level]}]{level:<5}[/] [bold]{escape(task)}[/]"
+        self._console.print(f"{head} {escape(entry['message'])}", soft_wrap=True)
 
     def update(self, view: Mapping[str, Any]) -> None:
         """Say which task runs entered a new state."""
@@ -50,10 +51,12 @@ class Progress:
             table.add_column(column)
         for run in view.get("taskRunList") or ():
             name = run["taskId"] + (f"[{run['value']}]" if run.get("value") is not None else "")
-            table.add_row(escape(name), _coloured(run["state"]["current"]), str(len(run.get("attempts") or ())), length_of_time(took(run["state"], now)))
+            attempts = str(len(run.get("attempts") or ()))
+            table.add_row(escape(name), _coloured(run["state"]["current"]), attempts, length_of_time(took(run["state"], now)))
         self._console.print(table)
         state = view["state"]["current"]
-        self._console.print(f"{_coloured(state)} {escape(view['namespace'])}.{escape(view['flowId'])} {view['id']} after {length_of_time(took(view['state'], now))}")
+        name = escape(f"{view['namespace']}.{view['flowId']}")
+        self._console.print(f"{_coloured(state)} {name} {view['id']} after {length_of_time(took(view['state'], now))}", soft_wrap=True)
         if view.get("outputs"):
             self._console.print_json(data=view["outputs"], default=str)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from podium.cli.main import EXIT_FAILED, EXIT_USAGE
+from podium.cli.remote.client import label_pairs, pairs
 
 if TYPE_CHECKING:
     from podium.app.settings import Settings
@@ -24,14 +25,17 @@ EXIT_INTERRUPTED = 130
 EXIT_TIMEOUT = 124
 
 
-def pairs(values: Sequence[str], what: str) -> dict[str, str]:
-    """`key=value` arguments as a map. A value that begins with @ is read from that file."""
-    found = {}
-    for each in values:
-        key, sign, value = each.partition("=")
-        if not sign or not key:
-            raise click.BadParameter(f"'{each}' is not key=value", param_hint=what)
-        found[key] = Path(value[1:]).read_text("utf-8") if value.startswith("@") and Path(value[1:]).is_file() else value
+def _inputs(values: Sequence[str], chosen: Chosen) -> dict[str, str]:
+    """`name=value` inputs as a map. `@path` stands for the text of that file; for a FILE input a path is meant, with or without the @."""
+    from podium.flows.inputs import flatten
+
+    flow = chosen.flow.flow
+    files = {name for name, declared in flatten(flow.inputs if flow else ()) if declared.type == "FILE"}
+    found = dict(pairs(values, "--input"))
+    for name, value in found.items():
+        path = Path(value[1:])
+        if value.startswith("@") and path.is_file():
+            found[name] = str(path) if name in files else path.read_text("utf-8")
     return found
 
 
@@ -40,8 +44,8 @@ def pairs(values: Sequence[str], what: str) -> dict[str, str]:
 @click.option(
     "--flows", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Other flows to deploy beside it, and the namespace's files."
 )
-@click.option("--input", "-i", "inputs", multiple=True, help="An input as id=value; FILE inputs are paths; @file reads the value from a file.")
-@click.option("--label", "labels", multiple=True, help="A label as key=value.")
+@click.option("--input", "-i", "inputs", multiple=True, metavar="NAME=VALUE", help="An input; may repeat. NAME=@path gives the file, or its text.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; may repeat.")
 @click.option("--timeout", "timeout_s", type=float, help="Seconds after which the execution is killed.")
 @click.option(
     "--secrets", "secrets_file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="File of NAME=value lines for secret()."
@@ -67,7 +71,7 @@ def run(
     for problem in chosen.problems:
         click.echo(f"left out: {problem}", err=True)
     code = asyncio.run(_run(
-        settings, chosen, inputs=pairs(inputs, "--input"), labels=pairs(labels, "--label"), timeout_s=timeout_s, secrets_file=secrets_file,
+        settings, chosen, inputs=_inputs(inputs, chosen), labels=dict(label_pairs(labels)), timeout_s=timeout_s, secrets_file=secrets_file,
         output=output,
     ))
     sys.exit(code)

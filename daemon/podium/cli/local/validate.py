@@ -110,7 +110,8 @@ class _Checker:
         return parsed, problems
 
     def _parse(self, name: str, body: bytes, project: Project) -> Checked:
-        from podium.flows.load import Problem, parse_flows
+        from podium.flows.load import Problem
+        from podium.sources.reading.parse import parse_with_defaults
         from podium.sources.reading.tree import decode
 
         try:
@@ -118,13 +119,7 @@ class _Checker:
         except ValueError as error:
             hint = "save it as UTF-8 text"
             return [], [Problem(file=name, line=1, column=1, path="", code="file-unreadable", message=str(error), hint=hint)]
-        common = project.defaults(None)
-        parsed = parse_flows(text, file=name, types=self._types, defaults=common)
-        for index, each in enumerate(parsed):
-            own = project.defaults(each.namespace)
-            if each.namespace and list(own) != list(common):
-                parsed[index] = parse_flows(text, file=name, types=self._types, defaults=own)[index]
-        return parsed, list(project.problems)
+        return [parsed for parsed, _ in parse_with_defaults(text, name, self._types, project)], list(project.problems)
 
     def _project(self, file: Path) -> Project:
         """The nearest podium.yaml above a file, up to the top of its repository. Its own mistakes are told once."""

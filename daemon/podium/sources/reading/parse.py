@@ -75,7 +75,7 @@ def parse_body(body: bytes, *, path: str, blob: str, types: Types, project: Proj
     if not looks_like_flow(text):
         return ParsedFile(ignored=True)
     try:
-        found = _parse(text, path, types, project)
+        found = parse_with_defaults(text, path, types, project)
     except Exception as error:  # a mistake of ours or of a plug-in with one file must not hide the others
         log.exception("flow_file_crashed", path=path)
         return _unreadable(path, f"the file cannot be checked ({type(error).__name__}); this is a mistake in Podium or a plug-in", code="internal")
@@ -110,7 +110,7 @@ def _unreadable(path: str, message: str, *, code: str) -> ParsedFile:
     return ParsedFile(problems=(Problem(file=path, line=1, column=1, path="", code=code, message=message, hint=hint),), nameless=True)
 
 
-def _parse(text: str, path: str, types: Types, project: Project) -> list[tuple[Parsed, Sequence[Mapping[str, Any]]]]:
+def parse_with_defaults(text: str, path: str, types: Types, project: Project) -> list[tuple[Parsed, Sequence[Mapping[str, Any]]]]:
     """Each document with the defaults that hold for its namespace."""
     common = project.defaults(None)
     found = [(parsed, common) for parsed in parse_flows(text, file=path, types=types, defaults=common)]

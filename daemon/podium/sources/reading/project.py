@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from podium.flows.load import Problem
 from podium.flows.reading.yaml import Entry, Fields, Items, Node, parse_documents, plain
 from podium.git.repo import Repository
-from podium.sources.reading.tree import decode, project_path
+from podium.sources.reading.tree import PROJECT_FILE, decode, project_path
 
 _KEYS = ("pluginDefaults", "namespaces")
 _DEFAULT_KEYS = ("type", "values", "forced")
@@ -59,6 +60,17 @@ def read_project(repository: Repository, commit: str, folder: str, *, fallback: 
         if not before.problems:
             return Project(path, project.blob, before.common, before.by_namespace, project.problems)
     return project
+
+
+def nearest_project(file: Path) -> Project:
+    """The nearest podium.yaml above a file on disk, up to the top of its repository."""
+    for folder in file.resolve().parents:
+        path = folder / PROJECT_FILE
+        if path.is_file():
+            return parse_project(path.read_bytes(), path=str(path))
+        if (folder / ".git").exists():
+            break
+    return Project()
 
 
 def parse_project(body: bytes, *, path: str) -> Project:

@@ -76,7 +76,7 @@ def _refuse_paths(identifier: str, kind: str, declared: Any, value: Any) -> None
         if not str(text).startswith(STORED):
             raise InputError(
                 f"{identifier}: Invalid input for `{identifier}`, a file must be uploaded or be a kestra:// URI, but received `{str(text)[:100]}`",
-                hint=f"send the file as a part of a multipart form: -F '{identifier}=@file'", path=identifier,
+                hint=f"send the file itself: --input {identifier}=@file, or curl -F '{identifier}=@file'", path=identifier,
             )
 
 
