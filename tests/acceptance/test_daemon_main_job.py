@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -223,6 +224,18 @@ def test_a_home_that_cannot_be_used_is_told_without_a_trace() -> None:
     assert done.returncode == 1
     assert "error: the home /proc/nowhere cannot be used" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_daemon_takes_the_open_files_it_may_have(tmp_path: Path, free_port: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        with daemon_house(tmp_path, free_port, PROCESS) as house:
+            assert house.process is not None
+            line = next(each for each in Path(f"/proc/{house.process.pid}/limits").read_text().splitlines() if each.startswith("Max open files"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert int(line.split()[3]) > 512
 
 
 def test_a_work_tree_is_deployed_as_it_changes(tmp_path: Path, free_port: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import resource
 import signal
 import sys
 import time
@@ -43,6 +44,7 @@ from podium.web.server import make_app, serve
 log = get_logger(__name__)
 RELEASE_EVERY_S = 3_600.0
 HOME_LOOK_S = 1.0
+DESCRIPTORS = 65_536
 PUSH_AT_CLOSE_S = 10.0
 """Seconds that records get to reach the remote at shutdown; the rest goes with the next start."""
 
@@ -233,6 +235,7 @@ async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready
     settings = settings.model_copy(update={"home": settings.home.absolute()})
     if os.environ.get(faults.VARIABLE):
         faults.arm(os.environ[faults.VARIABLE])
+    _take_descriptors()
     notifier = Notifier(os.environ)
     stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -255,6 +258,14 @@ async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready
         if broken is not None:
             raise broken
     log.info("stopped")
+
+
+def _take_descriptors() -> None:
+    """As many open files as the system lets us have: its usual 1,024 are fewer than the connections and commands of a busy day."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _until_over(told: asyncio.Task[Any], vital: Sequence[asyncio.Task[None]]) -> BaseException | None:
