@@ -551,3 +551,12 @@ async def test_connections_that_never_ask_are_closed(client: Client, monkeypatch
             assert await reader.read() == b""
         writer.close()
         assert (await quick.get("/health")).status == 200
+
+
+async def test_headers_that_are_no_utf8_are_read_all_the_same(client: Client) -> None:
+    port = int(client.url.rsplit(":", 1)[1])
+    for header, status in ((b"Idempotency-Key: \xe9\xff", b"200"), (b"Cookie: podium_session=\xe9.\xe9", b"200"), (b"Authorization: Bearer \xe9", b"200")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /api/v1/executions/company.team/hello HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\nContent-Length: 0\r\n\r\n")
+        assert (await reader.readline()).split()[1] == status
+        writer.close()

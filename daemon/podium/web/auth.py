@@ -27,7 +27,8 @@ SESSION_S = 14 * 24 * 3600
 TOKEN_CHARS_MIN = 16
 """Shorter tokens are refused beyond loopback: nothing else slows down who guesses."""
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+_FORWARDED = frozenset({"forwarded", "x-real-ip", "via", "true-client-ip", "cf-connecting-ip"})
+_FORWARDED_PREFIX = "x-forwarded-"
 _LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
 
 
@@ -75,7 +76,9 @@ class Access:
         """Whether `given` is the token; in constant time."""
         if self.token is None:
             return False
-        return hmac.compare_digest(hashlib.sha256(given.encode()).digest(), hashlib.sha256(self.token.encode()).digest())
+        # Headers hold bytes that are no UTF-8 as half surrogates.
+        given_digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
+        return hmac.compare_digest(given_digest, hashlib.sha256(self.token.encode()).digest())
 
     def new_session(self, now: datetime) -> str:
         """The value of the cookie: expiry, salt, signature."""
@@ -94,7 +97,9 @@ class Access:
 
     def _has_session(self, request: web.Request, now: datetime) -> bool:
         body, _, signature = request.cookies.get(COOKIE, "").rpartition(".")
-        if self.token is None or not body or not hmac.compare_digest(signature.encode(), self._sign(body).encode()):
+        if self.token is None or not body or not signature.isascii() or not body.isascii():
+            return False
+        if not hmac.compare_digest(signature.encode(), self._sign(body).encode()):
             return False
         expires = body.partition(".")[0]
         return expires.isdigit() and int(expires) > now.timestamp()
@@ -170,7 +175,7 @@ def is_unix(request: web.Request) -> bool:
 
 def is_local(request: web.Request) -> bool:
     """Whether the caller is a program of this machine that speaks to us directly: loopback peer, loopback name, no proxy's headers."""
-    if any(name in request.headers for name in _FORWARDED):
+    if any(name in _FORWARDED or name.startswith(_FORWARDED_PREFIX) for name in map(str.lower, request.headers)):
         return False
     return is_loopback(request.remote or "") and is_loopback(host_name(request.headers.get("Host", "")))
 

@@ -79,3 +79,12 @@ def dump_flow(flow: Flow) -> dict[str, Any]:
     if flow.labels:
         dumped["labels"] = [{"key": key, "value": value} for key, value in flow.labels.items()]
     return {**dumped, "id": flow.id, "namespace": flow.namespace, "disabled": flow.disabled}
+
+
+def header_text(value: str) -> str:
+    """The value of a header as text that can be stored: UTF-8, else Latin-1 as HTTP had it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogateescape").decode("latin-1")
+    return value

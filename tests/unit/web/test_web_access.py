@@ -38,9 +38,13 @@ def test_a_program_of_this_machine_needs_no_token(access: Access) -> None:
     assert Access.of(None).caller(asked("POST", host="localhost:8080"), NOW) == "loopback"
 
 
-@pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded", "X_Real_IP", "Via", "X_Forwarded_Host"])
+@pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded", "X_Real_IP", "Via", "X_Forwarded_Host", "X_Forwarded_Proto", "CF_Connecting_IP"])
 def test_what_comes_through_a_proxy_on_this_machine_is_a_stranger(access: Access, header: str) -> None:
     assert access.caller(asked(**{header: "203.0.113.9"}), NOW) is None
+
+
+def test_a_token_of_odd_bytes_is_just_wrong(access: Access) -> None:
+    assert not access.is_token("\udce9")
 
 
 def test_a_public_name_from_this_machine_is_a_stranger(access: Access) -> None:

@@ -16,7 +16,7 @@ from podium.web.errors import Refused
 from podium.web.live import follow_changes, follow_execution
 from podium.web.params import Form, Page, Query, read_form
 from podium.web.routes import FLAG, INTEGER, MOMENT, OBJECT, TEXT, Body, Param, Route, paged, ref
-from podium.web.wire import answer
+from podium.web.wire import answer, header_text
 
 WAIT_S_DEFAULT = 600
 _KEY_CHARS_MAX = 256
@@ -49,6 +49,7 @@ async def _start(request: web.Request) -> web.Response:
     here, query = context(request), Query(request)
     wait, wait_s = query.flag("wait"), query.integer("waitSeconds", WAIT_S_DEFAULT, high=limits.WAIT_S_MAX)
     key = request.headers.get("Idempotency-Key")
+    key = header_text(key) if key is not None else None
     if key is not None and not 0 < len(key) <= _KEY_CHARS_MAX:
         raise Refused(f"an Idempotency-Key has 1 to {_KEY_CHARS_MAX} characters", hint="send a UUID, for example", path="Idempotency-Key")
     namespace, flow_id = request.match_info["namespace"], request.match_info["flow"]

@@ -12,7 +12,7 @@ from podium.web.context import TRUST, context
 from podium.web.errors import error_body
 from podium.web.params import read_bytes
 from podium.web.routes import OBJECT, Body, Route
-from podium.web.wire import encode
+from podium.web.wire import encode, header_text
 
 _HIDDEN_FROM_FLOWS = frozenset({"authorization", "cookie"})
 """Our own token and cookie must not become trigger variables; a webhook's proof is its key or signature header."""
@@ -36,7 +36,7 @@ async def _hook(request: web.Request) -> web.Response:
 
 def _headers(request: web.Request) -> list[tuple[str, str]]:
     ours = request[TRUST] in {"token", "session"}
-    return [(name, value) for name, value in request.headers.items() if not (ours and name.lower() in _HIDDEN_FROM_FLOWS)]
+    return [(name, header_text(value)) for name, value in request.headers.items() if not (ours and name.lower() in _HIDDEN_FROM_FLOWS)]
 
 
 def _reply(reply: Answer, path: str) -> web.Response:
