@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 from records_driver import execution
 
-from podium.base import base62
 from podium.base.errors import NotFound
 from podium.base.ports import QueuedFile
+from podium.base.system import base62
 from podium.cli.main import cli
 from podium.git.repo import Repository
 from podium.records.branch import Branch

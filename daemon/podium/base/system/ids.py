@@ -8,7 +8,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from podium.base import base62
+from podium.base.system import base62
 
 _lock = threading.Lock()
 _last = 0

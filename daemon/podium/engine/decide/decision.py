@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from podium.base import base62
+from podium.base.system import base62
 from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.state import Execution, TaskRun, apply
