@@ -166,7 +166,7 @@ def _unknown(cls: type[BaseModel], node: Fields, key: str, path: str, shaping: S
     names = list(dict.fromkeys(each.name for each in properties(cls).values()))
     by_field = {name: str(info.alias or name) for name, info in cls.model_fields.items()}
     close = [by_field[key]] if key in by_field and by_field[key] in names else get_close_matches(key, names, n=1, cutoff=0.6)
-    hint = f"did you mean '{close[0]}'?" if close else f"known properties: {', '.join(names)}"
+    hint = f"did you mean '{close[0]}'?" if close else "use one of these properties, or remove it"
     listed = ", ".join(f'"{each}"' for each in names)
     message = f'Unrecognized field "{key}" (class {class_name(cls)}), not marked as ignorable ({len(names)} known properties: {listed})'
     if shaping.dialect == "2.0" and shaping.parent is not None and shaping.parent.what == "trigger" and shaping.parent.node is node:
