@@ -207,7 +207,7 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_dates_are_stored_as_they_sort() -> None:
-    from podium.store.journal import iso
+    from podium.engine.shape.view import iso
 
     assert iso(datetime(2026, 1, 5, 8, 0, 0, 1000, tzinfo=UTC)) == "2026-01-05T08:00:00.001Z"
 

@@ -18,12 +18,12 @@ from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
 from podium.engine import codec
 from podium.engine import events as ev
-from podium.engine.shape.view import engine_notes, execution_view
+from podium.engine.shape.view import engine_notes, execution_view, iso
 from podium.engine.state import Execution, fold
 from podium.records.layout import TRIGGERS, kv_path, log_path, record_path
 from podium.records.render import render_log, render_record
 from podium.store.documents import Documents
-from podium.store.journal import Batch, Journal, Outgoing, decode, encode, iso
+from podium.store.journal import Batch, Journal, Outgoing, decode, encode
 from podium.store.logs import Logs
 from podium.store.queue import Queue
 from podium.store.views import Views

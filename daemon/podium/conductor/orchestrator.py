@@ -21,6 +21,7 @@ from podium.conductor.reads import StoreReads
 from podium.conductor.replaying import copied_runs
 from podium.conductor.starting import Starter, labels_for
 from podium.engine import commands as cmd
+from podium.engine.decide.lifecycle import paused_run
 from podium.flows.model import TERMINAL, Pause
 from podium.storage.files import FileStorage
 from podium.storage.uris import input_file_uri
@@ -113,7 +114,7 @@ class Podium:
         await self.execution(execution_id)
         stream = self._conductor.stream(execution_id)
         values: dict[str, Any] = {}
-        run = paused_run_of(stream) if stream is not None and not stream.state.notes.get("held") else None
+        run = paused_run(stream.tree, stream.state) if stream is not None and not stream.state.notes.get("held") else None
         if stream is not None and run is not None:
             task = stream.tree.task(run.task_id)
             assert isinstance(task, Pause)
@@ -325,11 +326,3 @@ def _public(view: View) -> View:
     """Without what only the conductor's own rooms need: whether the record may be written."""
     view.pop("closed", None)
     return view
-
-
-def paused_run_of(stream: Any) -> Any:
-    """The Pause task run that a resume would end, or None."""
-    for run in stream.state.runs.values():
-        if run.state == "PAUSED" and isinstance(stream.tree.task(run.task_id), Pause):
-            return run
-    return None

@@ -11,8 +11,9 @@ from typing import Any
 
 from podium.base.system.clock import Clock
 from podium.conductor.core.round import Round
+from podium.engine.shape.view import iso
 from podium.store.documents import Documents
-from podium.store.journal import LEVELS, LogRow, iso
+from podium.store.journal import LEVELS, LogRow
 from podium.store.logs import Logs
 from podium.store.views import Views
 

@@ -26,7 +26,7 @@ from podium.conductor.port import StartRequest, View
 from podium.engine import commands as cmd
 from podium.engine.decide.decision import attempt_id
 from podium.engine.decide.tasks import retry_id
-from podium.engine.questions import labels_map, parse_moment
+from podium.engine.questions import parse_moment
 from podium.engine.state import TaskRun
 from podium.expressions.compile import truthy
 from podium.flows.inputs import ResolvedInput, examine_inputs, resolve_inputs
@@ -268,7 +268,7 @@ class Starter:
         task = parent.tree.task(run.task_id)
         state = parent.state
         inherited = {key: value for key, value in state.labels.items() if request["inheritLabels"] or key.startswith("system.")}
-        labels = {**inherited, **{key: str(value) for key, value in labels_map(request.get("labels") or {}).items()}}
+        labels = {**inherited, **{key: str(value) for key, value in (request.get("labels") or {}).items()}}
         date = request.get("scheduleDate")
         return await self._conductor.submit(execution_id, cmd.Create(
             id=execution_id, namespace=namespace, flow_id=flow_id, revision=revision.revision, source=revision.source,

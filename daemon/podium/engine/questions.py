@@ -92,21 +92,13 @@ def _of_task(run: TaskRun, task: Task) -> Question | None:
         case Subflow():
             return Question(run=run, finish=_subflow, template={
                 "namespace": task.namespace, "flowId": task.flow_id, "revision": task.revision, "inputs": task.inputs,
-                "labels": labels_map(task.labels), "inheritLabels": _plain(task.inherit_labels), "wait": _plain(task.wait),
+                "labels": task.labels, "inheritLabels": _plain(task.inherit_labels), "wait": _plain(task.wait),
                 "transmitFailed": _plain(task.transmit_failed), "scheduleDate": task.schedule_date,
             })
         case _ if task.KIND == "timer":
             return Question(run=run, template={"duration": _plain(getattr(task, "duration", None))}, finish=_timer)
         case _:
             return None
-
-
-def labels_map(labels: Any) -> dict[str, Any]:
-    """Labels written as a map, or as a list of {key, value} or of models, as a map."""
-    if isinstance(labels, Mapping):
-        return dict(labels)
-    pairs = [each if isinstance(each, Mapping) else {"key": each.key, "value": each.value} for each in labels or ()]
-    return {str(each["key"]): each["value"] for each in pairs}
 
 
 def _plain(value: Any) -> Any:

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from podium.base.ports import Deployment, KnownFlow
+from podium.engine.shape.view import iso
 from podium.store.db import Database
-from podium.store.journal import Document, Outgoing, decode, encode, enter_document, iso
+from podium.store.journal import Document, Outgoing, decode, encode, enter_document
 
 Key = tuple[str, str]
 

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from podium.base.system.clock import Clock
+from podium.engine.shape.view import iso
 from podium.store.db import Database
-from podium.store.journal import decode, iso
+from podium.store.journal import decode
 
 
 class Documents:

@@ -11,15 +11,11 @@ from typing import Any
 import msgspec
 
 from podium.base.errors import StoreError
+from podium.engine.shape.view import iso
 from podium.store.db import Database
 
 encode = msgspec.json.Encoder(enc_hook=str).encode
 decode = msgspec.json.decode
-
-
-def iso(moment: datetime) -> str:
-    """ISO text, UTC, milliseconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 LEVELS = {"TRACE": 0, "DEBUG": 1, "INFO": 2, "WARN": 3, "ERROR": 4}

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from podium.engine.shape.view import iso
 from podium.store.db import Database
-from podium.store.journal import LEVEL_NAMES, LEVELS, LogRow, enter_logs, iso
+from podium.store.journal import LEVEL_NAMES, LEVELS, LogRow, enter_logs
 
 _COLUMNS = "seq, execution_id, namespace, flow_id, task_id, task_run_id, attempt, trigger_id, at, level, message"
 
@@ -61,19 +62,12 @@ class Logs:
 
     async def search(self, filters: Mapping[str, Any], *, page: int, size: int) -> tuple[list[dict[str, Any]], int]:
         """A page of entries of all executions, newest first, and how many match. filters: namespace, flow_id, query, min_level, after, before."""
-        parts = ["level >= ?"]
-        values: list[Any] = [LEVELS[filters.get("min_level") or "TRACE"]]
-        if namespace := filters.get("namespace"):
-            parts.append("(namespace = ? OR (namespace >= ? AND namespace < ?))")
-            values.extend((namespace, namespace + ".", namespace + "/"))
-        for part, name in (("flow_id = ?", "flow_id"), ("instr(lower(message), lower(?))", "query")):
-            if filters.get(name):
-                parts.append(part)
-                values.append(filters[name])
-        for part, moment in (("at >= ?", filters.get("after")), ("at < ?", filters.get("before"))):
-            if isinstance(moment, datetime):
-                parts.append(part)
-                values.append(iso(moment))
+        parts, values = _narrowed(filters, exactly=False)
+        parts.append("level >= ?")
+        values.append(LEVELS[filters.get("min_level") or "TRACE"])
+        if query_text := filters.get("query"):
+            parts.append("instr(lower(message), lower(?))")
+            values.append(query_text)
         where = " AND ".join(parts)
 
         def query(connection: sqlite3.Connection) -> tuple[list[Any], int]:
@@ -87,24 +81,27 @@ class Logs:
 
     async def purge(self, filters: Mapping[str, Any], levels: Sequence[str]) -> int:
         """Remove entries; how many. filters: namespace (and below; exactly with flow_id), flow_id, after, before."""
-        parts, values = ["1"], []
-        if (namespace := filters.get("namespace")) and filters.get("flow_id"):
-            parts.append("namespace = ?")
-            values.append(namespace)
-        elif namespace:
-            parts.append("(namespace = ? OR (namespace >= ? AND namespace < ?))")
-            values.extend((namespace, namespace + ".", namespace + "/"))
-        if filters.get("flow_id"):
-            parts.append("flow_id = ?")
-            values.append(filters["flow_id"])
-        for part, moment in (("at >= ?", filters.get("after")), ("at < ?", filters.get("before"))):
-            if isinstance(moment, datetime):
-                parts.append(part)
-                values.append(iso(moment))
+        parts, values = _narrowed(filters, exactly=bool(filters.get("flow_id")))
         if levels:
             parts.append(f"level IN ({','.join('?' * len(levels))})")
             values.extend(LEVELS[level] for level in levels)
         return await self._db.write(lambda c: c.execute(f"DELETE FROM logs WHERE {' AND '.join(parts)}", values).rowcount)
+
+
+def _narrowed(filters: Mapping[str, Any], *, exactly: bool) -> tuple[list[str], list[Any]]:
+    """Conditions of namespace, flow and time, and their values. exactly: only the namespace itself, not those below it."""
+    parts, values = ["1"], list[Any]()
+    if namespace := filters.get("namespace"):
+        parts.append("namespace = ?" if exactly else "(namespace = ? OR (namespace >= ? AND namespace < ?))")
+        values.extend((namespace,) if exactly else (namespace, namespace + ".", namespace + "/"))
+    if flow_id := filters.get("flow_id"):
+        parts.append("flow_id = ?")
+        values.append(flow_id)
+    for part, moment in (("at >= ?", filters.get("after")), ("at < ?", filters.get("before"))):
+        if isinstance(moment, datetime):
+            parts.append(part)
+            values.append(iso(moment))
+    return parts, values
 
 
 def _entry(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from podium.engine.shape.view import iso
 from podium.store.db import Database
-from podium.store.journal import ExecutionRow, _enter_executions, decode, iso
+from podium.store.journal import ExecutionRow, _enter_executions, decode
 
 _SORTS = {"startDate": "created_at", "id": "id", "state": "state", "namespace": "namespace", "flowId": "flow_id", "endDate": "ended_at"}
 

@@ -12,7 +12,6 @@ from podium.engine.decide import tasks
 from podium.engine.decide.decision import Decision
 from podium.engine.decide.scopes import finish_execution
 from podium.engine.decide.stopping import stop
-from podium.engine.questions import labels_map
 from podium.engine.state import TaskRun
 from podium.flows.model import LoopUntil, Pause, Switch
 
@@ -65,9 +64,8 @@ def violate_sla(d: Decision, index: int, reason: str) -> None:
         return
     sla = d.tree.flow.sla[index]
     d.note_execution(sla=sla.id)
-    labels = labels_map(sla.labels)
-    if labels:
-        d.emit(ev.LabelsSet(at=d.now, labels={key: str(value) for key, value in labels.items()}))
+    if sla.labels:
+        d.emit(ev.LabelsSet(at=d.now, labels={key: str(value) for key, value in sla.labels.items()}))
     if sla.behavior == "NONE":
         d.log("WARN", f"SLA '{sla.id}' violated: {reason}")
         return

@@ -14,7 +14,7 @@ from podium.engine import events as ev
 from podium.engine.decide.decision import Decision, attempt_id
 from podium.engine.decide.stopping import stop
 from podium.engine.state import Execution, TaskRun
-from podium.engine.tree import is_flowable
+from podium.engine.tree import FlowTree, is_flowable
 from podium.flows.model import TERMINAL, LoopUntil, Pause, Subflow, WorkingDirectory
 
 
@@ -98,7 +98,7 @@ def pause(d: Decision) -> None:
 
 def resume(d: Decision, command: cmd.Resume) -> None:
     """Go on after a manual pause, or end the waiting of a Pause task."""
-    afterwards = d.state.ended and not d.state.closed and paused_run(d, command.run_id) is not None
+    afterwards = d.state.ended and not d.state.closed and paused_run(d.tree, d.state, command.run_id) is not None
     if d.state.state != "PAUSED" and not afterwards:
         raise refused(d, f"execution '{d.state.id}' is {d.state.state}, not PAUSED", "only a paused execution can be resumed")
     if d.state.notes.get("held"):
@@ -106,17 +106,17 @@ def resume(d: Decision, command: cmd.Resume) -> None:
         d.settle_execution_state()
         _wake(d)
         return
-    waiting = paused_run(d, command.run_id)
+    waiting = paused_run(d.tree, d.state, command.run_id)
     if waiting is None:
         raise refused(d, f"execution '{d.state.id}' has no paused task that a resume would end", "it goes on by itself")
     d.outputs(waiting, {"onResume": dict(command.inputs)})
     go_on(d, waiting, None)
 
 
-def paused_run(d: Decision, run_id: str | None = None) -> TaskRun | None:
-    """The first Pause task run that waits (or the one named)."""
-    for run in d.state.runs.values():
-        if run.state == "PAUSED" and run_id in (None, run.id) and isinstance(d.tree.task(run.task_id), Pause):
+def paused_run(tree: FlowTree, state: Execution, run_id: str | None = None) -> TaskRun | None:
+    """The first Pause task run that waits (or the one named): the one that a resume would end."""
+    for run in state.runs.values():
+        if run.state == "PAUSED" and run_id in (None, run.id) and isinstance(tree.task(run.task_id), Pause):
             return run
     return None
 
