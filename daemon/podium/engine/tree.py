@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from podium.flows.model import Flow, Flowable, Task
+
+if TYPE_CHECKING:
+    from podium.engine.state import TaskRun
+
+Mocked = Callable[[str, Sequence[str]], bool]
+"""(task id, values of the loops around a run, its own last) → whether a test mocks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +27,10 @@ class Node:
 class FlowTree:
     """Index over one revision of a flow. Immutable; shared by all its executions."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, mocked: Mocked | None = None) -> None:
+        """mocked: for flow tests. A mocked run of whatever task is one attempt of the worker's, which knows what it gives, and is not retried."""
         self.flow = flow
+        self.mocked = mocked
         self.nodes: dict[str, Node] = {}
         own = {"tasks": flow.tasks, "errors": flow.errors, "finally": flow.finally_, "after": flow.after_execution}
         own.update({f"listener:{index}": listener.tasks for index, listener in enumerate(flow.listeners)})
@@ -39,6 +48,10 @@ class FlowTree:
         """The task of that id, None when this revision has none (the flow was changed between a run and its restart)."""
         node = self.nodes.get(task_id)
         return node.task if node else None
+
+    def is_mocked(self, run: TaskRun) -> bool:
+        """Whether a test says what this run gives."""
+        return self.mocked is not None and self.mocked(run.task_id, run.values)
 
     def list_of(self, task_id: str | None, place: str) -> list[Task]:
         """The enabled tasks of one list: of a task, or of the flow (task_id None)."""

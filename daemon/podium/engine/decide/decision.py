@@ -154,7 +154,9 @@ class Decision:
         return moment
 
     def retry_policy(self, run: TaskRun) -> Retry | None:
-        """Own retry, else the nearest ancestor's, else the flow's. Source: flow-language 4.2."""
+        """Own retry, else the nearest ancestor's, else the flow's; none for a mocked run. Source: flow-language 4.2."""
+        if self.tree.is_mocked(run):
+            return None
         task = self.tree.task(run.task_id)
         if task is not None and task.retry is not None:
             return task.retry
