@@ -11,6 +11,7 @@ from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.base.system.log import get_logger
 from podium.engine.tree import FlowTree
 from podium.flows.load import parse_flows
+from podium.flows.model import Flow
 from podium.flows.types import Types
 from podium.store.catalog import Catalog, StoredRevision, known
 
@@ -22,8 +23,12 @@ TREES_MAX = 2_000
 class Library:
     """Reads are synchronous: a flow is looked up in the middle of a decision."""
 
-    def __init__(self, catalog: Catalog, types: Types, text_of: Callable[[str, str], str | None] | None = None) -> None:
-        """text_of: (source, blob) → the text of a flow that came from the ledger of a results branch, or None."""
+    def __init__(
+        self, catalog: Catalog, types: Types, text_of: Callable[[str, str], str | None] | None = None,
+        tree_of: Callable[[Flow], FlowTree] = FlowTree,
+    ) -> None:
+        """text_of: (source, blob) → the text of a flow that came from the ledger of a results branch, or None. tree_of: flow tests mock tasks."""
+        self._tree_of = tree_of
         self._text_of = text_of or (lambda _source, _blob: None)
         self._catalog = catalog
         self._types = types
@@ -114,7 +119,7 @@ class Library:
         key = (namespace, flow_id, revision)
         tree = self._trees.get(key)
         if tree is None:
-            tree = self._trees[key] = FlowTree(self.revision(namespace, flow_id, revision).model)
+            tree = self._trees[key] = self._tree_of(self.revision(namespace, flow_id, revision).model)
             if len(self._trees) > TREES_MAX:
                 self._trees.popitem(last=False)
         else:

@@ -186,6 +186,10 @@ class Conductor:
         """The execution if it is in flight."""
         return self._streams.get(execution_id)
 
+    async def read_back(self, execution_id: str) -> Stream:
+        """An execution whose events are in the journal, in flight or ended, to look at. Raises NotFound."""
+        return self._streams.get(execution_id) or await self._loader.load(execution_id)
+
     def summary(self, execution_id: str) -> Mapping[str, Any] | None:
         """{id, namespace, flowId, state: {current}} of an execution in flight."""
         stream = self._streams.get(execution_id)
