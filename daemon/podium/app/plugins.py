@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from podium.flows.model import Condition, Model, Task, Trigger
+from podium.flows.models.words import Vocabulary
 from podium.flows.types import Types
 
 GROUP = "podium.plugins"
@@ -22,6 +25,21 @@ _LISTS = ("TASKS", "TRIGGERS", "CONDITIONS", "RUNNERS")
 def load_types() -> Types:
     """Every type that the installed plug-ins offer, and those of the language itself. Loaded once."""
     return types_of(entry_points(group=GROUP))
+
+
+def load_vocabulary() -> Vocabulary:
+    """What the installed plug-ins say about themselves: WORDS and EXAMPLES of the module `words` in a plug-in's package, if it has one."""
+    words: dict[str, dict[str, str]] = {}
+    examples: dict[str, str] = {}
+    broken = {name for name, _ in load_types().broken}
+    for point in entry_points(group=GROUP):
+        plugin = import_module(point.module) if point.name not in broken else None
+        if not hasattr(plugin, "__path__") or find_spec(f"{point.module}.words") is None:
+            continue
+        module = import_module(f"{point.module}.words")
+        words[f"{point.module}."] = dict(getattr(module, "WORDS", {}))
+        examples.update(getattr(module, "EXAMPLES", {}))
+    return Vocabulary(words, examples)
 
 
 def types_of(points: Iterable[EntryPoint]) -> Types:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 T = TypeVar("T")
+CHOICE_MARK = "x-choice-by-type"
+"""Stands in a generated JSON Schema where flows/schema puts a reference: to the choice of a kind of plug-in, or to `expression`."""
+EXPRESSION_PATTERN = r"\{\{|\{%"
+"""What text with an expression or a tag has in it; as `has_expression`."""
 
 
 class Dynamic:
@@ -31,7 +35,7 @@ def _require_expression(text: str) -> str:
     return text
 
 
-TemplateText = Annotated[str, AfterValidator(_require_expression)]
+TemplateText = Annotated[str, AfterValidator(_require_expression), WithJsonSchema({CHOICE_MARK: "expression"})]
 
 if TYPE_CHECKING:
     Dyn = Annotated[T, "dynamic"]

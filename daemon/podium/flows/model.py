@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, Field
 
 from podium.flows.models.base import (
     STATES,
@@ -20,6 +20,7 @@ from podium.flows.models.base import (
     AnyTrigger,
     Condition,
     Duration,
+    FlowLabels,
     Labels,
     LogLevel,
     Model,
@@ -158,7 +159,7 @@ class Flow(Model):
     namespace: str = Field(pattern=NAMESPACE_PATTERN + "$", min_length=1, max_length=150)
     revision: Annotated[int | None, Field(ge=1)] = None
     description: str | None = None
-    labels: Annotated[dict[str, str], BeforeValidator(labels_map)] = {}
+    labels: FlowLabels = {}
     inputs: list[AnyInput] = []
     variables: dict[str, Any] = {}
     tasks: list[AnyTask]

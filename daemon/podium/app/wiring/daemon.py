@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podium.app.plugins import load_types
+from podium.app.plugins import load_types, load_vocabulary
 from podium.app.sdnotify import Notifier, listen_sockets
 from podium.app.settings import Settings
 from podium.app.wiring.core import DRAIN_S, Core, ended, open_core
@@ -156,7 +156,7 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         )
         app = make_app(
             core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,
-            check_flow=lambda text, file: parse_flows(text, file=file, types=types), flow_schema=lambda: json_schema(types), clock=core.clock,
+            check_flow=lambda text, file: parse_flows(text, file=file, types=types), flow_schema=lambda: json_schema(types, load_vocabulary()), clock=core.clock,
             instance=core.instance, version=_version(), token=settings.token(), allowed_hosts=[*settings.server.allowed_hosts, settings.server.host],
             body_limit=settings.limits.body_bytes_max, upload_limit=settings.limits.upload_bytes_max,
         )

@@ -11,17 +11,16 @@ import click
 @click.option("--type", "name", metavar="TYPE", help="Only the definition of one plug-in type.")
 def schema(name: str | None) -> None:
     """Print the JSON Schema of the flow language."""
-    from podium.app.plugins import load_types
+    from podium.app.plugins import load_types, load_vocabulary
     from podium.base.errors import NotFound
-    from podium.flows.schema import json_schema
+    from podium.flows.schema import json_schema, of_type
 
     types = load_types()
     for plugin, reason in types.broken:
         click.echo(f"warning: the plug-in '{plugin}' cannot be loaded: {reason}", err=True)
-    made = json_schema(types)
+    made = json_schema(types, load_vocabulary())
     if name is not None:
-        wanted = types.canonical(name)
-        found = next((each for each in made["$defs"].values() if each.get("title") == wanted), None)
+        found = of_type(made, types.canonical(name))
         if found is None:
             suggestion = types.suggest(name)
             raise NotFound(f"there is no type '{name}'", hint=f"did you mean '{suggestion}'?" if suggestion else "list them: podium schema")

@@ -28,6 +28,13 @@ _NAMED_NEED = (WorkingDirectory, Loop)
 """Those whose message is of their own."""
 
 
+def list_to_fill(cls: type) -> str | None:
+    """The property of a task type that must hold at least one task, or None."""
+    if issubclass(cls, If):
+        return "then"
+    return "tasks" if issubclass(cls, (*_NEED_TASKS, *_NAMED_NEED, Dag)) else None
+
+
 def _is(seen: Seen, *classes: type[Flowable]) -> bool:
     return seen.cls is not None and issubclass(seen.cls, classes)
 

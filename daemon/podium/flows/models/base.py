@@ -26,7 +26,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
 from podium.base.durations import parse_duration
-from podium.flows.dynamic import Dyn
+from podium.flows.dynamic import CHOICE_MARK, Dyn
 
 ID_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9_-]*"
 """What the id of a task or trigger looks like."""
@@ -94,6 +94,8 @@ _LABELS_SCHEMA = {
         },
     ]
 }
+FlowLabels = Annotated[dict[str, str], BeforeValidator(labels_map), WithJsonSchema(_LABELS_SCHEMA)]
+"""Labels of a flow: text, as written."""
 Labels = Annotated[dict[str, Any], BeforeValidator(_scalar_labels), WithJsonSchema(_LABELS_SCHEMA)]
 """Labels, always a map once validated; values may hold expressions where the place allows it."""
 
@@ -215,10 +217,6 @@ class Registry(Protocol):
     def trigger(self, name: str) -> type[Trigger] | None: ...
     def condition(self, name: str) -> type[Condition] | None: ...
     def runner(self, name: str) -> type[Model] | None: ...
-
-
-CHOICE_MARK = "x-choice-by-type"
-"""Stands in a generated JSON Schema where flows/schema puts the choice of a kind of plug-in."""
 
 
 class Typed:

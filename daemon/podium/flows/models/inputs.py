@@ -47,6 +47,8 @@ class Input(Model):
 
 
 class StringInput(Input):
+    """Text."""
+
     type: Literal["STRING"]
     defaults: str | None = None
     prefill: str | None = None
@@ -54,6 +56,8 @@ class StringInput(Input):
 
 
 class SecretInput(Input):
+    """Text that is encrypted before it is stored, and masked in logs."""
+
     type: Literal["SECRET"]
     defaults: str | None = None
     prefill: str | None = None
@@ -61,22 +65,30 @@ class SecretInput(Input):
 
 
 class IntInput(Input):
+    """A whole number of 64 bits."""
+
     type: Literal["INT"]
     min: int | None = None
     max: int | None = None
 
 
 class FloatInput(Input):
+    """A number."""
+
     type: Literal["FLOAT"]
     min: float | None = None
     max: float | None = None
 
 
 class BooleanInput(Input):
+    """true or false."""
+
     type: Literal["BOOLEAN", "BOOL"]
 
 
 class SelectInput(Input):
+    """One of a list of texts."""
+
     type: Literal["SELECT"]
     defaults: str | None = None
     prefill: str | None = None
@@ -88,6 +100,8 @@ class SelectInput(Input):
 
 
 class EnumInput(Input):
+    """One of a list of texts; the older form of SELECT."""
+
     type: Literal["ENUM"]
     defaults: str | None = None
     prefill: str | None = None
@@ -95,6 +109,8 @@ class EnumInput(Input):
 
 
 class MultiselectInput(Input):
+    """Some of a list of texts."""
+
     type: Literal["MULTISELECT"]
     defaults: str | list[str] | None = None
     prefill: str | list[str] | None = None
@@ -107,11 +123,15 @@ class MultiselectInput(Input):
 
 
 class ArrayInput(Input):
+    """A list of values of one type."""
+
     type: Literal["ARRAY"]
     item_type: InputType
 
 
 class DatetimeInput(Input):
+    """A date-time with its offset, like 2026-01-31T08:30:00Z."""
+
     type: Literal["DATETIME"]
     defaults: str | None = None
     prefill: str | None = None
@@ -120,6 +140,8 @@ class DatetimeInput(Input):
 
 
 class DateInput(Input):
+    """A date, like 2026-01-31."""
+
     type: Literal["DATE"]
     defaults: str | None = None
     prefill: str | None = None
@@ -128,6 +150,8 @@ class DateInput(Input):
 
 
 class TimeInput(Input):
+    """A time of day, like 08:30:00."""
+
     type: Literal["TIME"]
     defaults: str | None = None
     prefill: str | None = None
@@ -136,6 +160,8 @@ class TimeInput(Input):
 
 
 class DurationInput(Input):
+    """A length of time in ISO-8601, like PT1H30M."""
+
     type: Literal["DURATION"]
     defaults: str | None = None
     prefill: str | None = None
@@ -144,6 +170,8 @@ class DurationInput(Input):
 
 
 class FileInput(Input):
+    """A file; expressions see its URI."""
+
     type: Literal["FILE"]
     extension: str | None = None
     allowed_file_extensions: list[str] | None = None
@@ -156,6 +184,8 @@ class PlainInput(Input):
 
 
 class ReusableInputs(Input):
+    """Inputs kept elsewhere (Kestra's Enterprise Edition); refused."""
+
     type: Literal["REUSABLE_INPUTS"]
     ref: str
     namespace: str | None = None

@@ -1,6 +1,16 @@
-"""What each property of the language means, in words: for editors, forms and documentation. By property, or by `Class.property`."""
+"""What each property means, in words: for editors, forms and documentation. Here those of the language itself; each plug-in has its own.
+
+WORDS and a plug-in's are keyed by property, by `Class.property`, or by type and property (`core.kv.Set.value`); the longest key wins.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel
+
+from podium.flows.models.examples import EXAMPLES
 
 WORDS: dict[str, str] = {
     # every plug-in
@@ -45,6 +55,7 @@ WORDS: dict[str, str] = {
     "Sla.duration": "Longest time an execution may take.",
     "Sla.assert": "Expression that must hold all the time.",
     "Check.condition": "Expression that must be true.",
+    "Check.when": "Expression that must be true (2.0).",
     "Check.message": "What the person is told when it is not.",
     "Check.style": "How the message looks.",
     "Check.behavior": "No execution, a failed one, or an execution all the same.",
@@ -61,6 +72,10 @@ WORDS: dict[str, str] = {
     "logLevel": "Least level of log entries that are kept.",
     "logToFile": "Keep the log in a file of internal storage.",
     "taskCache": "Reuse the outputs of an earlier run with the same properties.",
+    "TaskCache.enabled": "Whether outputs are reused.",
+    "WorkerSelector.tags": "Tags of the workers wanted.",
+    "WorkerSelector.match": "All of the tags, or any.",
+    "WorkerSelector.fallback": "What happens when there is no such worker.",
     "TaskCache.ttl": "How old such a run may be.",
     "Retry.type": "constant: always the same wait. exponential: it grows. random: between two bounds.",
     "Retry.maxAttempts": "How many attempts in all, the first included.",
@@ -116,7 +131,10 @@ WORDS: dict[str, str] = {
     "namespaceFiles": "Files of the namespace to put into the working directory.",
     "NamespaceFiles.include": "Patterns of the files wanted; none: all.",
     "NamespaceFiles.exclude": "Patterns of the files not wanted.",
-    "NamespaceFiles.namespaces": "Namespaces whose files are wanted.",
+    "NamespaceFiles.enabled": "Whether there are any at all.",
+    "NamespaceFiles.namespaces": "Namespaces whose files are wanted; later ones win. Otherwise the flow's own.",
+    "NamespaceFiles.ifExists": "What happens to a file that is there already.",
+    "NamespaceFiles.folderPerNamespace": "Put the files of each namespace into a folder named like it.",
     "WorkingDirectory.cache": "Files to keep for the next run.",
     "Cache.patterns": "Patterns of the files to keep.",
     "Cache.ttl": "How old a kept file may be.",
@@ -262,3 +280,38 @@ WORDS: dict[str, str] = {
     "Verify.encoding": "How the signature is written.",
     "Verify.prefix": "Text before the signature in its header.",
 }
+"""Property, or `Class.property` → its meaning."""
+
+_OWN = "podium.flows."
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words and examples of the language and of the installed plug-ins. words: by the package that they are about, with its last dot."""
+
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
+
+    def meaning(self, cls: type[BaseModel], name: str) -> str | None:
+        """What the property `name` (as written) of `cls` means; None when nobody says. Bases are asked after the class itself."""
+        owners = [each for each in cls.__mro__ if issubclass(each, BaseModel) and each is not BaseModel]
+        for owner in owners:
+            words = self._of(owner)
+            short = str(owner.__dict__.get("TYPE", "")).removeprefix("io.kestra.plugin.")
+            for key in (f"{short}.{name}", f"{owner.__name__}.{name}"):
+                if key in words:
+                    return words[key]
+        return next((words[name] for words in map(self._of, owners) if name in words), None)
+
+    def example(self, cls: type[BaseModel]) -> str | None:
+        """YAML of one example."""
+        for key in (str(getattr(cls, "TYPE", "")), cls.__name__):
+            found = self.examples.get(key) or EXAMPLES.get(key)
+            if found is not None:
+                return found
+        return None
+
+    def _of(self, cls: type[BaseModel]) -> Mapping[str, str]:
+        if cls.__module__.startswith(_OWN):
+            return WORDS
+        return next((words for package, words in self.words.items() if f"{cls.__module__}.".startswith(package)), {})
