@@ -92,9 +92,13 @@ class NoBranch:
 class House:
     """The rooms from storage to conductor."""
 
-    def __init__(self, home: Path, clock: Clock, tell: Callable[[Work], Any] | None) -> None:
+    def __init__(
+        self, home: Path, clock: Clock, tell: Callable[[Work], Any] | None = None, *, worker: Any = None, database: Database | None = None,
+        branch: Any = None,
+    ) -> None:
+        """worker, database, branch: others than the told worker, the database of the home, and no branch."""
         self.clock = clock
-        self.database = Database.open(home / "journal.db")
+        self.database = database or Database.open(home / "journal.db")
         self.journal, self.logs, self.views = Journal(self.database), Logs(self.database), Views(self.database)
         self.catalog, self.queue = Catalog(self.database), Queue(self.database)
         self.documents = Documents(self.database, clock)
@@ -102,10 +106,10 @@ class House:
         cipher = Cipher(b"k" * 32)
         files = FileStorage(home / "storage")
         self.renderer = Renderer(files=files, namespace_files=WorkTreeFiles(home), secrets=Secrets({}), reads=self.reads, clock=clock, zone=UTC)
-        self.worker = ToldWorker(clock, tell)
+        self.worker = worker or ToldWorker(clock, tell)
         self.closer = Closer(
-            journal=self.journal, documents=self.documents, queue=self.queue, views=self.views, logs=self.logs, clock=clock, branch=NoBranch(),
-            instance="test", version="0", log_cap_bytes=65536,
+            journal=self.journal, documents=self.documents, queue=self.queue, views=self.views, logs=self.logs, clock=clock,
+            branch=branch or NoBranch(), instance="test", version="0", log_cap_bytes=65536,
         )
         upkeep = Upkeep(views=self.views, logs=self.logs, files=files, journal=self.journal, documents=self.documents, clock=clock)
         requests = Requests(self.documents, upkeep)
@@ -114,6 +118,7 @@ class House:
             journal=self.journal, library=self.library, reads=self.reads, closer=self.closer, cipher=cipher, clock=clock, attempts_max=8,
             performer=lambda owner: Performer(
                 owner, worker=self.worker, evaluator=Evaluator(self.renderer), logs=self.logs, requests=requests,  # type: ignore[arg-type]
+                files=files,
             ),
         )
         self.podium = Podium(

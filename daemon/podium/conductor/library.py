@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from podium.base.errors import FlowNotFound
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.base.system.log import get_logger
-from podium.engine.tree import FlowTree
+from podium.engine.tree import FlowTree, iteration_of
 from podium.flows.load import parse_flows
 from podium.flows.model import Flow
 from podium.flows.types import Types
@@ -34,7 +35,7 @@ class Library:
         self._types = types
         self._current: dict[Key, StoredRevision] = {}
         self._models: dict[Key, FlowRevision] = {}
-        self._trees: OrderedDict[tuple[str, str, int], FlowTree] = OrderedDict()
+        self._trees: OrderedDict[tuple[str, str, int, str], FlowTree] = OrderedDict()
         self._unreadable: set[Key] = set()
         self.commits: dict[str, str] = {}
         """source → the commit deployed last; executions of the newest revision are pinned to it."""
@@ -54,7 +55,8 @@ class Library:
                 path=each.path, blob=each.blob, text=each.text, defaults=each.defaults, deployed_at=each.deployed_at, deleted=False,
             )
             self._models.pop(key, None)
-            self._trees.pop((*key, each.revision), None)
+            for stale in [kept for kept in self._trees if kept[:3] == (*key, each.revision)]:
+                del self._trees[stale]
         for gone in deployment.removed:
             key = (gone.namespace, gone.flow_id)
             self._current[key] = StoredRevision(
@@ -114,12 +116,16 @@ class Library:
             )
         return self._parse(stored)
 
-    def tree(self, namespace: str, flow_id: str, revision: int) -> FlowTree:
-        """The engine's index over a revision. Raises FlowNotFound."""
-        key = (namespace, flow_id, revision)
+    def tree(self, namespace: str, flow_id: str, revision: int, *, loop: Mapping[str, Any] | None = None) -> FlowTree:
+        """The engine's index over a revision; for an iteration of a Loop, over that Loop. Raises FlowNotFound."""
+        key = (namespace, flow_id, revision, loop["taskId"] if loop else "")
         tree = self._trees.get(key)
         if tree is None:
-            tree = self._trees[key] = self._tree_of(self.revision(namespace, flow_id, revision).model)
+            if loop is None:
+                tree = self._tree_of(self.revision(namespace, flow_id, revision).model)
+            else:
+                tree = iteration_of(self.tree(namespace, flow_id, revision), loop["taskId"])
+            self._trees[key] = tree
             if len(self._trees) > TREES_MAX:
                 self._trees.popitem(last=False)
         else:

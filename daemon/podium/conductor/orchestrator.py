@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from podium.base.errors import ConflictError, InputError, NotFound
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
@@ -16,13 +16,15 @@ from podium.conductor.closing import Closer
 from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.requests import merge_trigger, put_kv
 from podium.conductor.core.round import Round
+from podium.conductor.core.stream import Stream
 from podium.conductor.port import StartRequest, View
 from podium.conductor.reads import StoreReads
 from podium.conductor.replaying import copied_runs
 from podium.conductor.starting import Starter, labels_for
 from podium.engine import commands as cmd
+from podium.engine.decide.kinds.approval import waiting_approval
 from podium.engine.decide.lifecycle import paused_run
-from podium.flows.model import TERMINAL, Pause
+from podium.flows.model import TERMINAL, Approval, Pause
 from podium.storage.files import FileStorage
 from podium.storage.uris import input_file_uri
 from podium.store.catalog import Catalog, known
@@ -91,6 +93,9 @@ class Podium:
         state = stream.state if stream is not None else await self._closer.state_of(execution_id)
         if not state.ended:
             raise ConflictError(f"execution '{execution_id}' is {state.state}", hint="wait for its end or kill it", state=state.state)
+        if state.loop is not None:
+            hint = f"replay or restart the execution that holds the loop: {state.loop['executionId']}"
+            raise ConflictError(f"execution '{execution_id}' is an iteration of a Loop", hint=hint, state=state.state)
         wanted = self._conductor.library.revision(state.namespace, state.flow_id, revision or state.revision)
         new = new_id()
         tree = self._conductor.library.tree(state.namespace, state.flow_id, wanted.revision)
@@ -118,19 +123,40 @@ class Podium:
         if stream is not None and run is not None:
             task = stream.tree.task(run.task_id)
             assert isinstance(task, Pause)
-            if task.on_resume:
-                revision = self._conductor.library.revision(stream.state.namespace, stream.state.flow_id, stream.state.revision)
-                values, problems = await asyncio.to_thread(
-                    self._start.resolve_declared, task.on_resume, revision, execution_id, inputs or {}
-                )
-                if problems:
-                    raise InputError(
-                        "; ".join(each.message for each in problems), hint="give the inputs that the paused task asks for",
-                        input=problems[0].id, problems=[{"input": each.id, "message": each.message} for each in problems],
-                    )
+            values = await self._answers(stream, task.on_resume, inputs or {})
         if stream is None:
             raise ConflictError(f"execution '{execution_id}' is not PAUSED", hint="only a paused execution can be resumed")
         return await self._conductor.submit(execution_id, cmd.Resume(inputs=values))
+
+    async def review(
+        self, execution_id: str, decision: Literal["APPROVED", "DENIED"], *, by: str = "", comment: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> View:
+        await self.execution(execution_id)
+        stream = self._conductor.stream(execution_id)
+        run = waiting_approval(stream.tree, stream.state) if stream is not None else None
+        if stream is None or run is None:
+            raise ConflictError(f"no approval of execution '{execution_id}' waits for a decision", hint="it was decided, or is not reached yet")
+        task = stream.tree.task(run.task_id)
+        assert isinstance(task, Approval)
+        values = await self._answers(stream, task.inputs, inputs or {}) if decision == "APPROVED" or inputs else {}
+        return await self._conductor.submit(
+            execution_id, cmd.Review(run_id=run.id, decision=decision, by=by, comment=comment, inputs=values)
+        )
+
+    async def _answers(self, stream: Stream, declared: Sequence[Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a form that a waiting task shows. Raises InputError."""
+        if not declared:
+            return {}
+        state = stream.state
+        revision = self._conductor.library.revision(state.namespace, state.flow_id, state.revision)
+        values, problems = await asyncio.to_thread(self._start.resolve_declared, declared, revision, state.id, inputs)
+        if problems:
+            raise InputError(
+                "; ".join(each.message for each in problems), hint="give the inputs that the waiting task asks for",
+                input=problems[0].id, problems=[{"input": each.id, "message": each.message} for each in problems],
+            )
+        return values
 
     async def change_status(self, execution_id: str, state: str) -> View:
         await self.execution(execution_id)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 
@@ -61,6 +61,13 @@ class Orchestrator(Protocol):
     async def replay(self, execution_id: str, *, task_run_id: str | None = None, revision: int | None = None) -> View: ...
     async def pause(self, execution_id: str) -> View: ...
     async def resume(self, execution_id: str, *, inputs: Mapping[str, Any] | None = None) -> View: ...
+    async def review(
+        self, execution_id: str, decision: Literal["APPROVED", "DENIED"], *, by: str = "", comment: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> View:
+        """Decide about the Approval that waits. Raises NotFound, ConflictError, InputError."""
+        ...
+
     async def change_status(self, execution_id: str, state: str) -> View: ...
     async def change_task_run_state(self, execution_id: str, task_run_id: str, state: str) -> View:
         """Set one task run's state and go on from there (flow-language 9.7). Raises NotFound, ConflictError."""

@@ -153,7 +153,7 @@ class _Copy:
         if state != "RESTARTED":
             dropped = ("until", "waits", "child", "former", "request", *(("outcome", "done", "over", "collected") if state == "RUNNING" else ()))
             copy["outputs"] = run.outputs
-            copy["notes"] = {key: value for key, value in run.notes.items() if key not in dropped}
+            copy["notes"] = {key: value for key, value in run.notes.items() if key.partition(":")[0] not in dropped}
             copy["attempts"] = [{"state": state_view(attempt.history)} for attempt in run.attempts]
         return copy
 

@@ -24,7 +24,9 @@ from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
 from podium.conductor.port import StartRequest, View
 from podium.engine import commands as cmd
+from podium.engine import effects as fx
 from podium.engine.decide.decision import attempt_id
+from podium.engine.decide.kinds.many import loop_of
 from podium.engine.decide.tasks import retry_id
 from podium.engine.questions import parse_moment
 from podium.engine.state import TaskRun
@@ -241,19 +243,34 @@ class Starter:
         return next((check.message for check in failing if check.behavior == "FAIL_EXECUTION"), None)
 
     # ---- other executions
-    async def start_child(self, parent: Stream, run: TaskRun, execution_id: str, request: Mapping[str, Any]) -> View:
-        """The execution of a Subflow task. Asked again, it gives the one that exists (with `closed` when it ended)."""
-        if request.get("again"):
-            again = await self._restarted(run, execution_id)
-            if again is not None:
-                return again
-            execution_id = str(request["fresh"])
+    async def child(self, run: TaskRun, effect: fx.StartSubflow) -> tuple[str, View | None]:
+        """The id that the child of a task run has, and the execution (with `closed` when it ended); None when it is to be made."""
+        execution_id = effect.execution_id
+        if effect.fresh is not None:
+            restarted = await self._restarted(run, execution_id)
+            if restarted is not None:
+                return execution_id, restarted
+            execution_id = effect.fresh
         try:
-            return dict(await self._existing(execution_id))
+            return execution_id, dict(await self._existing(execution_id))
         except NotFound:
-            pass
-        if parent.state.depth >= SUBFLOW_DEPTH_MAX:
-            raise LimitError(f"subflows are nested more than {SUBFLOW_DEPTH_MAX} deep", hint="does the flow call itself?", limit="SUBFLOW_DEPTH_MAX")
+            return execution_id, None
+
+    async def start_iteration(self, parent: Stream, run: TaskRun, execution_id: str, index: int) -> View:
+        """The execution of one item of a Loop: of the same flow and revision, with the same inputs, labels and variables."""
+        state = parent.state
+        _refuse_depth(state.depth)
+        return await self._conductor.submit(execution_id, cmd.Create(
+            id=execution_id, namespace=state.namespace, flow_id=state.flow_id, revision=state.revision, source=state.source,
+            commit=state.commit, path=state.path, blob=state.blob, inputs=state.inputs, labels=state.labels, variables=state.variables,
+            trigger=state.trigger, depth=state.depth + 1, loop=loop_of(state, run, index),
+        ))
+
+    async def start_child(
+        self, parent: Stream, run: TaskRun, execution_id: str, request: Mapping[str, Any], index: int | None = None
+    ) -> View:
+        """The execution of a Subflow task, or (with an index) of one batch of a ForEachItem."""
+        _refuse_depth(parent.state.depth)
         namespace, flow_id = str(request["namespace"]), str(request["flowId"])
         wanted = request.get("revision")
         try:
@@ -276,7 +293,7 @@ class Starter:
             blob=revision.blob, inputs=inputs, labels=labels_for(revision.model, labels, execution_id), depth=state.depth + 1,
             schedule_date=parse_moment(date) if date else None,
             trigger={
-                "id": run.task_id, "type": task.type if task else "", "taskRunId": run.id,
+                "id": run.task_id, "type": task.type if task else "", "taskRunId": run.id, **({} if index is None else {"index": index}),
                 "variables": {"executionId": state.id, "namespace": state.namespace, "flowId": state.flow_id, "flowRevision": state.revision},
             },
         ))
@@ -325,7 +342,13 @@ class Starter:
             revision=state.revision, source=state.source, commit=state.commit, path=state.path, blob=state.blob, inputs=state.inputs,
             labels=state.labels, trigger=state.trigger, parent_id=state.id, original_id=state.original_id,
             attempt_number=state.attempt_number + 1, original_created_at=state.original_created_at, schedule_date=due, depth=state.depth,
+            loop=state.loop,
         )
+
+
+def _refuse_depth(depth: int) -> None:
+    if depth >= SUBFLOW_DEPTH_MAX:
+        raise LimitError(f"subflows are nested more than {SUBFLOW_DEPTH_MAX} deep", hint="does the flow call itself?", limit="SUBFLOW_DEPTH_MAX")
 
 
 def labels_for(flow: Flow, supplied: Mapping[str, str], execution_id: str) -> dict[str, str]:

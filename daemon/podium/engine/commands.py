@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from podium.flows.model import Concurrency
 
@@ -32,6 +32,7 @@ class Create:
     original_created_at: datetime | None = None
     schedule_date: datetime | None = None
     depth: int = 0
+    loop: Mapping[str, Any] | None = None
     failed_because: str | None = None
     """Make it and end it FAILED at once, with this line in its log (an acknowledged event with bad inputs)."""
     copied_runs: Sequence[Mapping[str, Any]] = ()
@@ -84,18 +85,20 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubflowStarted:
-    """The child execution exists, or could not be made."""
+    """The child execution exists, or could not be made. index: which of a Launcher's items it is for."""
 
     run_id: str
+    index: int | None = None
     execution_id: str | None = None
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubflowEnded:
-    """The child execution is closed. successor: it ended RETRIED, and this execution took its place."""
+    """The child execution is closed. successor: it ended RETRIED, and this execution took its place. index: as in SubflowStarted."""
 
     run_id: str
+    index: int | None = None
     execution_id: str
     state: str
     outputs: Mapping[str, Any] = field(default_factory=dict)
@@ -136,6 +139,17 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What a reviewer decided about a waiting Approval. by: who that was. inputs: of the review form, already checked."""
+
+    decision: Literal["APPROVED", "DENIED"]
+    by: str = ""
+    comment: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Restart:
     """Run the failed tasks again, in the same execution."""
 
@@ -162,5 +176,5 @@ class SetLabels:
 
 Command = (
     Create | Begin | AttemptBegan | AttemptEnded | Answer | TimerFired | SubflowStarted | SubflowEnded | WorkspaceOpened
-    | WorkspaceClosed | Kill | Pause | Resume | Restart | ChangeStatus | SetRunState | SetLabels
+    | WorkspaceClosed | Kill | Pause | Resume | Review | Restart | ChangeStatus | SetRunState | SetLabels
 )

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from podium.engine.decide.requests import merged
+from podium.engine.questions import loop_item
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree
-from podium.flows.model import WorkingDirectory
+from podium.flows.model import ForEachItem, WorkingDirectory
 
 
 class TaskStates(Mapping[str, Any]):
@@ -54,6 +55,8 @@ def variables(tree: FlowTree, state: Execution, run: TaskRun | None = None, *, i
     failed = state.notes.get("failed")
     if failed is not None:
         result["error"] = failed
+    if state.loop is not None:
+        result["item"] = loop_item(state.loop)
     if run is not None:
         _of_run(result, tree, state, run)
     return result
@@ -76,7 +79,7 @@ def _of_run(result: dict[str, Any], tree: FlowTree, state: Execution, run: TaskR
     shown: dict[str, Any] = {"id": run.id, "startDate": run.history[0][1], "attemptsCount": closed}
     if run.parent_id is not None:
         shown["parentId"] = run.parent_id
-    value = run.value if run.value is not None else _value_of_directory(tree, state, run)
+    value = run.value if run.value is not None else _value_of_holder(tree, state, run)
     if value is not None:
         shown["value"] = value
     if run.iteration is not None:
@@ -96,10 +99,10 @@ def _of_run(result: dict[str, Any], tree: FlowTree, state: Execution, run: TaskR
         result["parent"] = parents[0]
 
 
-def _value_of_directory(tree: FlowTree, state: Execution, run: TaskRun) -> str | None:
-    """A child of a WorkingDirectory sees the value its directory was made for."""
+def _value_of_holder(tree: FlowTree, state: Execution, run: TaskRun) -> str | None:
+    """A child of a WorkingDirectory or a ForEachItem sees the value that its parent was made for."""
     parent = state.runs.get(run.parent_id) if run.parent_id else None
-    return parent.value if parent is not None and isinstance(tree.task(parent.task_id), WorkingDirectory) else None
+    return parent.value if parent is not None and isinstance(tree.task(parent.task_id), (WorkingDirectory, ForEachItem)) else None
 
 
 def nested_labels(labels: Mapping[str, str]) -> dict[str, Any]:

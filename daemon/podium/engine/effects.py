@@ -44,12 +44,15 @@ class SetTimer(Effect, frozen=True, kw_only=True):
 class StartSubflow(Effect, frozen=True, kw_only=True):
     """Start the execution that a Subflow task asks for. request: rendered {namespace, flowId, revision, inputs, labels, scheduleDate}.
 
-    request.again: `execution_id` ended badly and is to be restarted; if it cannot be, `request.fresh` is the id of a new one.
+    index: which item of a Launcher it is for; its request is the answer to the question `item:<index>`, found when it is made.
+    fresh: `execution_id` ended badly and is to be restarted; if it cannot be, this is the id of a new one.
     """
 
     run_id: str
     execution_id: str
-    request: dict[str, Any]
+    request: dict[str, Any] = {}
+    index: int | None = None
+    fresh: str | None = None
 
 
 class KillSubflow(Effect, frozen=True, kw_only=True):

@@ -37,6 +37,8 @@ class ExecutionCreated(Fact, frozen=True, kw_only=True, tag="execution_created")
     schedule_date: datetime | None = None
     depth: int = 0
     """How many executions above started this one as a subflow."""
+    loop: dict[str, Any] | None = None
+    """An iteration of a Loop: {executionId, taskId, taskRunId, index, value, key?, parents: [{value, index, key?}], nearest first}."""
 
 
 class ExecutionRestored(Fact, frozen=True, kw_only=True, tag="execution_restored"):

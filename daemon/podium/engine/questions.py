@@ -1,7 +1,8 @@
 """The expressions that the engine needs evaluated, and how their results become values. Pure: rendering itself is done by the caller.
 
 A key is `<run id>:<purpose>`, or `:<purpose>` for the execution. Purposes: runIf, if, switch, values, pause, subflow, timer, loop,
-outputs, sla:<place in the flow>, listener:<place in the flow> (its conditions are not text: rendering/conditions knows them).
+approval, items, item:<index>, break:<index>, outputs,
+sla:<place in the flow>, listener:<place in the flow> (its conditions are not text: rendering/conditions knows them).
 """
 
 from __future__ import annotations
@@ -10,15 +11,31 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from podium.base.durations import parse_duration
+from podium.base.limits import LAUNCHED_ITEMS_MAX
+from podium.engine.decide.kinds.many import loop_of
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree
 from podium.expressions.compile import truthy
 from podium.expressions.text import java_text, to_json
 from podium.flows.inputs import resolve_inputs
-from podium.flows.model import EachParallel, EachSequential, ForEach, If, LoopUntil, Pause, Subflow, Switch, Task
+from podium.flows.model import (
+    Approval,
+    BatchSubflows,
+    EachParallel,
+    EachSequential,
+    ForEach,
+    If,
+    Launcher,
+    Loop,
+    LoopUntil,
+    Pause,
+    Subflow,
+    Switch,
+    Task,
+)
 
 Finish = Callable[[Any], Any]
 LOOP_INTERVAL_S = 1.0
@@ -30,6 +47,8 @@ class Question:
     """What to render, over the variables of `run` (None: of the execution). typed: keep the type of a lone expression.
 
     finish: rendered → the answer; raises ValueError with a message for the log. optional: keys of a map whose failure drops only them.
+    extra: maps laid over the variables of the same names. lines: what to do with the `values` of the rendered map when they are the URI
+    of a stored file: read its lines as they are, or as Ion values.
     """
 
     run: TaskRun | None
@@ -37,6 +56,8 @@ class Question:
     finish: Finish
     typed: bool = False
     optional: frozenset[str] = field(default_factory=frozenset)
+    extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    lines: Literal["", "text", "ion"] = ""
 
 
 def question(tree: FlowTree, state: Execution, key: str) -> Question | None:
@@ -50,6 +71,8 @@ def question(tree: FlowTree, state: Execution, key: str) -> Question | None:
         return None
     if purpose == "runIf":
         return Question(run=run, template=task.run_if, finish=truthy)
+    if isinstance(task, Launcher):
+        return _of_launcher(state, run, task, purpose)
     return _of_task(run, task)
 
 
@@ -90,15 +113,123 @@ def _of_task(run: TaskRun, task: Task) -> Question | None:
                 "maxIterations": _plain(often.max_iterations), "maxDuration": _plain(often.max_duration),
             })
         case Subflow():
-            return Question(run=run, finish=_subflow, template={
-                "namespace": task.namespace, "flowId": task.flow_id, "revision": task.revision, "inputs": task.inputs,
-                "labels": task.labels, "inheritLabels": _plain(task.inherit_labels), "wait": _plain(task.wait),
-                "transmitFailed": _plain(task.transmit_failed), "scheduleDate": task.schedule_date,
+            return Question(run=run, finish=_subflow, template=_request_of(task))
+        case Approval():
+            defaults = {each.id: each.defaults for each in task.inputs if getattr(each, "defaults", None) is not None}
+            return Question(run=run, finish=_approval, template={
+                "auto": _plain(task.auto_approve), "comment": _plain(task.comment_required), "approve": _plain(task.approve_behavior),
+                "deny": _plain(task.deny_behavior), "expire": _plain(task.expire_behavior), "timeout": _plain(task.timeout),
+                "buttons": {"approve": task.decisions.approve, "deny": task.decisions.deny}, "defaults": defaults,
             })
         case _ if task.KIND == "timer":
             return Question(run=run, template={"duration": _plain(getattr(task, "duration", None))}, finish=_timer)
         case _:
             return None
+
+
+def _request_of(task: Subflow | BatchSubflows) -> dict[str, Any]:
+    return {
+        "namespace": task.namespace, "flowId": task.flow_id, "revision": task.revision, "inputs": task.inputs,
+        "labels": task.labels, "inheritLabels": _plain(task.inherit_labels), "wait": _plain(task.wait),
+        "transmitFailed": _plain(task.transmit_failed), "scheduleDate": task.schedule_date,
+    }
+
+
+def _of_launcher(state: Execution, run: TaskRun, task: Launcher, purpose: str) -> Question | None:
+    kind, _, number = purpose.partition(":")
+    if kind == "item" and isinstance(task, BatchSubflows):
+        index = int(number)
+        return Question(
+            run=run, template=_request_of(task), finish=_subflow,
+            extra={"taskrun": {"items": run.notes["values"][index], "iteration": index}},
+        )
+    if kind == "break" and isinstance(task, Loop):
+        index = int(number)
+        loop = loop_of(state, run, index)
+        execution_id, ended = run.notes.get(f"ended:{index}") or ("", "")
+        iteration = {"executionId": execution_id, "state": ended, "outputs": run.notes.get(f"out:{index}", {})}
+        return Question(run=run, template=task.break_when, finish=truthy, extra={"item": loop_item(loop), "iteration": iteration})
+    known = "values" in run.notes
+    if isinstance(task, BatchSubflows):
+        split = f"{run.task_id.removesuffix('_items')}_split"
+        made = [each for each in state.children(run.parent_id) if each.task_id == split]
+        written: Any = None if known else made[-1].outputs.get("splits") if made else ""
+        template = {"wait": _plain(task.wait), "transmit": _plain(task.transmit_failed), "values": written}
+        return Question(run=run, template=template, finish=lambda rendered: _items(rendered, []), lines="" if known else "text")
+    assert isinstance(task, Loop)
+    written = None if known else task.values
+    template = {"wait": True, "transmit": task.transmit_failed, "store": task.fetch_type, "values": written}
+    return Question(
+        run=run, template=template, finish=lambda rendered: _items(rendered, written), typed=not isinstance(written, str),
+        lines="" if known else "ion",
+    )
+
+
+class StoredLines(list[str]):
+    """The values that were read from a stored file."""
+
+
+def _items(rendered: Any, written: Any) -> dict[str, Any]:
+    """Values (and keys) of a Launcher's items. Source: flow-language-2 3."""
+    values, keys = rendered["values"], None
+    answer = {name: value for name, value in rendered.items() if name != "values"}
+    answer.update(wait=_flag(rendered["wait"]), transmit=_flag(rendered["transmit"]))
+    if "store" in rendered:
+        answer["store"] = rendered["store"] == "STORE" or (rendered["store"] == "AUTO" and isinstance(values, StoredLines))
+    if values is None:
+        return answer
+    if isinstance(values, StoredLines):
+        texts: list[str] = list(values)
+    else:
+        texts, keys = _loop_values(values, written)
+    if len(texts) > LAUNCHED_ITEMS_MAX:
+        raise ValueError(f"{len(texts)} items are over the limit of {LAUNCHED_ITEMS_MAX} (LAUNCHED_ITEMS_MAX): make larger batches")
+    return {**answer, "values": texts, "keys": keys}
+
+
+def _loop_values(rendered: Any, written: Any) -> tuple[list[str], list[str] | None]:
+    if isinstance(written, str):
+        given, rendered = rendered, _json_of(rendered)
+        if isinstance(rendered, (str, bytes)) or not isinstance(rendered, (Mapping, Sequence)):
+            raise ValueError(f"The values must be a list, a map, or an expression that renders to one, but got: '{java_text(given)[:200]}'")
+    if isinstance(rendered, Mapping):
+        missing = next((key for key, value in rendered.items() if value is None), None)
+        if missing is not None:
+            raise ValueError(f"Found a null value inside the iteration values={java_text(rendered)[:200]}")
+        return [each if isinstance(each, str) else to_json(each) for each in rendered.values()], [str(key) for key in rendered]
+    if any(each is None for each in rendered):
+        raise ValueError(f"Found a null value inside the iteration values={java_text(rendered)[:200]}")
+    if not isinstance(written, str):
+        for each in rendered:
+            if isinstance(each, bool) or not isinstance(each, (str, int, float, Mapping)):
+                raise ValueError(f"Unknown value element type: {type(each).__name__}")
+    texts = [each if isinstance(each, str) else to_json(each) for each in rendered]
+    return list(dict.fromkeys(texts)), None
+
+
+def _json_of(rendered: Any) -> Any:
+    if not isinstance(rendered, str):
+        return rendered
+    try:
+        return json.loads(rendered)
+    except ValueError:
+        return rendered
+
+
+def loop_item(loop: Mapping[str, Any]) -> dict[str, Any]:
+    """The variable `item` of an iteration. loop: as `ExecutionCreated.loop`."""
+    seen = {name: loop[name] for name in ("value", "index", "key") if name in loop}
+    parents = loop.get("parents") or []
+    return {**seen, **({"parent": parents[0], "parents": parents} if parents else {})}
+
+
+def _approval(rendered: Any) -> dict[str, Any]:
+    if rendered["comment"] not in ("NEVER", "ALWAYS", "ON_DENY", "ON_APPROVE"):
+        raise ValueError(f"commentRequired is '{rendered['comment']}', not one of NEVER, ALWAYS, ON_DENY, ON_APPROVE")
+    for name in ("approve", "deny", "expire"):
+        if rendered[name] not in ("CONTINUE", "WARN", "FAIL", "SUCCEED", "CANCEL", "KILL"):
+            raise ValueError(f"{name}Behavior is '{rendered[name]}', not one of CONTINUE, WARN, FAIL, SUCCEED, CANCEL, KILL")
+    return {**rendered, "auto": _flag(rendered["auto"]), "timeout": _seconds(rendered["timeout"])}
 
 
 def _plain(value: Any) -> Any:

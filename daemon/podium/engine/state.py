@@ -101,6 +101,7 @@ class Execution:
     original_created_at: datetime | None = None
     schedule_date: datetime | None = None
     depth: int = 0
+    loop: dict[str, Any] | None = None
     state: str = ""
     history: list[tuple[str, datetime]] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -251,7 +252,7 @@ def _note(notes: dict[str, Any], changes: dict[str, Any]) -> None:
 
 def _created(state: Execution, fact: ev.ExecutionCreated) -> None:
     for name in ("id", "namespace", "flow_id", "revision", "source", "commit", "path", "blob", "inputs", "labels", "variables", "trigger",
-                 "parent_id", "attempt_number", "schedule_date", "depth"):
+                 "parent_id", "attempt_number", "schedule_date", "depth", "loop"):
         setattr(state, name, getattr(fact, name))
     state.original_id = fact.original_id or fact.id
     state.original_created_at = fact.original_created_at or fact.at

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from podium.flows.model import Flow, Flowable, Task
+from podium.flows.model import Flow, Flowable, Loop, Task
 
 if TYPE_CHECKING:
     from podium.engine.state import TaskRun
@@ -67,6 +67,20 @@ class FlowTree:
         while node is not None and node.parent is not None:
             node = self.nodes[node.parent]
             yield node.task
+
+
+def iteration_of(tree: FlowTree, task_id: str) -> FlowTree:
+    """The tree of one iteration of a Loop: its tasks, handlers and outputs in the place of the flow's own; nothing after the end.
+
+    A retry of the Loop, of what holds it or of the flow is that of the tasks inside.
+    """
+    loop = tree.task(task_id)
+    assert isinstance(loop, Loop), f"'{task_id}' is no Loop"
+    retry = next((each.retry for each in (loop, *tree.ancestors(task_id)) if each.retry is not None), tree.flow.retry)
+    return FlowTree(tree.flow.model_copy(update={
+        "tasks": loop.tasks, "errors": loop.errors, "finally_": loop.finally_, "outputs": loop.outputs, "retry": retry,
+        "after_execution": [], "listeners": [], "sla": [], "checks": [], "concurrency": None,
+    }), tree.mocked)
 
 
 def enabled(tasks: Sequence[Task]) -> list[Task]:

@@ -65,6 +65,7 @@ from podium.flows.models.tasks import (
     AllowFailure,
     Approval,
     Batch,
+    BatchSubflows,
     Cache,
     CheckFrequency,
     Dag,
@@ -76,6 +77,7 @@ from podium.flows.models.tasks import (
     ForEach,
     ForEachItem,
     If,
+    Launcher,
     Loop,
     LoopUntil,
     NamespaceFiles,
@@ -90,10 +92,10 @@ from podium.flows.models.tasks import (
 
 __all__ = [
     "FLOWABLES", "INPUT_CLASSES", "STATES", "TERMINAL", "AllowFailure", "AnyCondition", "AnyInput", "AnyRunner", "AnyTask", "AnyTrigger",
-    "Approval", "ArrayInput", "Batch", "BooleanInput", "Cache", "Check", "CheckFrequency", "Concurrency", "Condition", "Dag", "DagTask",
+    "Approval", "ArrayInput", "Batch", "BatchSubflows", "BooleanInput", "Cache", "Check", "CheckFrequency", "Concurrency", "Condition", "Dag", "DagTask",
     "DateInput", "DatetimeInput", "Decisions", "DependsOn", "Duration", "DurationInput", "EachParallel", "EachSequential", "EnumInput",
     "FileInput", "FloatInput", "Flow", "Flowable", "ForEach", "ForEachItem", "FormInput", "If", "Input", "IntInput", "Label", "Labels",
-    "Listener", "LogLevel", "Loop", "LoopUntil", "Model", "MultiselectInput", "NamespaceFiles", "ObjectInput", "Output", "Parallel",
+    "Launcher", "Listener", "LogLevel", "Loop", "LoopUntil", "Model", "MultiselectInput", "NamespaceFiles", "ObjectInput", "Output", "Parallel",
     "Pause", "PlainInput", "PluginDefault", "Retry", "ReusableInputs", "SecretInput", "SelectInput", "Sequential", "Shaped", "Sla",
     "State", "StringInput", "Subflow", "Switch", "TableInput", "Task", "TaskCache", "TaskRunner", "Template", "TimeInput", "Trigger",
     "WorkerSelector", "WorkingDirectory", "labels_map",

@@ -117,6 +117,7 @@ class Play:
         assert asked is not None, key
         try:
             seen = variables(self.tree, self.state, asked.run)
+            seen.update({name: {**seen.get(name, {}), **more} for name, more in asked.extra.items()})
             return cmd.Answer(key=key, value=asked.finish(render_value(asked.template, seen, SmallWorld(), typed=asked.typed)))
         except (PodiumError, ValueError) as error:
             return cmd.Answer(key=key, error=getattr(error, "what", str(error)))

@@ -258,7 +258,7 @@ def test_a_restart_restarts_the_failed_subflow_unless_it_is_to_be_new() -> None:
         assert done.state.state == "FAILED"
         again(done, cmd.Restart())
         effect = done.subflows[1]
-        assert (effect.execution_id == first, bool(effect.request.get("again"))) == (same, same)
+        assert (effect.execution_id == first, effect.fresh is not None) == (same, same)
         done.give(cmd.SubflowStarted(run_id=effect.run_id, execution_id=effect.execution_id))
         done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=effect.execution_id, state="SUCCESS", outputs={"o": 1}))
         assert (done.state.state, done.run_of("sub").outputs["outputs"]) == ("SUCCESS", {"o": 1})
@@ -270,7 +270,7 @@ def test_a_subflow_that_cannot_be_restarted_is_started_anew() -> None:
     effect = done.subflows[0]
     done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=effect.execution_id, state="FAILED"))
     again(done, cmd.Restart())
-    fresh = done.subflows[1].request["fresh"]
+    fresh = done.subflows[1].fresh
     done.give(cmd.SubflowStarted(run_id=effect.run_id, execution_id=fresh))
     done.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=effect.execution_id, state="FAILED"))
     assert done.state.state == "RUNNING"

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from podium.flows.dynamic import Dyn
 from podium.flows.load import Parsed, parse_flows
-from podium.flows.model import AnyRunner, Task, TaskRunner, Trigger
+from podium.flows.model import AnyRunner, ForEachItem, Task, TaskRunner, Trigger
 from podium.flows.types import Types
 
 
@@ -51,7 +51,7 @@ class Poll(Trigger):
 
 @pytest.fixture(scope="session")
 def types() -> Types:
-    return Types.build([Log, Return, Shell], [Poll], runners=[Docker])
+    return Types.build([Log, Return, Shell, ForEachItem], [Poll], runners=[Docker])
 
 
 @pytest.fixture

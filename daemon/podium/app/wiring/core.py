@@ -18,6 +18,7 @@ from typing import Any
 
 from podium.app.plugins import load_types
 from podium.app.settings import Settings
+from podium.app.testing.mocks import Mocks
 from podium.app.wiring.results import NoBranch, ResultsBranch, open_branch
 from podium.app.wiring.runners import open_runners
 from podium.base.system.clock import Clock, SystemClock
@@ -32,6 +33,7 @@ from podium.conductor.orchestrator import Podium
 from podium.conductor.reads import StoreReads
 from podium.conductor.starting import Starter
 from podium.conductor.upkeep import Upkeep
+from podium.engine.tree import FlowTree
 from podium.rendering.renderer import Renderer
 from podium.storage.crypto import Cipher, load_or_make_key
 from podium.storage.files import FileStorage
@@ -78,9 +80,12 @@ def env_variables(environ: Mapping[str, str], prefixes: Sequence[str]) -> dict[s
 @asynccontextmanager
 async def open_core(
     settings: Settings, *, namespace_files: NamespaceSource, secrets: Secrets | None = None, results: bool = True, clock: Clock | None = None,
-    environ: Mapping[str, str] | None = None, text_of: Callable[[str, str], str | None] | None = None,
+    environ: Mapping[str, str] | None = None, text_of: Callable[[str, str], str | None] | None = None, mocks: Mocks | None = None,
 ) -> AsyncIterator[Core]:
-    """Everything but what comes in. results: whether records go to a branch (else they stay in the journal). text_of: see Library."""
+    """Everything but what comes in. results: whether records go to a branch (else they stay in the journal). text_of: see Library.
+
+    mocks: tasks that are not run, for flow tests.
+    """
     env = os.environ if environ is None else environ
     clock = clock or SystemClock()
     home = settings.home
@@ -97,7 +102,7 @@ async def open_core(
         files = FileStorage(settings.storage.url or home / "storage")
         secrets = secrets or secrets_of(settings, env)
         allowed_paths = [Path(each) for each in settings.security.allowed_paths]
-        library = Library(catalog, load_types(), text_of)
+        library = Library(catalog, load_types(), text_of, mocks.tree if mocks else FlowTree)
         renderer = Renderer(
             files=files, namespace_files=namespace_files, secrets=secrets, reads=reads, clock=clock, zone=zone,
             envs=env_variables(env, settings.env_prefixes), globals_=settings.globals, allowed_paths=allowed_paths,
@@ -106,7 +111,7 @@ async def open_core(
         instance = settings.instance or instance_name(home)
         worker = await _open_worker(
             stack, settings, renderer=renderer, files=files, reads=reads, clock=clock, instance=instance, cipher=cipher, environ=env,
-            abandon=not results,
+            abandon=not results, mocks=mocks,
         )
         branch = open_branch(settings, queue=queue, home=home, instance=instance, clock=clock) if results else NoBranch()
         closer = Closer(
@@ -119,7 +124,7 @@ async def open_core(
         conductor = Conductor(
             journal=journal, library=library, reads=reads, closer=closer, cipher=cipher, clock=clock, attempts_max=settings.runner.concurrency,
             commands_max=settings.limits.queued_commands_max,
-            performer=lambda owner: Performer(owner, worker=worker, evaluator=evaluator, logs=logs, requests=requests),
+            performer=lambda owner: Performer(owner, worker=worker, evaluator=evaluator, logs=logs, requests=requests, files=files),
         )
         podium = Podium(
             conductor=conductor, closer=closer, reads=reads, documents=documents, catalog=catalog, views=views, logs=logs, files=files, clock=clock,
@@ -146,13 +151,13 @@ async def open_core(
 
 async def _open_worker(
     stack: AsyncExitStack, settings: Settings, *, renderer: Renderer, files: FileStorage, reads: StoreReads, clock: Clock, instance: str,
-    cipher: Cipher, environ: Mapping[str, str], abandon: bool,
+    cipher: Cipher, environ: Mapping[str, str], abandon: bool, mocks: Mocks | None,
 ) -> Worker:
     """The worker and the runners under it, closed with the stack. abandon: nobody will take up what still runs then."""
     runners = await open_runners(settings, home=settings.home, instance=instance, clock=clock, environ=environ)
     for runner in runners.values():
         stack.push_async_callback(runner.close)
-    worker = Worker(
+    worker = (mocks.worker if mocks else Worker)(
         renderer=renderer, files=files, runners=runners, default_runner=settings.runner.type, reads=reads,
         clock=clock, home=settings.home, instance=instance, images=settings.runner.images,
         pass_env={name: environ[name] for name in settings.runner.pass_env if name in environ}, cipher=cipher, types=load_types(),

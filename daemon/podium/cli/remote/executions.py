@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from pathlib import Path
@@ -263,6 +264,19 @@ def replay(daemon: Daemon, output: str, *, execution: str, task_run: str | None,
 def pause(daemon: Daemon, output: str, *, execution: str) -> None:
     """Start no further task until it is resumed."""
     _done(daemon.call("POST", _path(execution, "/pause")), output)
+
+
+@executions.command()
+@click.argument("execution")
+@click.argument("decision", type=click.Choice(["approve", "deny"]))
+@click.option("--comment", help="Why; some approvals want one.")
+@click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="What the review form asks for; may repeat.")
+@daemon_options
+def review(daemon: Daemon, output: str, *, execution: str, decision: str, comment: str | None, inputs: tuple[str, ...]) -> None:
+    """Decide about the approval that an execution waits for."""
+    body = {"decision": "APPROVED" if decision == "approve" else "DENIED", "comment": comment, "inputs": dict(pairs(inputs, "--input")),
+            "by": getpass.getuser()}
+    _done(daemon.call("POST", _path(execution, "/review"), body=json.dumps(body).encode(), headers={"Content-Type": "application/json"}), output)
 
 
 @executions.command()

@@ -27,6 +27,7 @@ from podium.conductor.live import Broadcast
 from podium.conductor.reads import StoreReads
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
+from podium.engine.decide.decision import attempt_id
 from podium.engine.decide.entry import pending
 from podium.engine.shape.view import execution_view
 from podium.engine.state import Execution
@@ -82,7 +83,9 @@ class Conductor:
                 continue
             self._streams[execution_id] = stream
             self._limits.follow(stream)
-            live |= {f"{run.id}-{len(run.attempts)}" for run in stream.state.runs.values() if run.attempts and not run.ended}
+            live |= _live(stream.state)
+        for stream in list(self._streams.values()):
+            await self._inherit(stream)
         self.spawn(self.performer.reap(live), "reap")
         for stream in list(self._streams.values()):
             if stream.state.state in ("CREATED",) and not stream.state.closed:
@@ -301,14 +304,30 @@ class Conductor:
         if stream is not None:
             return stream
         if isinstance(command, cmd.Create):
-            tree = self.library.tree(command.namespace, command.flow_id, command.revision)
+            tree = self.library.tree(command.namespace, command.flow_id, command.revision, loop=command.loop)
             stream = Stream(state=Execution(), tree=tree, cipher=self._cipher)
+            await self._inherit(stream, command.loop)
         elif isinstance(command, (cmd.Restart, cmd.ChangeStatus, cmd.SetRunState, cmd.SetLabels)):
             stream = await self._loader.reopened(execution_id)
+            await self._inherit(stream)
         else:
             raise NotFound(f"execution '{execution_id}' is not in flight", hint="it ended already, or never was", execution_id=execution_id)
         self._streams[execution_id] = stream
         return stream
+
+    async def _inherit(self, stream: Stream, loop: Mapping[str, Any] | None = None) -> None:
+        """Let an iteration see the outputs of the execution that holds its Loop. loop: where the state does not say it yet."""
+        loop = stream.state.loop if loop is None else loop
+        if loop is None:
+            return
+        try:
+            above = self._streams.get(loop["executionId"]) or await self._loader.reopened(loop["executionId"])
+        except PodiumError as error:
+            log.warning("outer_execution_gone", execution_id=stream.state.id, error=error.what)
+            return
+        if above.state.loop is not None and not above.inherited:
+            await self._inherit(above)
+        stream.inherit(above)
 
     async def _take_back(self, execution_ids: Iterable[str]) -> None:
         """A transaction or a decision failed: forget what memory says of these executions, go on from what is on disk."""
@@ -325,6 +344,7 @@ class Conductor:
                     log.error("execution_not_taken_back", execution_id=execution_id, exc_info=error)
                 continue
             if not stream.state.closed:
+                await self._inherit(stream)
                 stream.waiters = old.waiters if old else []
                 self._streams[execution_id] = stream
                 self._limits.follow(stream)
@@ -352,3 +372,10 @@ class Conductor:
             self.post(execution_id, cmd.Begin())
         else:
             self.post(execution_id, cmd.TimerFired(key=key))
+
+
+def _live(state: Execution) -> set[str]:
+    """Ids of the attempts of an execution that are not over, and of its task runs, which may have a directory: what reaping must spare."""
+    open_runs = [run for run in state.runs.values() if not run.ended]
+    attempts = {attempt_id(run.id, len(run.attempts)) for run in open_runs if run.attempts and run.attempts[-1].state in ("CREATED", "RUNNING")}
+    return attempts | {run.id for run in open_runs}

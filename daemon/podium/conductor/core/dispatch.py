@@ -126,6 +126,8 @@ class FlowLimits:
         """The command that lets an execution begin, or queue. One that comes new stands behind those that are queued."""
         state = stream.state
         key = (state.namespace, state.flow_id)
+        if state.loop is not None:  # an iteration is part of its execution: waiting for a slot that holds would never end
+            return Begin(force=True)
         limit, running = self._limit(key, stream), self.running(*key)
         if limit is None:
             return Begin(force=force)
@@ -143,6 +145,8 @@ class FlowLimits:
     def follow(self, stream: Stream) -> None:
         """The state of an execution may have changed."""
         state = stream.state
+        if state.loop is not None:
+            return
         key = (state.namespace, state.flow_id)
         holds = not state.ended and state.state not in ("CREATED", "QUEUED")
         if holds:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from podium.base.errors import PodiumError
+from podium.base.limits import LAUNCHED_ITEMS_MAX
 from podium.base.system.log import get_logger
 from podium.conductor.core.stream import Stream
 from podium.engine.commands import Answer
-from podium.engine.questions import Question, question
+from podium.engine.questions import Question, StoredLines, question
 from podium.engine.shape.view import execution_view
 from podium.expressions.compile import compile_template
+from podium.expressions.text import to_json
 from podium.flows.inputs import coerce_output
+from podium.plugins.core.files.records import read_records
 from podium.rendering.conditions import conditions_hold
 from podium.rendering.renderer import Renderer
+from podium.storage.uris import task_file_uri
 
 log = get_logger(__name__)
+_STORED = ("kestra://", "nsfile://", "file://")
 _SLOW = frozenset({"http", "subflow", "errorLogs"})
 """Functions that may take longer than a look into memory or one indexed query."""
 
@@ -36,6 +44,14 @@ def is_slow(value: Any, dialect: str) -> bool:
     if isinstance(value, Mapping):
         return any(is_slow(key, dialect) or is_slow(item, dialect) for key, item in value.items())
     return isinstance(value, Sequence) and any(is_slow(item, dialect) for item in value)
+
+
+def _base(stream: Stream, asked: Question) -> str:
+    """The folder of the files that this task run stores."""
+    state, run = stream.state, asked.run
+    assert run is not None
+    uri = task_file_uri(state.namespace, state.flow_id, state.id, task_id=run.task_id, task_run_id=run.id, path="x")
+    return uri.removesuffix("/x")
 
 
 def _storable(answer: Answer) -> Answer:
@@ -55,7 +71,7 @@ class Evaluator:
         asked = question(stream.tree, stream.state, key)
         if asked is None:
             return Answer(key=key, error="the task is not in this revision of the flow any more")
-        if is_slow(asked.template, stream.tree.flow.dialect):
+        if asked.lines or is_slow(asked.template, stream.tree.flow.dialect):
             return None
         return self._answer(stream, key, asked, stream.variables(asked.run))
 
@@ -72,7 +88,11 @@ class Evaluator:
                 return _storable(Answer(key=key, value=self._outputs(stream, asked, variables)))
             if key.startswith(":listener:"):
                 return Answer(key=key, value=self._listener(stream, int(key.removeprefix(":listener:")), variables))
+            if asked.extra:
+                variables = {**variables, **{name: {**variables.get(name, {}), **more} for name, more in asked.extra.items()}}
             rendered = self._renderer.value(asked.template, variables, stream.scope(asked.run), typed=asked.typed)
+            if asked.lines:
+                rendered = {**rendered, "values": self._lines(stream, asked, rendered["values"], variables), "base": _base(stream, asked)}
             return _storable(Answer(key=key, value=asked.finish(rendered)))
         except (PodiumError, ValueError, TypeError, ArithmeticError) as error:
             what = error.what if isinstance(error, PodiumError) else str(error)
@@ -80,6 +100,26 @@ class Evaluator:
         except Exception as error:  # a mistake of ours: the execution must hear of it and go on
             log.error("evaluation_failed", execution_id=stream.state.id, key=key, exc_info=error)
             return Answer(key=key, error=f"internal error: {type(error).__name__}")
+
+    def _lines(self, stream: Stream, asked: Question, values: Any, variables: Mapping[str, Any]) -> Any:
+        """The lines of the file that `values` names; what is no URI stays, unless only a file will do."""
+        if not (isinstance(values, str) and values.strip().startswith(_STORED)):
+            if asked.lines == "text":
+                raise ValueError(f"Unable to split the items from {values}, this is not an internal storage URI!")
+            return values
+        reader, scope = self._renderer.file_reader, self._renderer.file_scope(stream.scope(asked.run), variables)
+        with tempfile.TemporaryDirectory(prefix="podium-items-") as folder:
+            copy = Path(folder) / "items"
+            reader.copy_to(values.strip(), scope, copy)
+            if asked.lines == "text":
+                with copy.open(encoding="utf-8") as source:
+                    return StoredLines(islice((line.strip() for line in source if line.strip()), LAUNCHED_ITEMS_MAX + 1))
+            found = StoredLines()
+            for value, _ in islice(read_records(copy), LAUNCHED_ITEMS_MAX + 1):
+                if value is None:
+                    raise ValueError("Found a null value in the ION file")
+                found.append(value if isinstance(value, str) else to_json(value))
+            return found
 
     def _listener(self, stream: Stream, index: int, variables: Mapping[str, Any]) -> bool:
         conditions = stream.tree.flow.listeners[index].conditions

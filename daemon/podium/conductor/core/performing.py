@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from podium.base.errors import NotFound, PodiumError
+from podium.base.errors import FlowError, NotFound, PodiumError
 from podium.base.system.faults import point
 from podium.base.system.log import get_logger
 from podium.conductor.core.evaluate import Evaluator, is_slow
@@ -24,7 +24,9 @@ from podium.engine.decide.decision import attempt_id
 from podium.engine.decide.tasks import retry_id
 from podium.engine.shape.view import execution_view
 from podium.engine.state import TaskRun
-from podium.flows.model import Task, WorkingDirectory
+from podium.flows.model import Loop, Task, WorkingDirectory
+from podium.plugins.core.files.records import record_line
+from podium.storage.files import FileStorage
 from podium.store.logs import Logs
 from podium.workers.work import Ended, Work
 from podium.workers.worker import Worker, WorkspaceWork
@@ -35,17 +37,23 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 REAP_S_MAX = 60.0
+LAUNCHED_AT_ONCE = 64
+"""Children that are being made at the same time."""
 
 
 class Performer:
     """Knows how each effect is done. Its owner is the conductor, to whom outcomes go back as commands."""
 
-    def __init__(self, conductor: Conductor, *, worker: Worker, evaluator: Evaluator, logs: Logs, requests: Requests) -> None:
+    def __init__(
+        self, conductor: Conductor, *, worker: Worker, evaluator: Evaluator, logs: Logs, requests: Requests, files: FileStorage
+    ) -> None:
         self._conductor = conductor
         self._worker = worker
         self._evaluator = evaluator
         self._logs = logs
         self._requests = requests
+        self._files = files
+        self._launching = asyncio.Semaphore(LAUNCHED_AT_ONCE)
         self.starter: Starter | None = None
         self._slow: dict[int, tuple[Task, bool]] = {}
         self._reaped = asyncio.Event()
@@ -192,19 +200,55 @@ class Performer:
 
     # ---- subflows
     async def _subflow(self, stream: Stream, effect: fx.StartSubflow) -> None:
-        assert self.starter is not None
-        parent, run_id = stream.state.id, effect.run_id
+        """Have a child made or taken up, as many at a time as do not fill the queue of commands."""
+        async with self._launching:
+            await self._launch(stream, effect)
+
+    async def _launch(self, stream: Stream, effect: fx.StartSubflow) -> None:
+        parent, run_id, index = stream.state.id, effect.run_id, effect.index
+        run = stream.state.runs.get(run_id)
+        if run is None or run.ended:
+            return
         try:
-            child = await self.starter.start_child(stream, stream.state.runs[run_id], effect.execution_id, effect.request)
+            child = await self._child(stream, run, effect)
         except Exception as error:  # whatever it is, the task that waits for the child must hear of it
             if not isinstance(error, PodiumError):
                 log.error("subflow_not_started", execution_id=parent, exc_info=error)
             what = error.what if isinstance(error, PodiumError) else f"the subflow could not be started: {error}"
-            await self._until_taken(parent, cmd.SubflowStarted(run_id=run_id, error=stream.redactor.text(what)))
+            await self._until_taken(parent, cmd.SubflowStarted(run_id=run_id, index=index, error=stream.redactor.text(what)))
             return
-        await self._until_taken(parent, cmd.SubflowStarted(run_id=run_id, execution_id=child["id"]))
+        await self._until_taken(parent, cmd.SubflowStarted(run_id=run_id, index=index, execution_id=child["id"]))
         if child.get("closed"):
-            await self._until_taken(parent, _child_ended(run_id, child))
+            await self._until_taken(parent, await self._child_ended(stream, run_id, index, child))
+
+    async def _child(self, stream: Stream, run: TaskRun, effect: fx.StartSubflow) -> Mapping[str, Any]:
+        """The execution that a task run has asked for: as it is, or made now."""
+        assert self.starter is not None
+        execution_id, there = await self.starter.child(run, effect)
+        if there is not None:
+            return there
+        if effect.index is None:
+            return await self.starter.start_child(stream, run, execution_id, effect.request)
+        if isinstance(stream.tree.task(run.task_id), Loop):
+            return await self.starter.start_iteration(stream, run, execution_id, effect.index)
+        key = f"{run.id}:item:{effect.index}"
+        answer = self._evaluator.answer_now(stream, key) or await self._evaluator.answer_later(stream, key)
+        if answer.error is not None:
+            raise FlowError(answer.error, hint="look at the properties of the task")
+        return await self.starter.start_child(stream, run, execution_id, answer.value, effect.index)
+
+    async def _child_ended(self, stream: Stream | None, run_id: str, index: int | None, child: Mapping[str, Any]) -> cmd.SubflowEnded:
+        """What a closed child means for the run that started it. Outputs that are to be kept as files are stored first."""
+        ended = _child_ended(run_id, child, index)
+        run = stream.state.runs.get(run_id) if stream is not None else None
+        if stream is None or run is None or index is None or not ended.outputs:
+            return ended
+        loop = isinstance(stream.tree.task(run.task_id), Loop)
+        if loop and not run.notes.get("store"):
+            return ended
+        uri = f"{run.notes['base']}/{index}/outputs.ion"
+        await asyncio.to_thread(self._files.put, uri, record_line(ended.outputs))
+        return replace(ended, outputs={"uri": uri} if loop else {})
 
     async def _kill_subflow(self, stream: Stream, execution_id: str) -> None:
         try:
@@ -215,9 +259,23 @@ class Performer:
     def closed(self, stream: Stream) -> None:
         """An execution is closed: tell the task that started it as a subflow."""
         trigger = stream.state.trigger or {}
-        parent = (trigger.get("variables") or {}).get("executionId")
-        if trigger.get("taskRunId") and parent:
-            self._conductor.post(parent, _child_ended(trigger["taskRunId"], execution_view(stream.state, runs=False)))
+        parent, run_id, index = (trigger.get("variables") or {}).get("executionId"), trigger.get("taskRunId"), trigger.get("index")
+        if stream.state.loop is not None:
+            parent, run_id, index = (stream.state.loop[name] for name in ("executionId", "taskRunId", "index"))
+        if run_id and parent:
+            self._conductor.spawn(self._tell(parent, run_id, index, execution_view(stream.state, runs=False)), "child ended")
+
+    async def _tell(self, parent: str, run_id: str, index: int | None, child: Mapping[str, Any]) -> None:
+        delay = 0.05
+        while True:
+            try:
+                command = await self._child_ended(self._conductor.stream(parent), run_id, index, child)
+                break
+            except PodiumError as error:  # the storage is away or full: the parent waits for it
+                log.warning("outputs_not_stored", execution_id=child["id"], error=error.what)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+        await self._until_taken(parent, command)
 
     async def _retry(self, turn: Round, stream: Stream, due: datetime) -> None:
         """The execution that takes the place of one that ended RETRIED: made in the same transaction."""
@@ -233,11 +291,17 @@ class Performer:
         run = stream.state.runs.get(run_id)
         if run is None:
             return
-        error = None
+        await self._reaped.wait()
+        error, work = None, self._workspace(stream, run)
         try:
-            await self._worker.open_workspace(self._workspace(stream, run))
+            await self._worker.open_workspace(work)
         except PodiumError as failure:
             error = stream.redactor.text(failure.what)
+        current = self._conductor.stream(stream.state.id)
+        now = current.state.runs.get(run_id) if current is not None else None
+        if now is None or now.ended:  # it was stopped meanwhile, and what was to remove the directory may have come too early
+            await self._worker.close_workspace(work, collect=False)
+            return
         await self._until_taken(stream.state.id, cmd.WorkspaceOpened(run_id=run_id, error=error))
 
     async def _close(self, stream: Stream, effect: fx.CloseWorkspace) -> None:
@@ -274,14 +338,14 @@ class Performer:
             self._reaped.set()
 
 
-def _child_ended(run_id: str, child: Mapping[str, Any]) -> cmd.SubflowEnded:
+def _child_ended(run_id: str, child: Mapping[str, Any], index: int | None = None) -> cmd.SubflowEnded:
     """What a closed execution, as `engine.shape.view` shows it, means for the task that started it."""
     state, metadata = child["state"], child.get("metadata") or {}
     successor = None
     if state["current"] == "RETRIED":
         successor = retry_id(child["id"], metadata.get("attemptNumber", 1), datetime.fromisoformat(state["histories"][-1]["date"]))
     return cmd.SubflowEnded(
-        run_id=run_id, execution_id=child["id"], state=state["current"], outputs=child.get("outputs") or {}, successor=successor,
+        run_id=run_id, index=index, execution_id=child["id"], state=state["current"], outputs=child.get("outputs") or {}, successor=successor,
     )
 
 

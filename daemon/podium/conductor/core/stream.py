@@ -35,6 +35,8 @@ class Stream:
     """What the row for lists said last, so that it is written only when it changes."""
     reopened_at: int = 0
     """The version of an ended execution that was read back from the journal, until its next events are written."""
+    inherited: Mapping[str, Any] = field(default_factory=dict)
+    """An iteration of a Loop: the outputs by task of the execution that holds the Loop, as they were when this one was begun or read."""
     unwritten: list[Event] = field(default_factory=list)
     """What it was restored from, not in the journal yet: written with its first decision."""
     _plain_inputs: Mapping[str, Any] | None = None
@@ -46,6 +48,11 @@ class Stream:
             self.sealed = self.sealed or self._plain_inputs is not self.state.inputs
         return self._plain_inputs
 
+    def inherit(self, above: Stream) -> None:
+        """Take over the outputs of the execution that holds the Loop of this one; what is above wins. Source: flow-language-2 3."""
+        self.inherited = {**above.inherited, **above.state.share_outputs()}
+        self.sealed = self.sealed or above.sealed
+
     def saw_outputs(self, outputs: Any) -> None:
         """Note whether new outputs hold something encrypted."""
         self.sealed = self.sealed or holds_sealed(outputs)
@@ -53,6 +60,8 @@ class Stream:
     def variables(self, run: TaskRun | None) -> dict[str, Any]:
         """What expressions of `run` (None: of the flow) see."""
         seen = variables(self.tree, self.state, run, inputs=self.inputs())
+        if self.inherited:
+            seen["outputs"] = {**seen["outputs"], **self.inherited}
         if self.sealed:
             for name in ("outputs", "parents", "parent", "trigger", "vars"):
                 if name in seen:
@@ -114,7 +123,8 @@ class Loader:
         return stream
 
     def _stream_of(self, state: Execution) -> Stream:
-        stream = Stream(state=state, tree=self._library.tree(state.namespace, state.flow_id, state.revision), cipher=self._cipher)
+        tree = self._library.tree(state.namespace, state.flow_id, state.revision, loop=state.loop)
+        stream = Stream(state=state, tree=tree, cipher=self._cipher)
         stream.saw_outputs(state.inputs)
         for run in state.runs.values():
             stream.saw_outputs(run.outputs)

@@ -10,6 +10,8 @@ from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide import tasks
 from podium.engine.decide.decision import Decision
+from podium.engine.decide.kinds import approval, many
+from podium.engine.decide.kinds.subflow import start_child
 from podium.engine.decide.scopes import finish_execution
 from podium.engine.decide.stopping import stop
 from podium.engine.state import TaskRun
@@ -30,12 +32,18 @@ def answer(d: Decision, key: str, value: Any, error: str | None) -> None:
     if run is None or run.ended or d.state.notes.get("stopping"):
         return
     if error is not None:
-        if purpose in ("subflow", "timer"):
+        if purpose in ("subflow", "timer", "items"):
             tasks.fail_attempt(d, run, error)
+        elif purpose.startswith("break:"):
+            d.log("ERROR", f"breakWhen cannot be evaluated: {error}", run.id)
+            _break(d, run, purpose, True)
         else:
             d.fail_run(run, error)
         return
-    _HANDLERS[purpose](d, run, value)
+    if purpose.startswith("break:"):
+        _break(d, run, purpose, value)
+    else:
+        _HANDLERS[purpose](d, run, value)
 
 
 def _of_execution(d: Decision, purpose: str, value: Any, error: str | None) -> None:
@@ -115,8 +123,8 @@ def _timer(d: Decision, run: TaskRun, value: Any) -> None:
     d.note(run, until=due.isoformat())
 
 
-def _subflow(d: Decision, run: TaskRun, value: Any) -> None:
-    tasks.start_child(d, run, value)
+def _break(d: Decision, run: TaskRun, purpose: str, value: Any) -> None:
+    many.judged(d, run, int(purpose.removeprefix("break:")), value)
 
 
 def _pause(d: Decision, run: TaskRun, value: Any) -> None:
@@ -190,5 +198,5 @@ def workspace_closed(d: Decision, run_id: str, outputs: dict[str, Any], error: s
     d.step(run.id)
 
 
-_HANDLERS = {"runIf": _run_if, "if": _if, "switch": _switch, "values": _values, "timer": _timer, "subflow": _subflow, "pause": _pause,
-             "loop": _loop}
+_HANDLERS = {"runIf": _run_if, "if": _if, "switch": _switch, "values": _values, "timer": _timer, "subflow": start_child, "pause": _pause,
+             "loop": _loop, "items": many.start, "approval": approval.start}

@@ -13,6 +13,7 @@ from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide import answers, lifecycle, scopes, tasks
 from podium.engine.decide.decision import Decision
+from podium.engine.decide.kinds import approval, subflow
 from podium.engine.state import Execution
 from podium.engine.tree import FlowTree
 
@@ -56,9 +57,9 @@ def _dispatch(d: Decision, command: cmd.Command) -> None:  # noqa: C901, PLR0912
         case cmd.TimerFired():
             _timer(d, command.key)
         case cmd.SubflowStarted():
-            tasks.subflow_started(d, command)
+            subflow.subflow_started(d, command)
         case cmd.SubflowEnded():
-            tasks.subflow_ended(d, command)
+            subflow.subflow_ended(d, command)
         case cmd.WorkspaceOpened():
             answers.workspace_opened(d, command.run_id, command.error)
         case cmd.WorkspaceClosed():
@@ -69,6 +70,8 @@ def _dispatch(d: Decision, command: cmd.Command) -> None:  # noqa: C901, PLR0912
             lifecycle.pause(d)
         case cmd.Resume():
             lifecycle.resume(d, command)
+        case cmd.Review():
+            approval.review(d, command)
         case cmd.Restart():
             lifecycle.restart(d)
         case cmd.ChangeStatus():
@@ -92,6 +95,8 @@ def _timer(d: Decision, key: str) -> None:
         return
     if purpose in ("delay", "timeout"):
         lifecycle.pause_over(d, run, purpose)
+    elif purpose == "expire":
+        approval.expired(d, run)
     elif purpose == f"loop:{run.notes.get('iteration', 0) + 1}" and run.state == "PAUSED":
         answers.next_iteration(d, run)
     else:

@@ -12,10 +12,11 @@ from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide.decision import Decision, attempt_id
+from podium.engine.decide.kinds import many
 from podium.engine.decide.stopping import stop
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree, is_flowable
-from podium.flows.model import TERMINAL, LoopUntil, Pause, Subflow, WorkingDirectory
+from podium.flows.model import TERMINAL, Launcher, LoopUntil, Pause, Subflow, WorkingDirectory
 
 
 def refused(d: Decision, what: str, hint: str) -> ConflictError:
@@ -31,7 +32,7 @@ def create(d: Decision, command: cmd.Create) -> None:
         commit=command.commit, path=command.path, blob=command.blob, inputs=dict(command.inputs), labels=dict(command.labels),
         variables=dict(command.variables), trigger=dict(command.trigger) if command.trigger else None, parent_id=command.parent_id,
         original_id=command.original_id, attempt_number=command.attempt_number, original_created_at=command.original_created_at,
-        schedule_date=command.schedule_date, depth=command.depth,
+        schedule_date=command.schedule_date, depth=command.depth, loop=dict(command.loop) if command.loop else None,
     ))
     if command.failed_because is not None:
         d.log("ERROR", command.failed_because)
@@ -201,8 +202,13 @@ def reopen(d: Decision, runs: list[TaskRun], state: str = "RESTARTED") -> None:
     for run in again.values():
         if run.id in d.state.runs and run.id not in above:
             task, child = d.tree.task(run.task_id), run.notes.get("child")
-            kept = {"former": child} if child and isinstance(task, Subflow) and task.restart_behavior == "RETRY_FAILED" else {}
-            d.note(run, **dict.fromkeys(run.notes), **kept)
+            kept: dict[str, Any] = {}
+            if getattr(task, "restart_behavior", "RETRY_FAILED") == "RETRY_FAILED":
+                if child and isinstance(task, Subflow):
+                    kept = {"former": child}
+                elif isinstance(task, Launcher) and "values" in run.notes:
+                    kept = many.again(run)
+            d.note(run, **{**dict.fromkeys(run.notes), **kept})
             d.move_run(run, state)
 
 
@@ -322,8 +328,14 @@ def _pending_run(d: Decision, run: TaskRun) -> None:
             key = run.notes.get("waits", "sleep")
         d.timer(f"{run.id}:{key}", due=datetime.fromisoformat(until))
         return
-    if isinstance(task, Subflow) and run.notes.get("child"):
-        d.effect(fx.StartSubflow(run_id=run.id, execution_id=run.notes["child"], request=run.notes["request"]))
+    if isinstance(task, Launcher) and number and run.attempts[-1].state == "RUNNING":
+        for index, entry in many.open_children(run):
+            d.effect(many.start_effect(run, index, entry))
+            if run.state == "KILLING":
+                d.effect(fx.KillSubflow(execution_id=entry[0]))
+    elif isinstance(task, Subflow) and run.notes.get("child"):
+        child, fresh = run.notes["child"], run.notes.get("fresh")
+        d.effect(fx.StartSubflow(run_id=run.id, execution_id=child, request=run.notes["request"], fresh=fresh if fresh != child else None))
         if run.state == "KILLING":
             d.effect(fx.KillSubflow(execution_id=run.notes["child"]))
     elif isinstance(task, WorkingDirectory) and run.state == "RUNNING":

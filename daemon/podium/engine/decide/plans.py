@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from podium.engine.state import Execution, Scope, TaskRun
 from podium.engine.tree import FlowTree, enabled
-from podium.flows.model import Dag, EachParallel, EachSequential, ForEach, If, Parallel, Switch, Task
+from podium.flows.model import Approval, Dag, EachParallel, EachSequential, ForEach, If, Parallel, Switch, Task
 
 BROKEN = ("FAILED", "KILLED", "CANCELLED", "RETRIED")
 """States of a child after which its siblings are not started."""
@@ -33,6 +33,10 @@ def main_list(tree: FlowTree, run: TaskRun | None) -> list[Task]:
     if isinstance(task, (If, Switch)):
         branch = run.notes.get("branch")
         return tree.list_of(run.task_id, branch) if branch else []
+    if isinstance(task, Approval):
+        branch, asks = run.notes.get("branch"), run.notes.get("asks")
+        before = tree.list_of(run.task_id, "onWait") if asks and not asks["auto"] else []
+        return [*before, *(tree.list_of(run.task_id, branch) if branch else ())]
     if isinstance(task, Dag):
         return [each.task for each in task.tasks if not each.task.disabled]
     return tree.list_of(run.task_id, "tasks")

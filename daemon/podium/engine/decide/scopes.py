@@ -12,13 +12,14 @@ from podium.base.limits import TASK_RUNS_MAX
 from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide.decision import Decision
+from podium.engine.decide.kinds import approval
 from podium.engine.decide.plans import BROKEN, expected, phase_list, upcoming
 from podium.engine.decide.stopping import stop
 from podium.engine.state import Scope, TaskRun
 from podium.engine.tree import is_flowable
-from podium.flows.model import AllowFailure, LoopUntil, Pause, Subflow, WorkingDirectory
+from podium.flows.model import AllowFailure, Approval, Launcher, LoopUntil, Pause, Subflow, WorkingDirectory
 
-_BEFORE_CHILDREN = ("runIf", "if", "switch", "values", "pause")
+_BEFORE_CHILDREN = ("runIf", "if", "switch", "values", "pause", "approval")
 """Purposes of questions without whose answers a scope's children are not known."""
 
 
@@ -46,9 +47,9 @@ def step(d: Decision, scope_id: str | None, child_id: str | None) -> None:
 
 
 def _has_children(d: Decision, run: TaskRun) -> bool:
-    """Whether the run is a scope at all: a runnable task and a Subflow end by their attempts."""
+    """Whether the run is a scope at all: a runnable task, a Subflow and a Launcher end by their attempts."""
     task = d.tree.task(run.task_id)
-    return task is not None and is_flowable(task) and not isinstance(task, Subflow)
+    return task is not None and is_flowable(task) and not isinstance(task, (Subflow, Launcher))
 
 
 def _begun(d: Decision, run: TaskRun) -> bool:
@@ -106,6 +107,9 @@ def _settled(d: Decision, run: TaskRun) -> bool:
         return False
     if isinstance(task, Pause) and not run.notes.get("resumed"):
         return False
+    if isinstance(task, Approval) and not run.notes.get("decision"):
+        approval.wait(d, run)
+        return False
     if isinstance(task, WorkingDirectory) and not run.notes.get("collected"):
         if not run.notes.get("collecting"):
             d.note(run, collecting=True)
@@ -144,6 +148,8 @@ def _finish(d: Decision, run: TaskRun | None, state: str) -> None:
     task = d.tree.task(run.task_id)
     if isinstance(task, WorkingDirectory) and not run.notes.get("collecting"):
         d.effect(fx.CloseWorkspace(run_id=run.id, collect=False))
+    if isinstance(task, Approval):
+        return approval.end(d, run, state)
     return d.end_run(run, state)
 
 

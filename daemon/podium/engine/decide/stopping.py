@@ -7,7 +7,7 @@ from podium.engine import events as ev
 from podium.engine.decide.decision import Decision, attempt_id
 from podium.engine.state import TaskRun
 from podium.engine.tree import is_flowable
-from podium.flows.model import Subflow, WorkingDirectory
+from podium.flows.model import TERMINAL, Launcher, Subflow, WorkingDirectory
 
 
 def stop(d: Decision, outcome: str, *, cascade: bool) -> None:
@@ -25,7 +25,14 @@ def stop_everything(d: Decision, *, cascade: bool) -> None:
         if not run.ended and run.phase != "after":
             _stop_run(d, run, cascade)
         elif cascade and run.ended and not run.notes.get("wait", True):
-            d.effect(fx.KillSubflow(execution_id=run.notes["child"]))
+            for child in _started(run):
+                d.effect(fx.KillSubflow(execution_id=child))
+
+
+def _started(run: TaskRun) -> list[str]:
+    """The executions that a Subflow or a Launcher has started and not seen end."""
+    many = [entry[0] for name, entry in run.notes.items() if name.startswith("child:") and entry[1] not in TERMINAL]
+    return [run.notes["child"], *many] if "child" in run.notes else many
 
 
 def stop_waiting(d: Decision, run: TaskRun) -> None:
@@ -45,8 +52,9 @@ def _stop_run(d: Decision, run: TaskRun, cascade: bool) -> None:
             d.move_run(run, "KILLING")
         d.step(run.id)
         return
-    if isinstance(task, Subflow) and started and cascade:
-        d.effect(fx.KillSubflow(execution_id=run.notes["child"]))
+    if isinstance(task, (Subflow, Launcher)) and started and cascade:
+        for child in _started(run):
+            d.effect(fx.KillSubflow(execution_id=child))
         d.move_run(run, "KILLING")
         return
     if started and task is not None and not is_flowable(task) and task.KIND != "timer":

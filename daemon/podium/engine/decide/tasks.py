@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from podium.base.system import base62
 from podium.engine import commands as cmd
@@ -17,7 +15,7 @@ from podium.engine.decide.requests import obey
 from podium.engine.decide.stopping import stop, stop_waiting
 from podium.engine.state import TaskRun
 from podium.engine.tree import is_flowable
-from podium.flows.model import Approval, ForEachItem, If, Loop, LoopUntil, Pause, Retry, Subflow, Switch, Task, Template, WorkingDirectory
+from podium.flows.model import Approval, If, Launcher, LoopUntil, Pause, Retry, Subflow, Switch, Task, Template, WorkingDirectory
 
 
 def begin(d: Decision, run_id: str) -> None:
@@ -52,9 +50,13 @@ def start_by_kind(d: Decision, run: TaskRun, task: Task) -> None:
         d.ask(run.id, "pause")
     elif isinstance(task, Subflow):
         d.ask(run.id, "subflow")
+    elif isinstance(task, Launcher):
+        d.ask(run.id, "items")
+    elif isinstance(task, Approval):
+        d.ask(run.id, "approval")
     elif isinstance(task, WorkingDirectory):
         d.effect(fx.OpenWorkspace(run_id=run.id))
-    elif isinstance(task, (ForEachItem, Loop, Approval, Template)):
+    elif isinstance(task, Template):
         d.fail_run(run, f"{task.type} is not carried out by this version of Podium")
     elif task.KIND == "timer":
         d.ask(run.id, "timer")
@@ -189,76 +191,10 @@ def timer_fired(d: Decision, key: str) -> None:
         conclude(d, run, "SUCCESS")
 
 
-def subflow_started(d: Decision, command: cmd.SubflowStarted) -> None:
-    """The child exists (or never will)."""
-    run = d.state.runs.get(command.run_id)
-    if run is None or run.ended:
-        return
-    number = len(run.attempts)
-    if command.error is not None:
-        d.log("ERROR", command.error, run.id)
-        d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=number, state="FAILED", error=command.error))
-        conclude(d, run, "FAILED")
-        return
-    child = run.notes.get("child")
-    if command.execution_id is not None and command.execution_id == (run.notes.get("request") or {}).get("fresh") != child:
-        child = command.execution_id
-        d.note(run, child=child)
-    if child is None or command.execution_id != child:
-        return
-    d.outputs(run, {"executionId": child})
-    if run.state == "KILLING":
-        d.effect(fx.KillSubflow(execution_id=child))
-        return
-    if not run.notes.get("wait", True):
-        d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=number, state="SUCCESS"))
-        conclude(d, run, "SUCCESS")
-
-
-def subflow_ended(d: Decision, command: cmd.SubflowEnded) -> None:
-    """The child is closed: its outputs and, if asked, its state are taken over. Source: flow-language 5.9."""
-    run = d.state.runs.get(command.run_id)
-    if run is None or run.ended or run.notes.get("child") != command.execution_id:
-        return
-    if command.successor is not None:
-        d.note(run, child=command.successor)
-        d.outputs(run, {"executionId": command.successor})
-        if run.state == "KILLING":
-            d.effect(fx.KillSubflow(execution_id=command.successor))
-        else:  # it may have ended before this one was heard of: have it looked at
-            d.effect(fx.StartSubflow(run_id=run.id, execution_id=command.successor, request=run.notes["request"]))
-        return
-    d.outputs(run, {"executionId": command.execution_id, "state": command.state, "outputs": dict(command.outputs)})
-    state = "SUCCESS"
-    if run.notes.get("transmit", True) and command.state in ("FAILED", "KILLED", "WARNING", "CANCELLED"):
-        state = command.state
-    if d.state.notes.get("stopping"):
-        state = "KILLED"
-    d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=len(run.attempts), state=state))
-    conclude(d, run, state)
-
-
-def start_child(d: Decision, run: TaskRun, request: Mapping[str, Any]) -> None:
-    """The subflow's properties are rendered: have the child made. Its id follows from the attempt, so asking twice makes one.
-
-    After a restart of this execution the child that failed is restarted; `fresh` is the id in case that it cannot be.
-    """
-    number = len(run.attempts) + 1
-    child = fresh = derived_child_id(d, run, number)
-    former = run.notes.get("former")
-    if former is not None:
-        child, request = former, {**request, "again": True, "fresh": fresh}
-        d.note(run, former=None)
-    d.emit(ev.AttemptOpened(at=d.now, run_id=run.id, number=number))
-    d.emit(ev.AttemptStarted(at=d.now, run_id=run.id, number=number))
-    d.note(run, child=child, wait=bool(request["wait"]), transmit=bool(request["transmitFailed"]), request=dict(request))
-    d.effect(fx.StartSubflow(run_id=run.id, execution_id=child, request=dict(request)))
-
-
-def derived_child_id(d: Decision, run: TaskRun, number: int) -> str:
-    """Time part of now, so that records sort, and a tail that follows from the attempt."""
+def derived_child_id(d: Decision, run: TaskRun, number: int, *more: object) -> str:
+    """Time part of now, so that records sort, and a tail that follows from the attempt (and `more`)."""
     head = int(d.now.timestamp() * 1000)
-    tail = derived_id("child", run.id, number, d.state.run_number)
+    tail = derived_id("child", run.id, number, d.state.run_number, *more)
     return encode_time(head, tail)
 
 

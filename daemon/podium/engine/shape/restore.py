@@ -21,6 +21,7 @@ def restore(state: Execution, view: Mapping[str, Any], flow: Mapping[str, Any], 
     state.labels = {each["key"]: each["value"] for each in view.get("labels") or ()}
     state.variables = dict(view.get("variables") or {})
     state.trigger = view.get("trigger")
+    state.loop = view.get("loopRun")
     state.parent_id = view.get("parentId")
     state.original_id = view.get("originalId") or state.id
     metadata = view.get("metadata") or {}

@@ -11,7 +11,11 @@ from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree, is_flowable
 from podium.flows.model import TERMINAL
 
-_KEPT_NOTES = ("values", "branch", "iteration", "since", "child", "former", "wait", "transmit", "run_if", "resumed", "collected", "opened", "done")
+_KEPT_NOTES = frozenset({
+    "values", "keys", "next", "out", "branch", "iteration", "since", "child", "former", "wait", "transmit", "run_if", "resumed", "collected",
+    "opened", "done", "decision", "store",
+})
+"""What a restart needs; of a name with a colon, what stands before it."""
 
 
 def iso(moment: datetime) -> str:
@@ -40,11 +44,11 @@ def execution_view(state: Execution, *, tree: FlowTree | None = None, now: datet
         "labels": [{"key": key, "value": value} for key, value in state.labels.items()],
         "state": state_view(state.history, now), "originalId": state.original_id, "deleted": False,
         "metadata": {"attemptNumber": state.attempt_number, "originalCreatedDate": iso(state.original_created_at or state.created_at)},
-        "kind": "NORMAL",
+        "kind": "LOOP" if state.loop else "NORMAL",
     }
     optional: dict[str, Any] = {
         "inputs": state.inputs, "outputs": state.outputs, "variables": state.variables, "parentId": state.parent_id,
-        "trigger": state.trigger, "scheduleDate": iso(state.schedule_date) if state.schedule_date else None,
+        "trigger": state.trigger, "loopRun": state.loop, "scheduleDate": iso(state.schedule_date) if state.schedule_date else None,
     }
     view.update({key: value for key, value in optional.items() if value})
     if runs:
@@ -81,7 +85,7 @@ def engine_notes(state: Execution, tree: FlowTree) -> dict[str, Any]:
     """What a restart needs beyond the view: phases of task runs and the values of loops. Kept in the record."""
     runs: dict[str, Any] = {}
     for run in state.runs.values():
-        kept = {key: run.notes[key] for key in _KEPT_NOTES if key in run.notes}
+        kept = {key: value for key, value in run.notes.items() if key.partition(":")[0] in _KEPT_NOTES}
         if not run.attempts and _attempts(run, tree):
             kept["madeUp"] = True
         if kept:

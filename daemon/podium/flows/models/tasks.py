@@ -134,17 +134,24 @@ class EachParallel(_TaskList):
     concurrent: Annotated[int, Field(ge=0)] = 0
 
 
-class Loop(_TaskList):
+class Launcher(Flowable):
+    """A task of which one task run starts an execution for each of many items, and follows them to their ends."""
+
+
+class Loop(Launcher):
     """Runs its tasks for every value, each in an isolated sub-execution (language 2.0)."""
 
     TYPE = _CORE + "Loop"
-    PENDING = "the task fails when it is reached"
+    tasks: list[AnyTask] = []
     values: str | list[Any] | dict[str, Any]
     concurrency_limit: Annotated[int, Field(ge=0)] = 0
     transmit_failed: bool = True
     outputs: list[Output] = []
     fetch_type: Literal["AUTO", "FETCH", "STORE"] = "AUTO"
     break_when: str | None = None
+
+    def main_lists(self) -> dict[str, list[Task]]:
+        return {"tasks": self.tasks}
 
 
 class CheckFrequency(Model):
@@ -195,7 +202,6 @@ class Approval(Flowable):
     """Waits until a reviewer decides (language 2.0)."""
 
     TYPE = _CORE + "Approval"
-    PENDING = "the task fails when it is reached"
     inputs: list[AnyInput] = []
     decisions: Decisions = Decisions()
     comment_required: Dyn[Literal["NEVER", "ALWAYS", "ON_DENY", "ON_APPROVE"]] = "NEVER"
@@ -238,14 +244,9 @@ class Batch(Model):
     separator: str = "\n"
 
 
-class ForEachItem(Flowable):
-    """Starts another flow for every batch of lines of a stored file. Its children are `<id>_split`, `<id>_items`, `<id>_merge`."""
+class _Batches(Flowable):
+    """Which flow is started for each batch, and what its end means."""
 
-    TYPE = _CORE + "ForEachItem"
-    PENDING = "the task fails when it is reached"
-    ALIASES = (_OLD + "ForEachItem",)
-    items: str
-    batch: Batch = Batch()
     namespace: str
     flow_id: str
     revision: Annotated[int | None, Field(ge=1)] = None
@@ -256,6 +257,24 @@ class ForEachItem(Flowable):
     transmit_failed: Dyn[bool] = True
     schedule_date: str | None = None
     restart_behavior: Literal["RETRY_FAILED", "NEW_EXECUTION"] = "RETRY_FAILED"
+
+
+class ForEachItem(_Batches):
+    """Starts another flow for every batch of lines of a stored file. Its children are `<id>_split`, `<id>_items`, `<id>_merge`.
+
+    The type of that name in the registry is the core plug-in's, which adds the tasks that cut and merge files.
+    """
+
+    TYPE = _CORE + "ForEachItem"
+    ALIASES = (_OLD + "ForEachItem",)
+    items: str
+    batch: Batch = Batch()
+
+
+class BatchSubflows(_Batches, Launcher):
+    """The task `<id>_items` inside a ForEachItem: one execution for each line of the file that its sibling `<id>_split` made."""
+
+    TYPE = ForEachItem.TYPE + "$ForEachItemExecutable"
 
 
 class Template(Flowable):
@@ -301,6 +320,6 @@ class WorkingDirectory(_TaskList):
 
 FLOWABLES: tuple[type[Flowable], ...] = (
     Sequential, AllowFailure, Parallel, Dag, If, Switch, ForEach, EachSequential, EachParallel, Loop, LoopUntil, Pause, Approval, Subflow,
-    ForEachItem, Template, WorkingDirectory,
+    Template, WorkingDirectory,
 )
-"""Every flowable type of the language."""
+"""Every flowable type of the language but ForEachItem, which works on files: a plug-in's."""

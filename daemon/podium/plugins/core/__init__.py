@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from podium.plugin import Task, Trigger
 from podium.plugins.core import basic, execution, kv, log, state, templating
-from podium.plugins.core.files import items, namespace, storage
+from podium.plugins.core.files import batches, items, namespace, storage
 from podium.plugins.core.http import tasks as http
 
 TASKS: list[type[Task]] = [
@@ -18,7 +18,7 @@ TASKS: list[type[Task]] = [
     http.Request, http.Download, http.SseRequest,
     kv.Get, kv.Set, kv.Delete, kv.GetKeys, kv.PurgeKV, state.Get, state.Set, state.Delete,
     storage.Concat, storage.Delete, storage.LocalFiles, storage.PurgeCurrentExecutionFiles, storage.Reverse, storage.Size, storage.Split,
-    storage.Write, items.DeduplicateItems, items.FilterItems,
+    storage.Write, items.DeduplicateItems, items.FilterItems, batches.ForEachItem,
     namespace.UploadFiles, namespace.DownloadFiles, namespace.DeleteFiles, namespace.PurgeFiles,
 ]
 TRIGGERS: list[type[Trigger]] = [http.HttpTrigger]

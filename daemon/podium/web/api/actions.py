@@ -69,6 +69,20 @@ async def _resume(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+async def _review(request: web.Request) -> web.Response:
+    body = await read_object(request, limit=limits.BODY_BYTES_MAX)
+    decision = str(body.get("decision") or "").upper()
+    comment, inputs, reviewer = body.get("comment"), body.get("inputs"), body.get("by")
+    if decision not in ("APPROVED", "DENIED"):
+        raise BadRequest("the body needs 'decision'", hint='send {"decision": "APPROVED"} or {"decision": "DENIED", "comment": "…"}')
+    if not isinstance(comment, str | None) or not isinstance(inputs, dict | None) or not isinstance(reviewer, str | None):
+        raise BadRequest("'comment' and 'by' are text, 'inputs' is a map", hint='send {"decision": "APPROVED", "inputs": {"name": "value"}}')
+    view = await context(request).orchestrator.review(
+        execution_id(request), "APPROVED" if decision == "APPROVED" else "DENIED", by=reviewer or "", comment=comment, inputs=inputs,
+    )
+    return answer(with_url(request, view))
+
+
 async def _state(request: web.Request) -> web.Response:
     body = await read_object(request, limit=limits.BODY_BYTES_MAX)
     task_run_id, state = body.get("taskRunId"), body.get("state")
@@ -193,6 +207,16 @@ ROUTES = [
     _verb(
         "POST", "resume", _resume, "Go on after a pause; the form holds the inputs the pause asks for", answers={204: None},
         body=Body(content={"multipart/form-data": OBJECT, "application/json": OBJECT}),
+    ),
+    _verb(
+        "POST", "review", _review, "Decide about the approval that waits", errors=(400, 404, 409, 422),
+        body=Body(
+            required=True,
+            content={"application/json": {
+                "type": "object", "required": ["decision"],
+                "properties": {"decision": {"enum": ["APPROVED", "DENIED"]}, "comment": TEXT, "inputs": OBJECT, "by": TEXT},
+            }},
+        ),
     ),
     _verb(
         "POST", "state", _state, "Set one task run's state and go on from there", errors=(400, 404, 409, 422),

@@ -9,12 +9,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from podium.base.durations import format_duration, parse_duration
 from podium.base.errors import LimitError, StorageError
 from podium.base.limits import STRING_CHARS_MAX
 
@@ -58,10 +57,10 @@ def record_line(value: Any) -> bytes:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError):
-        from amazon.ion import simpleion
+        from podium.expressions.formats.ion_text import to_ion
+        from podium.expressions.runtime import Meter
 
-        dumps: Any = simpleion.dumps
-        return str(dumps(_to_ion(value), binary=False, omit_version_marker=True)).encode() + b"\n"
+        return to_ion(value, Meter()).encode(errors="replace") + b"\n"
 
 
 def _from_here(line: bytes, source: io.BufferedReader, number: int) -> Iterator[tuple[Any, bytes]]:
@@ -92,8 +91,10 @@ def _ion_values(data: bytes) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """An Ion value as Python's own: symbols and annotated text as text, dates and durations as such."""
+    """An Ion value as Python's own: symbols as text, dates and durations as such, also where they are annotated text."""
     from amazon.ion.simple_types import IonPyBool, IonPyNull, IonPySymbol
+
+    from podium.expressions.formats.ion_text import annotated_value
 
     if isinstance(value, IonPyNull) or value is None:
         return None
@@ -108,8 +109,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return _moment(value)
     if isinstance(value, str):
-        marks = [mark.text for mark in getattr(value, "ion_annotations", ())]
-        return parse_duration(str(value)) if "Duration" in marks else str(value)
+        annotated = annotated_value(value)
+        return str(value) if annotated is None else annotated
     plain: Any
     for plain in (int, float, Decimal, bytes):
         if isinstance(value, plain):
@@ -126,22 +127,3 @@ def _moment(value: datetime) -> date | datetime:
     return datetime(
         value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, tzinfo=value.tzinfo or UTC
     )
-
-
-def _to_ion(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _to_ion(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_to_ion(item) for item in value]
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, date):
-        from amazon.ion import core
-
-        stamp: Any = core.Timestamp
-        return stamp(value.year, value.month, value.day, precision=core.TimestampPrecision.DAY)
-    if isinstance(value, timedelta):
-        return format_duration(value)
-    if isinstance(value, time):
-        return value.isoformat()
-    return value

@@ -8,13 +8,13 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from podium.base.errors import LimitError
 from podium.base.globs import compile_globs
 from podium.base.limits import RESULT_FILES_MAX
 from podium.base.system.ids import new_id
-from podium.plugin import RunContext, TaskFailed
+from podium.plugin import FileStore, TaskFailed
 from podium.storage.uris import check_path
 
 _CHUNK_BYTES = 1024 * 1024
@@ -23,13 +23,22 @@ _STORED = ("kestra://", "nsfile://", "file://")
 _UNITS = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 
 
+class Workplace(Protocol):
+    """What of a RunContext or PollContext is needed here."""
+
+    @property
+    def working_dir(self) -> Path: ...
+    @property
+    def files(self) -> FileStore: ...
+
+
 def is_stored(value: Any) -> bool:
     """Whether `value` is the URI of a stored file."""
     return isinstance(value, str) and value.startswith(_STORED)
 
 
 @contextmanager
-def fetched(ctx: RunContext, uri: str) -> Iterator[Path]:
+def fetched(ctx: Workplace, uri: str) -> Iterator[Path]:
     """A local copy of a stored file, removed after the block."""
     if not is_stored(uri):
         raise TaskFailed(f"{uri[:200]!r} is not an internal storage URI")
@@ -42,7 +51,7 @@ def fetched(ctx: RunContext, uri: str) -> Iterator[Path]:
 
 
 @contextmanager
-def stored_from(ctx: RunContext) -> Iterator[Path]:
+def stored_from(ctx: Workplace) -> Iterator[Path]:
     """A path for a file that is to be stored; what is left of it goes after the block."""
     draft = ctx.working_dir / f".draft-{new_id()}"
     try:
@@ -67,9 +76,9 @@ def matching_files(directory: Path, patterns: Iterable[str]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def write_inputs(ctx: RunContext, files: Mapping[str, Any]) -> None:
-    """Put `path → text or URI of a stored file` into the working directory; entries without a value are left out."""
-    root = ctx.working_dir.resolve()
+def write_inputs(ctx: Workplace, files: Mapping[str, Any], directory: Path | None = None) -> None:
+    """Put `path → text or URI of a stored file` into a directory, else the working directory; entries without a value are left out."""
+    root = (directory or ctx.working_dir).resolve()
     for name, content in files.items():
         if content is None:
             continue

@@ -1,0 +1,1 @@
+"""Flow triggers: flows that start when executions of others reach a state."""
