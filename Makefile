@@ -34,7 +34,7 @@ bench: dev ## Measure, and print the figures as ratios
 
 .PHONY: docs
 docs: dev ## Write the generated pages of docs/ (settings, errors, command line)
-	@$(BIN)/python tools/docs.py
+	@$(BIN)/python -m tools.docs
 
 .PHONY: lock
 lock: dev ## Pin all dependencies anew, with hashes

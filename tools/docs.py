@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are made from the code: settings.md, cli.md, dependencies.md. Run by `make docs`; a test compares."""
+"""Writes the pages of docs/ that are made from the code: settings.md, cli.md, types.md, dependencies.md. Run by `make docs`; a test compares."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from podium.app.layers import shown
 from podium.app.settings import Settings
 from podium.cli.main import cli
+from tools.catalogue import types_page
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = "<!-- Made by `make docs` from the code; change it there. -->\n"
@@ -147,7 +148,14 @@ def dependencies_page() -> str:
     return "".join([MADE, DEPENDENCIES_HEAD, *rows, tail])
 
 
-PAGES = {"docs/settings.md": settings_page, "docs/cli.md": cli_page, "docs/dependencies.md": dependencies_page}
+def catalogue_page() -> str:
+    """docs/types.md."""
+    return MADE + types_page()
+
+
+PAGES = {
+    "docs/settings.md": settings_page, "docs/cli.md": cli_page, "docs/types.md": catalogue_page, "docs/dependencies.md": dependencies_page,
+}
 
 
 def main() -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 import re
 import tomllib
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -17,31 +14,22 @@ import podium
 from podium import plugin
 from podium.app.settings import Settings
 from podium.base import errors
+from tools import docs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
-@cache
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("podium_docs", ROOT / "tools" / "docs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize("page", ["docs/settings.md", "docs/cli.md", "docs/dependencies.md"])
+@pytest.mark.parametrize("page", ["docs/settings.md", "docs/cli.md", "docs/types.md", "docs/dependencies.md"])
 def test_generated_page_is_that_of_the_code(page: str) -> None:
-    assert (ROOT / page).read_text("utf-8") == generator().PAGES[page](), "run `make docs`"
+    assert (ROOT / page).read_text("utf-8") == docs.PAGES[page](), "run `make docs`"
 
 
 def test_every_setting_says_what_it_means() -> None:
     def check(model: type, path: str) -> list[str]:
         found = []
         for name, field in model.model_fields.items():  # type: ignore[attr-defined]  # a pydantic model
-            section = generator()._section(field.annotation)
+            section = docs._section(field.annotation)
             found += check(section, f"{path}{name}.") if section else [] if field.description else [path + name]
         return found
 

@@ -8,6 +8,7 @@ labels as a list, older names (marked deprecated).
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +28,7 @@ from podium.flows.types import PREFIX, Types
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 _PLACE = "#/definitions/"
+_SOURCE = re.compile(r"\s*Source: [^\n]*")
 _SHARED_USES_MIN, _SHARED_CHARS_MIN = 3, 90
 DEPRECATED = "Deprecated"
 """How the words about a property begin that should not be used any more."""
@@ -123,7 +125,7 @@ def _choice(kind: str, known: Mapping[str, tuple[str, type[BaseModel]]], types: 
 
 
 def _first_line(cls: type[BaseModel]) -> str:
-    return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+    return " ".join(_SOURCE.sub("", cls.__doc__ or "").split("\n\n")[0].split())
 
 
 def _example(cls: type[BaseModel], words: Vocabulary, input_type: str | None = None) -> Any:
@@ -150,6 +152,9 @@ class _Generator(GenerateJsonSchema):
         cls = schema["cls"]
         made = super().model_schema(schema)
         return _described(made, cls, self.words) if issubclass(cls, Model) else made
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        return value  # as declared: the order in which people write
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])  # null is added to all that is optional
@@ -186,6 +191,7 @@ def _described(schema: JsonSchemaValue, cls: type[BaseModel], words: Vocabulary)
             own = words.meaning(cls, other)
             described[other] = {**made, **(_meaning(cls, other, words, {}) if own else _deprecated(f"use `{name}`"))}
     result = {key: each for key, each in schema.items() if key not in ("required", "title")}
+    result["description"] = _SOURCE.sub("", result.get("description", ""))
     required = [name for name in described if name in needed]
     result |= {"properties": described, "additionalProperties": False}
     result |= {"required": alone} if (alone := [name for name in required if not known[name].others]) else {}
@@ -200,7 +206,8 @@ def _described(schema: JsonSchemaValue, cls: type[BaseModel], words: Vocabulary)
 
 
 def _meaning(cls: type[BaseModel], name: str, words: Vocabulary, made: Mapping[str, Any]) -> dict[str, Any]:
-    text = made.get("description") or words.meaning(cls, name)
+    own = next((each.description for each in cls.model_fields.values() if name in (each.alias, each.validation_alias)), None)
+    text = own or words.meaning(cls, name) or made.get("description")
     if not text:
         return {}
     return _deprecated(text.removeprefix(DEPRECATED).lstrip(": ")) if text.startswith(DEPRECATED) else {"description": text}

@@ -156,7 +156,8 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         )
         app = make_app(
             core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,
-            check_flow=lambda text, file: parse_flows(text, file=file, types=types), flow_schema=lambda: json_schema(types, load_vocabulary()), clock=core.clock,
+            check_flow=lambda text, file: parse_flows(text, file=file, types=types), clock=core.clock,
+            flow_schema=lambda: json_schema(types, load_vocabulary()),
             instance=core.instance, version=_version(), token=settings.token(), allowed_hosts=[*settings.server.allowed_hosts, settings.server.host],
             body_limit=settings.limits.body_bytes_max, upload_limit=settings.limits.upload_bytes_max,
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel
+from pydantic.fields import FieldInfo
 
 from podium.flows.models.examples import EXAMPLES
 
@@ -283,6 +284,14 @@ WORDS: dict[str, str] = {
 """Property, or `Class.property` → its meaning."""
 
 _OWN = "podium.flows."
+_COMMON = frozenset({"inputFiles", "outputFiles", "namespaceFiles", "description"})
+"""Properties that mean the same in every plug-in that has them."""
+
+
+def _names(info: FieldInfo, field: str) -> tuple[str, ...]:
+    """How a field may be written."""
+    alias = info.validation_alias if info.validation_alias is not None else info.alias
+    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (str(alias or field),)
 
 
 @dataclass(frozen=True)
@@ -293,7 +302,10 @@ class Vocabulary:
     examples: Mapping[str, str] = field(default_factory=dict)
 
     def meaning(self, cls: type[BaseModel], name: str) -> str | None:
-        """What the property `name` (as written) of `cls` means; None when nobody says. Bases are asked after the class itself."""
+        """What the property `name` (as written) of `cls` means; None when nobody says.
+
+        The class is asked before its bases; a key that is only the property counts in the package that declares it.
+        """
         owners = [each for each in cls.__mro__ if issubclass(each, BaseModel) and each is not BaseModel]
         for owner in owners:
             words = self._of(owner)
@@ -301,7 +313,9 @@ class Vocabulary:
             for key in (f"{short}.{name}", f"{owner.__name__}.{name}"):
                 if key in words:
                     return words[key]
-        return next((words[name] for words in map(self._of, owners) if name in words), None)
+        declaring = [each for each in owners if any(name in _names(info, field) for field, info in each.model_fields.items())]
+        found = self._of(declaring[-1]).get(name) if declaring else None
+        return found or (WORDS[name] if name in _COMMON else None)
 
     def example(self, cls: type[BaseModel]) -> str | None:
         """YAML of one example."""
