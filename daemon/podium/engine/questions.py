@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from podium.base.durations import parse_duration
-from podium.base.limits import LAUNCHED_ITEMS_MAX
+from podium.base.limits import LAUNCHED_ITEMS_MAX, TASK_RUNS_MAX
 from podium.engine.decide.kinds.many import loop_of
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree
@@ -122,7 +122,9 @@ def _of_task(run: TaskRun, task: Task) -> Question | None:
                 "buttons": {"approve": task.decisions.approve, "deny": task.decisions.deny}, "defaults": defaults,
             })
         case _ if task.KIND == "timer":
-            return Question(run=run, template={"duration": _plain(getattr(task, "duration", None))}, finish=_timer)
+            return Question(run=run, finish=_timer, template={
+                "duration": _plain(getattr(task, "duration", None)), "timeout": _plain(task.timeout),
+            })
         case _:
             return None
 
@@ -247,11 +249,11 @@ def _flag(value: Any) -> bool:
     return value if isinstance(value, bool) else truthy(str(value))
 
 
-def _timer(rendered: Any) -> float:
+def _timer(rendered: Any) -> dict[str, float | None]:
     seconds = _seconds(rendered["duration"])
     if seconds is None:
         raise ValueError("the duration is empty: write one like PT10S")
-    return max(seconds, 0.0)
+    return {"duration": max(seconds, 0.0), "timeout": _seconds(rendered["timeout"])}
 
 
 def _pause(task: Pause, rendered: Any) -> dict[str, Any]:
@@ -301,6 +303,8 @@ def _values_of(written: Any) -> Finish:
             for item in items:
                 if isinstance(item, bool) or not isinstance(item, (str, int, float, Mapping)):
                     raise ValueError(f"Unknown value element type: {type(item).__name__}")
+        if len(items) > TASK_RUNS_MAX:
+            raise ValueError(f"{len(items)} values are over the limit of {TASK_RUNS_MAX} task runs of an execution (TASK_RUNS_MAX): split the work")
         texts = [item if isinstance(item, str) else to_json(item) for item in items]
         return list(dict.fromkeys(texts))
 

@@ -118,9 +118,11 @@ def _timer(d: Decision, run: TaskRun, value: Any) -> None:
     number = len(run.attempts) + 1
     d.emit(ev.AttemptOpened(at=d.now, run_id=run.id, number=number))
     d.emit(ev.AttemptStarted(at=d.now, run_id=run.id, number=number))
-    d.log("INFO", f"Waiting for {format_duration(timedelta(seconds=value))}", run.id)
-    due = d.timer(f"{run.id}:sleep", after=timedelta(seconds=value))
-    d.note(run, until=due.isoformat())
+    wait, limit = value["duration"], value["timeout"]
+    over = limit is not None and limit < wait
+    d.log("INFO", f"Waiting for {format_duration(timedelta(seconds=wait))}", run.id)
+    due = d.timer(f"{run.id}:sleep", after=timedelta(seconds=limit if over else wait))
+    d.note(run, until=due.isoformat(), over=format_duration(timedelta(seconds=limit)) if over else None)
 
 
 def _break(d: Decision, run: TaskRun, purpose: str, value: Any) -> None:

@@ -39,6 +39,9 @@ def begin(d: Decision, run_id: str) -> None:
 
 def start_by_kind(d: Decision, run: TaskRun, task: Task) -> None:
     """Start a task that the engine itself carries out."""
+    if task.KIND == "timer":  # RUNNING is its attempt, once the duration is known
+        d.ask(run.id, "timer")
+        return
     d.move_run(run, "RUNNING")
     if isinstance(task, If):
         d.ask(run.id, "if")
@@ -58,8 +61,6 @@ def start_by_kind(d: Decision, run: TaskRun, task: Task) -> None:
         d.effect(fx.OpenWorkspace(run_id=run.id))
     elif isinstance(task, Template):
         d.fail_run(run, f"{task.type} is not carried out by this version of Podium")
-    elif task.KIND == "timer":
-        d.ask(run.id, "timer")
     else:
         if isinstance(task, LoopUntil):
             d.note(run, iteration=0, since=d.now.isoformat())
@@ -187,8 +188,13 @@ def timer_fired(d: Decision, key: str) -> None:
         d.move_run(run, "CREATED")
         d.begin(run.id)
     elif purpose == "sleep" and run.state == "RUNNING":
-        d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=len(run.attempts), state="SUCCESS"))
-        conclude(d, run, "SUCCESS")
+        over = run.notes.get("over")
+        state, error = ("SUCCESS", None) if over is None else ("FAILED", f"Timeout after {over}")
+        if error is not None:
+            d.log("ERROR", error, run.id)
+        d.note(run, until=None, over=None)
+        d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=len(run.attempts), state=state, error=error))
+        conclude(d, run, state)
 
 
 def derived_child_id(d: Decision, run: TaskRun, number: int, *more: object) -> str:
