@@ -40,6 +40,8 @@ class ExecutionRow:
     summary: Mapping[str, Any]
     labels: Mapping[str, str] | None = None
     record_path: str | None = None
+    loop: bool = False
+    """An iteration of a Loop: left out of lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,12 +163,12 @@ def _enter(connection: sqlite3.Connection, batch: Batch, now: str) -> int:
 def _enter_executions(connection: sqlite3.Connection, rows: list[ExecutionRow]) -> None:
     connection.executemany(
         "INSERT INTO executions (id, namespace, flow_id, revision, state, created_at, ended_at, trigger_id, trigger_execution_id, parent_id,"
-        " record_path, open, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " record_path, open, summary, loop) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, state = excluded.state, ended_at = excluded.ended_at,"
         " record_path = coalesce(excluded.record_path, record_path), open = excluded.open, summary = excluded.summary",
         [
             (row.id, row.namespace, row.flow_id, row.revision, row.state, iso(row.created_at), iso(row.ended_at) if row.ended_at else None,
-             row.trigger_id, row.trigger_execution_id, row.parent_id, row.record_path, int(row.open), encode(row.summary))
+             row.trigger_id, row.trigger_execution_id, row.parent_id, row.record_path, int(row.open), encode(row.summary), int(row.loop))
             for row in rows
         ],
     )

@@ -21,8 +21,11 @@ class Views:
         self._db = database
 
     async def find(self, *, filters: Mapping[str, Any], page: int, size: int, sort: str) -> tuple[list[dict[str, Any]], int]:
-        """A page of summaries and how many match. filters: namespace (and below), flow_id, states, labels, query, after, before, parent."""
-        where, values = _where(filters)
+        """A page of summaries and how many match. filters: namespace (and below), flow_id, states, labels, query, after, before, parent.
+
+        Iterations of a Loop are only found by their parent.
+        """
+        where, values = _where({**filters, "listed": not filters.get("parent")})
         column, _, direction = sort.partition(":")
         order = f"{_SORTS.get(column, 'created_at')} {'ASC' if direction == 'asc' else 'DESC'}, id {'ASC' if direction == 'asc' else 'DESC'}"
 
@@ -49,14 +52,14 @@ class Views:
 
     def count(self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], start: datetime, end: datetime | None) -> int:
         """Executions created between two moments. namespace: exactly that one."""
-        where, values = _where({"flow_id": flow_id, "states": states, "after": start, "before": end})
+        where, values = _where({"flow_id": flow_id, "states": states, "after": start, "before": end, "listed": True})
         if namespace is not None:
             where, values = f"{where} AND namespace = ?", [*values, namespace]
         return int(self._db.read_now(lambda c: c.execute(f"SELECT count(*) FROM executions {where}", values).fetchone()[0]))
 
     async def by_state(self) -> dict[str, int]:
         """How many executions are in which state."""
-        rows = await self._db.read(lambda c: c.execute("SELECT state, count(*) FROM executions GROUP BY state").fetchall())
+        rows = await self._db.read(lambda c: c.execute("SELECT state, count(*) FROM executions WHERE loop = 0 GROUP BY state").fetchall())
         return dict(rows)
 
     async def metrics(self, execution_id: str) -> list[dict[str, Any]]:
@@ -137,6 +140,8 @@ def _where(filters: Mapping[str, Any]) -> tuple[str, list[Any]]:
         add("created_at < ?", iso(before))
     if query := filters.get("query"):
         add("(id = ? OR instr(lower(flow_id), lower(?)) OR instr(lower(namespace), lower(?)))", query, query, query)
+    if filters.get("listed"):
+        add("loop = 0")
     if filters.get("closed"):
         add("open = 0")
     for key, value in (filters.get("labels") or {}).items():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from podium.base.errors import PodiumError
 from podium.base.system.ids import id_created_at
 from podium.base.system.log import get_logger
+from podium.engine.shape.view import started_by
 from podium.records.layout import record_path
 from podium.store.catalog import StoredRevision
 from podium.store.journal import Batch, Document, ExecutionRow
@@ -40,7 +41,7 @@ def index_row(found: Found) -> ExecutionRow:
         id=place.execution_id, namespace=place.namespace, flow_id=place.flow_id, revision=execution.get("flowRevision") or 0,
         state=execution["state"]["current"], created_at=id_created_at(place.execution_id),
         ended_at=datetime.fromisoformat(histories[-1]["date"]) if histories else None, trigger_id=trigger.get("id"),
-        trigger_execution_id=(trigger.get("variables") or {}).get("executionId"), parent_id=execution.get("parentId"), open=False,
+        trigger_execution_id=started_by(execution), loop=execution.get("kind") == "LOOP", parent_id=execution.get("parentId"), open=False,
         summary={key: value for key, value in execution.items() if key not in ("taskRunList", "inputs", "engine")},
         labels={each["key"]: each["value"] for each in execution.get("labels") or ()},
         record_path=record_path(place.execution_id, place.namespace, place.flow_id, amend=place.amend),

@@ -13,7 +13,7 @@ from podium.engine import codec
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine import events as ev
-from podium.engine.shape.view import execution_view
+from podium.engine.shape.view import execution_view, started_by
 from podium.flows.model import TERMINAL
 from podium.store.journal import Batch, Document, ExecutionRow, LogRow
 
@@ -89,11 +89,10 @@ class Round:
         stream.indexed = (state.state, not state.closed, state.labels)
         summary = stream.redactor.value(execution_view(state, runs=False))
         summary.pop("inputs", None)
-        trigger = state.trigger or {}
         self.batch.executions[state.id] = ExecutionRow(
             id=state.id, namespace=state.namespace, flow_id=state.flow_id, revision=state.revision, state=state.state,
-            created_at=state.created_at, ended_at=state.history[-1][1] if state.ended else None, trigger_id=trigger.get("id"),
-            trigger_execution_id=(trigger.get("variables") or {}).get("executionId"), parent_id=state.parent_id, open=not state.closed,
+            created_at=state.created_at, ended_at=state.history[-1][1] if state.ended else None, trigger_id=(state.trigger or {}).get("id"),
+            trigger_execution_id=started_by(summary), loop=state.loop is not None, parent_id=state.parent_id, open=not state.closed,
             summary=summary, labels=stream.redactor.value(dict(state.labels)), record_path=record_path,
         )
 

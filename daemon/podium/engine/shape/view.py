@@ -56,6 +56,13 @@ def execution_view(state: Execution, *, tree: FlowTree | None = None, now: datet
     return view
 
 
+def started_by(view: Mapping[str, Any]) -> str | None:
+    """The execution that started the one of this view: as a subflow, by a trigger, or as an iteration of its Loop."""
+    starter = (view.get("trigger") or {}).get("variables") or {}
+    found = (view.get("loopRun") or starter).get("executionId")
+    return str(found) if found else None
+
+
 def run_view(state: Execution, run: TaskRun, tree: FlowTree | None = None) -> dict[str, Any]:
     """One task run."""
     view: dict[str, Any] = {

@@ -1,0 +1,167 @@
+"""Loop over a real database: isolated iterations, outputs from above, crashes in between, restarts, lists that leave them out."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from conductor_house import House, house
+
+from podium.base.errors import ConflictError
+from podium.conductor.port import StartRequest
+from podium.workers.work import Work
+
+COMMAND = "{id: run, type: scripts.shell.Commands, commands: [echo]}"
+
+
+def flow(loop: str, before: str = "", more: str = "") -> str:
+    return f"id: f\nnamespace: n\n{more}\ntasks:\n{before}  - {{id: all, type: core.flow.Loop, {loop}}}\n"
+
+
+async def start(h: House, **more: Any) -> str:
+    return str((await h.podium.start(StartRequest(namespace="n", flow_id="f", **more)))["id"])
+
+
+def loop_run(view: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = next(run for run in view["taskRunList"] if run["taskId"] == "all")
+    return found
+
+
+async def iterations(h: House, execution_id: str) -> list[dict[str, Any]]:
+    found, _ = await h.podium.executions(trigger_execution_id=execution_id, size=100, sort="id:asc")
+    return sorted(found, key=lambda each: int(each["loopRun"]["index"]))
+
+
+async def test_iterations_are_executions_of_their_own_that_lists_leave_out(tmp_path: Path) -> None:
+    seen: list[tuple[Any, Any, Any, Any]] = []
+
+    def tell(work: Work) -> str:
+        if work.task.id == "run":
+            known = work.variables
+            seen.append((known["item"]["value"], known["outputs"]["first"]["value"], known["inputs"]["who"], known["labels"]["team"]))
+        return "SUCCESS"
+
+    async with house(tmp_path, tell=tell) as h:
+        before = "  - {id: first, type: core.debug.Return, format: hello}\n"
+        await h.deploy(flow(f"values: [a, b, c], tasks: [{COMMAND}]", before, "inputs: [{id: who, type: STRING}]\nconcurrency: {limit: 1}\n"))
+        h.worker.tell = lambda work: tell(work) if work.task.id != "first" else _returned(h, work)
+        execution_id = await start(h, inputs={"who": "me"}, labels={"team": "blue"})
+        ended = await h.podium.wait(execution_id, timeout_s=10)
+        assert ended["state"]["current"] == "SUCCESS"
+        assert sorted(seen) == [(each, "hello", "me", "blue") for each in "abc"]
+        assert [run["taskId"] for run in ended["taskRunList"]] == ["first", "all"]
+        listed, total = await h.podium.executions(namespace="n")
+        assert (total, [each["id"] for each in listed]) == (1, [execution_id])
+        found = await iterations(h, execution_id)
+        assert [(each["kind"], each["loopRun"]["value"], each["state"]["current"]) for each in found] == [
+            ("LOOP", value, "SUCCESS") for value in "abc"
+        ]
+        with pytest.raises(ConflictError, match="iteration of a Loop"):
+            await h.podium.replay(found[0]["id"])
+
+
+def _returned(h: House, work: Work) -> Any:
+    from podium.workers.work import Ended
+
+    now = h.clock.now()
+    return Ended(state="SUCCESS", started_at=now, ended_at=now, outputs={"value": "hello"})
+
+
+async def test_a_crash_in_the_middle_loses_and_doubles_no_iteration(tmp_path: Path) -> None:
+    text = flow("values: '{{ range(0, 39) }}', concurrencyLimit: 7, outputs: [{id: o, type: STRING, value: '{{ item.value }}'}], "
+                f"tasks: [{COMMAND}]")
+    begun: list[str] = []
+    for crash in (5, 12, 25):
+        def tell(work: Work, after: int = crash) -> str | None:
+            if not work.started:
+                begun.append(work.attempt_id)
+            return None if len(begun) > after else "SUCCESS"
+
+        async with house(tmp_path, tell=tell) as h:
+            if crash == 5:
+                await h.deploy(text)
+                execution_id = await start(h)
+            for _ in range(500):
+                if len(begun) > crash + 2:
+                    break
+                await asyncio.sleep(0.01)
+    async with house(tmp_path, tell=lambda work: "SUCCESS") as h:
+        ended = await h.podium.wait(execution_id, timeout_s=20)
+        outputs = loop_run(ended)["outputs"]
+        assert (ended["state"]["current"], outputs["terminatedIterations"]) == ("SUCCESS", {"SUCCESS": 40})
+        assert sorted(int(each["outputs"]["o"]) for each in outputs["outputs"]) == list(range(40))
+        assert len(await iterations(h, execution_id)) == 40
+    assert len(begun) == len(set(begun)), "no attempt began twice"
+
+
+async def test_a_restart_after_the_end_restarts_the_failed_iteration_with_the_outputs_from_above(tmp_path: Path) -> None:
+    bad = {"b"}
+    seen: list[tuple[str, str]] = []
+
+    def tell(work: Work) -> Any:
+        if work.task.id == "first":
+            return _returned(h, work)
+        seen.append((work.variables["item"]["value"], work.variables["outputs"]["first"]["value"]))
+        return "FAILED" if work.variables["item"]["value"] in bad else "SUCCESS"
+
+    async with house(tmp_path, tell=tell) as h:
+        before = "  - {id: first, type: scripts.shell.Commands, commands: [x]}\n"
+        await h.deploy(flow(f"values: [a, b, c], concurrencyLimit: 1, tasks: [{COMMAND}]", before))
+        execution_id = await start(h)
+        assert (await h.podium.wait(execution_id, timeout_s=10))["state"]["current"] == "FAILED"
+        first = {each["id"]: each["loopRun"]["value"] for each in await iterations(h, execution_id)}
+        assert sorted(first.values()) == ["a", "b"]
+        log = [each["message"] for each in await h.podium.logs(execution_id) if each["level"] == "ERROR"]
+        assert [line for line in log if "Loop iteration 1 ended in FAILED in sub-execution" in line]
+        bad.clear()
+        await h.podium.restart(execution_id)
+        ended = await h.podium.wait(execution_id, timeout_s=10)
+        again = {each["id"]: each["loopRun"]["value"] for each in await iterations(h, execution_id)}
+        assert ended["state"]["current"] == "SUCCESS"
+        assert sorted(again.values()) == ["a", "b", "c"]
+        assert first.items() <= again.items(), "the failed iteration was restarted, not made anew"
+        assert seen == [("a", "hello"), ("b", "hello"), ("b", "hello"), ("c", "hello")]
+
+
+async def test_lines_of_a_file_are_values_and_outputs_are_stored(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        uri = "kestra:///n/f/executions/x/values.ion"
+        h.renderer.file_reader.files.put(uri, b'"one"\n2\n\n{"a": 3}\n')
+        loop = f"values: '{{{{ inputs.file }}}}', outputs: [{{id: o, type: STRING, value: '{{{{ item.value }}}}'}}], tasks: [{COMMAND}]"
+        await h.deploy(flow(loop, more="inputs: [{id: file, type: STRING}]"))
+        ended = await h.podium.wait(await start(h, inputs={"file": uri}), timeout_s=10)
+        outputs = sorted(loop_run(ended)["outputs"]["outputs"], key=lambda each: int(each["item"]["iteration"]))
+        assert [each["item"]["value"] for each in outputs] == ["one", "2", '{"a":3}']
+        stored = [h.renderer.file_reader.files.get(each["outputs"]["uri"]) for each in outputs]
+        assert stored == [b'{"o":"one"}\n', b'{"o":"2"}\n', b'{"o":"{\\"a\\":3}"}\n']
+
+
+async def test_a_kill_ends_the_iterations_too(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=lambda work: None) as h:
+        await h.deploy(flow(f"values: [a, b], tasks: [{COMMAND}]"))
+        execution_id = await start(h)
+        while len(h.worker.works) < 2:
+            await asyncio.sleep(0.01)
+        await h.podium.kill(execution_id)
+        assert (await h.podium.wait(execution_id, timeout_s=10))["state"]["current"] == "KILLED"
+        assert {each["state"]["current"] for each in await iterations(h, execution_id)} == {"KILLED"}
+
+
+async def test_a_review_is_checked_against_the_form(tmp_path: Path) -> None:
+    from podium.base.errors import InputError
+
+    async with house(tmp_path) as h:
+        await h.deploy("id: f\nnamespace: n\ntasks:\n  - {id: all, type: core.flow.Approval, inputs: [{id: n, type: INT}]}\n")
+        execution_id = await start(h)
+        with pytest.raises(InputError):
+            await h.podium.review(execution_id, "APPROVED", inputs={"n": "many"})
+        await h.podium.review(execution_id, "APPROVED", inputs={"n": "3"}, by="ann")
+        ended = await h.podium.wait(execution_id, timeout_s=10)
+        assert (ended["state"]["current"], loop_run(ended)["outputs"]["inputs"]) == ("SUCCESS", {"n": 3})
+        with pytest.raises(ConflictError):
+            await h.podium.review(execution_id, "DENIED")
