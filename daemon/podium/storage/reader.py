@@ -21,7 +21,7 @@ from podium.storage import uris
 from podium.storage.files import FileStorage
 from podium.storage.namespace import NamespaceSource, selection, write_below
 
-_HANDED_OVER = ("inputs", "outputs", "trigger", "taskrun", "item", "parents", "parent", "labels", "vars")
+_HANDED_OVER = ("inputs", "outputs", "trigger", "taskrun", "item", "parents", "parent", "labels", "vars", "files")
 _VALUES_SEARCHED_MAX = 200_000
 Locate = Callable[[str], tuple[str, str] | None]
 """namespace → (source, commit) where its files are now, or None."""

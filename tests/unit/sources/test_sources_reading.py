@@ -13,8 +13,9 @@ from podium.flows.types import Types
 from podium.git.repo import Repository
 from podium.sources.forge import forge_of, is_ping
 from podium.sources.reading.compare import check_files, compare_commits
-from podium.sources.reading.project import parse_project
-from podium.sources.reading.tree import decode, documents, identities, is_flow_path, looks_like_flow
+from podium.sources.reading.parse import parse_body
+from podium.sources.reading.project import Project, parse_project
+from podium.sources.reading.tree import decode, documents, identities, is_flow_path, is_test, looks_like_flow
 from podium.sources.source import Source
 
 Commit = Callable[[Mapping[str, Any]], str]
@@ -32,6 +33,29 @@ Commit = Callable[[Mapping[str, Any]], str]
 )
 def test_which_paths_are_flow_files(path: str, folder: str, expected: bool) -> None:
     assert is_flow_path(path, folder) is expected
+
+
+SUITE = "id: a\nnamespace: n\nflowId: f\ntestCases: []\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expected"),
+    [
+        ("a.test.yaml", "", True), ("x/a.TEST.yml", "id: a\n", True), ("tests/a.yaml", SUITE, True), ("x/tests/y/a.yml", SUITE, True),
+        ("tests/a.yaml", "{id: a, testCases: []}", True), ("tests/a.yaml", "id: a\ntasks: []\n", False), ("a.yaml", SUITE, False),
+        ("tests.yaml", SUITE, False), ("_tests/a.test.yaml", SUITE, False), (".x/tests/a.yaml", SUITE, False), ("tests/a.json", SUITE, False),
+        ("tests/a.yaml", "tasks:\n  - testCases: []\n", False),
+    ],
+)
+def test_which_files_are_flow_tests(path: str, text: str, expected: bool) -> None:
+    assert is_test(path, text) is expected
+
+
+def test_flow_tests_are_no_flows_and_their_mistakes_refuse_no_push() -> None:
+    for path in ("tests/a.yaml", "tests/deep/a.yml"):
+        parsed = parse_body(SUITE.encode() + b"odd: 1\n", path=path, blob="", types=Types.build([], [], [], []), project=Project())
+        assert parsed.ignored
+        assert not parsed.problems
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from podium.conductor.port import StartRequest
 from podium.flows.load import Parsed, Problem
 from podium.sources.reading.parse import parse_with_defaults
 from podium.sources.reading.project import nearest_project
+from podium.sources.reading.tree import decode, is_flow_path, is_test, looks_like_flow, yaml_files
 from podium.storage.namespace import WorkTreeFiles
 
 SOURCE = "worktree"
@@ -55,7 +56,7 @@ def choose(target: str, flows: Path | None) -> Chosen:
     """
     file = Path(target)
     if file.is_file():
-        root = flows or _root_of(file)
+        root = flows or root_of(file)
         found, wrong = _parse(file, root)
         bad = [*wrong, *(problem for each in found for problem in each.parsed.problems)]
         if bad:
@@ -80,32 +81,42 @@ def _parse(file: Path, root: Path) -> tuple[list[Text], Sequence[Problem]]:
     """The flows of a file, and what is wrong with the podium.yaml that holds for it."""
     shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
     try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = decode(file.read_bytes())
+    except (OSError, ValueError) as error:
         raise FlowError(f"cannot read '{file}': {error}", hint="it must be a UTF-8 text file") from error
     project = nearest_project(file)
     found = [Text(file, text, *each) for each in parse_with_defaults(text, shown, load_types(), project)]
     return found, project.problems
 
 
-def _others(root: Path, *, skip: Path | None) -> tuple[list[Text], list[str]]:
+def flows_under(root: Path) -> tuple[list[Text], list[Problem]]:
+    """Every flow in the files of a directory, broken ones too (their `parsed.flow` is None); and files that cannot be read."""
     found: list[Text] = []
-    problems: list[str] = []
-    for file in sorted(each for pattern in ("*.yaml", "*.yml") for each in root.rglob(pattern)):
-        inside = file.relative_to(root)
-        if (skip is not None and file.resolve() == skip.resolve()) or file.name.endswith((".test.yaml", ".test.yml")) or file.name == "podium.yaml":
+    unreadable: list[Problem] = []
+    for file in yaml_files(root):
+        inside = file.relative_to(root).as_posix()
+        if not is_flow_path(inside):
             continue
-        if any(part.startswith(("_", ".")) for part in inside.parts[:-1]):
+        try:
+            text = decode(file.read_bytes())
+        except (OSError, ValueError) as error:
+            what = f"the file cannot be read: {error}"
+            unreadable.append(Problem(file=inside, line=1, column=1, path="", code="file-unreadable", message=what, hint="save it as UTF-8 text"))
             continue
-        for each in _parse(file, root)[0]:
-            if each.parsed.flow is None:
-                problems.extend(str(problem) for problem in each.parsed.problems)
-            else:
-                found.append(each)
-    return found, problems
+        if looks_like_flow(text) and not is_test(inside, text):
+            found += _parse(file, root)[0]
+    return found, unreadable
 
 
-def _root_of(file: Path) -> Path:
+def _others(root: Path, *, skip: Path | None) -> tuple[list[Text], list[str]]:
+    """The good flows of a directory, and the mistakes of the others."""
+    found, unreadable = flows_under(root)
+    found = [each for each in found if skip is None or each.file.resolve() != skip.resolve()]
+    problems = [*unreadable, *(problem for each in found if each.parsed.flow is None for problem in each.parsed.problems)]
+    return [each for each in found if each.parsed.flow is not None], [str(problem) for problem in problems]
+
+
+def root_of(file: Path) -> Path:
     """The top of the repository that holds `file`, else its folder."""
     folder = file.resolve().parent
     for above in (folder, *folder.parents):
@@ -123,13 +134,14 @@ async def open_foreground(settings: Settings, chosen: Chosen, *, secrets_file: P
         throw_away = settings.model_copy(update={"home": Path(folder), "instance": f"run-{os.getpid()}"})
         files = WorkTreeFiles(chosen.root)
         async with open_core(throw_away, namespace_files=files, secrets=secrets_of(settings, os.environ, secrets_file), results=False) as core:
-            await core.podium.deploy(_deployment(chosen, core.clock.now()))
+            await core.podium.deploy(deployment_of(chosen.texts, core.clock.now()))
             yield core
 
 
-def _deployment(chosen: Chosen, at: datetime) -> Deployment:
+def deployment_of(texts: Sequence[Text], at: datetime) -> Deployment:
+    """These flows, as if a commit had brought them."""
     accepted: dict[tuple[str, str], FlowRevision] = {}
-    for each in chosen.texts:
+    for each in texts:
         key = (str(each.parsed.namespace), str(each.parsed.flow_id))
         accepted.setdefault(key, FlowRevision(
             namespace=key[0], flow_id=key[1], revision=1, source=SOURCE, commit="", path=str(each.file), blob="", text=each.text,

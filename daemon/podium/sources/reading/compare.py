@@ -15,7 +15,7 @@ from podium.flows.types import Types
 from podium.git.repo import Repository
 from podium.sources.reading.parse import Claim, Key, ParsedFile, parse_body
 from podium.sources.reading.project import Project, parse_project, read_project
-from podium.sources.reading.tree import Listing, decode, identities, is_flow_path, list_flow_files, project_path
+from podium.sources.reading.tree import Listing, decode, identities, is_flow_path, is_test, list_flow_files, project_path
 
 Kind = Literal["added", "changed", "moved", "removed"]
 
@@ -105,8 +105,9 @@ def _ids_of(repository: Repository, files: Mapping[str, str]) -> dict[Key, str]:
             text = decode(body)
         except ValueError:
             continue
-        for key in identities(text):
-            found[key] = paths[blob][0]
+        flows = [path for path in paths[blob] if not is_test(path, text)]
+        for key in identities(text) if flows else ():
+            found[key] = flows[0]
     return found
 
 

@@ -13,7 +13,7 @@ from podium.flows.model import Flow
 from podium.flows.types import Types
 from podium.git.repo import Repository
 from podium.sources.reading.project import Project
-from podium.sources.reading.tree import decode, documents, looks_like_flow
+from podium.sources.reading.tree import decode, documents, is_test, looks_like_flow
 
 log = get_logger(__name__)
 Key = tuple[str, str]
@@ -72,7 +72,7 @@ def parse_body(body: bytes, *, path: str, blob: str, types: Types, project: Proj
         text = decode(body)
     except ValueError as error:
         return _unreadable(path, str(error), code="file-unreadable")
-    if not looks_like_flow(text):
+    if not looks_like_flow(text) or is_test(path, text):
         return ParsedFile(ignored=True)
     try:
         found = parse_with_defaults(text, path, types, project)

@@ -1,16 +1,18 @@
 """Which files of a commit are flow files. Called by loader, the work tree, hooks and `podium plan`, so that all agree.
 
-A flow file is `*.yaml` or `*.yml` under the source's folder, except: `podium.yaml`, `*.test.yaml`, anything in a folder whose
+A flow file is `*.yaml` or `*.yml` under the source's folder, except: `podium.yaml`, flow tests, anything in a folder whose
 name begins with `_` or `.`, and `dashboards/`. A YAML document with none of the keys id, namespace and tasks at its top is
-data of somebody else (a compose file, a chart) and is ignored. Source: ruling 12.
+data of somebody else (a compose file, a chart) and is ignored. Flow tests are `*.test.yaml`, and files with `testCases` in a folder
+named `tests`. Source: ruling 12.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from podium.base.errors import LimitError
 from podium.base.limits import FLOW_BYTES_MAX, SOURCE_FLOW_FILES_MAX
@@ -22,6 +24,8 @@ _OTHER_FOLDERS = ("dashboards",)
 _FLOW_KEY = re.compile(r"""^(?:["']?(?:id|namespace|tasks)["']?\s*:|\{.*["']?(?:id|namespace|tasks)["']?\s*:)""", re.MULTILINE)
 _IDENTITY = re.compile(r"""^(id|namespace)\s*:\s*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#"'][^#\n]*?))\s*(?:#.*)?$""", re.MULTILINE)
 _DOCUMENT = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_TESTS_FOLDER = "tests"
+_CASES_KEY = re.compile(r"""^(?:["']?testCases["']?\s*:|\{.*["']?testCases["']?\s*:)""", re.MULTILINE)
 _LFS_HEAD = b"version https://git-lfs.github.com/spec/"
 
 
@@ -52,11 +56,38 @@ def is_flow_path(path: str, folder: str = ".") -> bool:
     *folders, name = PurePosixPath(inside).parts
     if not name.lower().endswith(_SUFFIXES) or name.startswith(".") or name == PROJECT_FILE:
         return False
-    if name.lower().rpartition(".")[0].endswith(".test"):
+    if _is_named_test(name):
         return False
     if folders and folders[0] in _OTHER_FOLDERS:
         return False
     return not any(part.startswith(("_", ".")) for part in folders)
+
+
+def _is_named_test(name: str) -> bool:
+    return name.lower().rpartition(".")[0].endswith(".test")
+
+
+def may_be_test(path: str) -> bool:
+    """Whether a file of this path may hold flow tests: it is named so, or it lies in a folder named `tests`."""
+    *folders, name = PurePosixPath(path).parts
+    if not name.lower().endswith(_SUFFIXES) or name.startswith(".") or any(part.startswith(("_", ".")) for part in folders if part != ".."):
+        return False
+    return _is_named_test(name) or _TESTS_FOLDER in folders
+
+
+def is_test(path: str, text: str) -> bool:
+    """Whether a file holds flow tests and no flows."""
+    return may_be_test(path) and (_is_named_test(PurePosixPath(path).name) or _CASES_KEY.search(text) is not None)
+
+
+def yaml_files(folder: Path) -> Iterator[Path]:
+    """The YAML files on disk under `folder`, sorted; not those in folders whose name begins with `_` or `.`, nor what is no ordinary file."""
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(("_", ".")))
+        for name in sorted(names):
+            path = Path(here, name)
+            if name.lower().endswith(_SUFFIXES) and path.is_file():
+                yield path
 
 
 def relative_to(path: str, folder: str) -> str | None:

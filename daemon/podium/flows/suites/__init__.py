@@ -1,0 +1,1 @@
+"""Flow tests: their language, and what an assertion means."""
