@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from podium.expressions.text import to_json
 from podium.flows.model import Flow, Flowable, Loop, Task
 
 if TYPE_CHECKING:
-    from podium.engine.state import TaskRun
+    from podium.engine.state import Execution, TaskRun
 
 Mocked = Callable[[str, Sequence[str]], bool]
 """(task id, values of the loops around a run, its own last) → whether a test mocks it."""
@@ -49,9 +50,9 @@ class FlowTree:
         node = self.nodes.get(task_id)
         return node.task if node else None
 
-    def is_mocked(self, run: TaskRun) -> bool:
+    def is_mocked(self, state: Execution, run: TaskRun) -> bool:
         """Whether a test says what this run gives."""
-        return self.mocked is not None and self.mocked(run.task_id, run.values)
+        return self.mocked is not None and self.mocked(run.task_id, (*item_values(state.loop), *run.values))
 
     def list_of(self, task_id: str | None, place: str) -> list[Task]:
         """The enabled tasks of one list: of a task, or of the flow (task_id None)."""
@@ -67,6 +68,14 @@ class FlowTree:
         while node is not None and node.parent is not None:
             node = self.nodes[node.parent]
             yield node.task
+
+
+def item_values(item: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The values of the Loops around an iteration as text, outermost first. item: the variable `item`, or what it is made of."""
+    if item is None:
+        return ()
+    holders = [*reversed(item.get("parents") or ()), item]
+    return tuple(value if isinstance(value := each.get("value"), str) else to_json(value) for each in holders)
 
 
 def iteration_of(tree: FlowTree, task_id: str) -> FlowTree:

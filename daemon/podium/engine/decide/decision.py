@@ -155,7 +155,7 @@ class Decision:
 
     def retry_policy(self, run: TaskRun) -> Retry | None:
         """Own retry, else the nearest ancestor's, else the flow's; none for a mocked run. Source: flow-language 4.2."""
-        if self.tree.is_mocked(run):
+        if self.tree.is_mocked(self.state, run):
             return None
         task = self.tree.task(run.task_id)
         if task is not None and task.retry is not None:

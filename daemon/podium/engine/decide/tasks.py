@@ -27,7 +27,7 @@ def begin(d: Decision, run_id: str) -> None:
     if task is None:
         d.fail_run(run, f"Task '{run.task_id}' does not exist in revision {d.state.revision} of the flow")
         return
-    engine_task = (is_flowable(task) or task.KIND == "timer") and not d.tree.is_mocked(run)
+    engine_task = (is_flowable(task) or task.KIND == "timer") and not d.tree.is_mocked(d.state, run)
     if engine_task and task.run_if.strip() not in ("", "true") and "run_if" not in run.notes:
         d.ask(run.id, "runIf")
         return
