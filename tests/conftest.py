@@ -10,11 +10,14 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from postgres_house import Postgres, running_postgres
 
 _FOREIGN = ("PODIUM_", "SECRET_", "ENV_", "KESTRA_", "GIT_", "NOTIFY_", "LISTEN_", "WATCHDOG_", "CREDENTIALS_", "STATE_DIRECTORY", "XDG_")
 _KEPT = frozenset({"GIT_SSL_CAINFO", "XDG_CACHE_HOME"})
@@ -116,6 +119,18 @@ def images(docker_engine: Any) -> Mapping[str, str]:
     if not found["busybox"] or not found["python"]:
         absent("images are missing: run `podium images build busybox python shell node`")
     return found
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL server: `.url(database)`, `.database()` for a new one, `.connect(database)`."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_postgres())
+        except (RuntimeError, OSError) as error:
+            absent(f"no PostgreSQL can be started ({error})")
+            raise
+        yield server
 
 
 @pytest.fixture(scope="session")

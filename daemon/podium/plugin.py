@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -148,6 +149,11 @@ class RunContext(Protocol):
     @property
     def files(self) -> FileStore: ...
     @property
+    def zone(self) -> tzinfo:
+        """The instance's time zone."""
+        ...
+
+    @property
     def variables(self) -> Mapping[str, Any]:
         """The variables that expressions see."""
         ...
@@ -195,6 +201,16 @@ class PollContext(Protocol):
     def log(self) -> Logger: ...
     @property
     def files(self) -> FileStore: ...
+    @property
+    def zone(self) -> tzinfo:
+        """The instance's time zone."""
+        ...
+
+    @property
+    def working_dir(self) -> Path:
+        """A directory of this poll's own, gone with it."""
+        ...
+
     @property
     def state(self) -> dict[str, Any]: ...
     def render(self, template: Any, extra: Mapping[str, Any] | None = None) -> Any:

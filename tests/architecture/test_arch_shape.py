@@ -23,6 +23,8 @@ ROOMS_OF_COMMANDS = {"cli"}
 HOMES = {
     "sqlite3": ("store", "plugins"),
     "subprocess": ("runners", "git", "workers", "app/machine.py"),
+    "psycopg": ("plugins/sql/postgres",),
+    "duckdb": ("plugins/sql/duckdb.py",),
     "docker": ("runners", "app/images.py", "app/doctor.py"),
     "apscheduler": ("triggers",),
     "watchdog": ("triggers", "sources"),

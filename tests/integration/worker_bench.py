@@ -15,7 +15,7 @@ from podium.base.system.clock import SystemClock
 from podium.base.system.ids import new_id
 from podium.flows.model import Task, WorkingDirectory
 from podium.flows.types import Types
-from podium.plugins import core, scripts
+from podium.plugins import core, scripts, sql
 from podium.rendering.renderer import Renderer
 from podium.runners.port import Runner
 from podium.runners.process.runner import ProcessRunner
@@ -26,7 +26,7 @@ from podium.storage.secrets import Secrets
 from podium.workers.work import Ended, Work, WorkspaceWork
 from podium.workers.worker import Worker
 
-TYPES = Types.build([*core.TASKS, *scripts.TASKS], core.TRIGGERS, [], scripts.RUNNERS)
+TYPES = Types.build([*core.TASKS, *scripts.TASKS, *sql.TASKS], [*core.TRIGGERS, *sql.TRIGGERS], [], scripts.RUNNERS)
 INSTANCE = os.environ.get("WORKER_BENCH") or f"worker-bench-{os.getpid()}"
 os.environ["WORKER_BENCH"] = INSTANCE  # the daemons that tests start and kill share it
 NAMESPACE, FLOW = "company.team", "flow_one"

@@ -53,6 +53,11 @@ class Renderer:
         self._base: dict[str, Any] = {"envs": dict(envs or {}), "globals": dict(globals_ or {})}
         self._recursive = recursive
 
+    @property
+    def zone(self) -> tzinfo:
+        """The instance's time zone."""
+        return self._parts.zone
+
     def world(self, scope: Scope, variables: Mapping[str, Any] | None = None) -> World:
         """What expressions of this scope may ask. variables: those of the execution; they name files that it was handed."""
         return RenderWorld(self._parts, scope, variables or {})

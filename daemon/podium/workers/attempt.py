@@ -196,6 +196,8 @@ class Attempt:
         """Do what a child asks for. Runs in a thread."""
         if method == "variables":
             return plain(self._work.variables)
+        if method == "zone":
+            return getattr(self._tools.renderer.zone, "key", "UTC")
         if method == "render":
             return plain(self._context().render(*arguments))
         if method in ("put", "namespace_put"):

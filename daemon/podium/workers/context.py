@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import tzinfo
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -51,6 +52,11 @@ class Context:
         directory = self._directory()
         directory.mkdir(parents=True, exist_ok=True)
         return directory
+
+    @property
+    def zone(self) -> tzinfo:
+        """See RunContext."""
+        return self._renderer.zone
 
     def render(self, template: Any, extra: Mapping[str, Any] | None = None) -> Any:
         """See RunContext."""

@@ -72,7 +72,7 @@ def _plain(value: Any, meter: Meter) -> Any:
         return value.text
     if isinstance(value, Timestamp):
         return _moment(value)
-    if isinstance(value, str) and (annotated := _annotated(value)) is not None:
+    if isinstance(value, str) and (annotated := annotated_value(value)) is not None:
         return annotated
     if isinstance(value, Mapping):
         return {str(key): _plain(item, meter) for key, item in value.items()}
@@ -82,8 +82,8 @@ def _plain(value: Any, meter: Meter) -> Any:
     return next((kind(value) for kind in kinds if isinstance(value, kind)), str(value))
 
 
-def _annotated(value: Any) -> Any:
-    """The date that an annotated string means (`ZonedDateTime::"…"`), or None."""
+def annotated_value(value: Any) -> Any:
+    """The moment or duration that a string of the Ion library with an annotation means (`ZonedDateTime::"…"`), or None."""
     for annotation in getattr(value, "ion_annotations", ()) or ():
         reader = _READERS.get(getattr(annotation, "text", annotation))
         if reader is not None:
@@ -155,7 +155,8 @@ def _scalar(value: Any) -> str:
         return _decimal(value)
     if isinstance(value, datetime) and value.tzinfo is not None:
         if is_instant(value):
-            return f"{value.year:04d}-{value:%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
+            fraction = f"{value.microsecond:06d}" if value.microsecond % 1000 else f"{value.microsecond // 1000:03d}"
+            return f"{value.year:04d}-{value:%m-%dT%H:%M:%S}.{fraction}Z"
         region = zone_id(value)
         return f"ZonedDateTime::{_string(local_iso_text(value) + offset_text(value) + (f'[{region}]' if region else ''))}"
     if isinstance(value, datetime):

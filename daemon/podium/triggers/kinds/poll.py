@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,11 @@ class _Context:
     def files(self) -> FileStore:
         """Files that a poll stores; the execution it starts may read them, as their URIs are in its trigger's variables."""
         return self.firing.files(self.armed, self._id)
+
+    @property
+    def zone(self) -> tzinfo:
+        """See PollContext."""
+        return self.firing.zone
 
     def render(self, template: Any, extra: Mapping[str, Any] | None = None) -> Any:
         """See PollContext."""

@@ -11,6 +11,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import msgspec
 
 from podium.base import errors
 from podium.base.errors import PodiumError
+from podium.base.system.zone import zone_of
 from podium.plugin import NamespaceFile, Result, RunContext, Task, TaskFailed
 from podium.workers.children.wire import Channel, RemoteError
 from podium.workers.values import plain
@@ -67,6 +69,11 @@ class ChildContext:
             found: Mapping[str, Any] = _ask(self._channel, "variables")
             self._variables = found
         return self._variables
+
+    @property
+    def zone(self) -> tzinfo:
+        """See RunContext."""
+        return zone_of(str(_ask(self._channel, "zone")))
 
     def render(self, template: Any, extra: Mapping[str, Any] | None = None) -> Any:
         """See RunContext."""
