@@ -24,6 +24,7 @@ from podium.flows.models.inputs import INPUT_CLASSES
 from podium.flows.models.words import WORDS, Vocabulary
 from podium.flows.reading.shape import properties
 from podium.flows.reading.yaml import parse_documents, plain
+from podium.flows.suites.model import Suite
 from podium.flows.types import PREFIX, Types
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
@@ -75,6 +76,14 @@ def of_type(schema: Mapping[str, Any], name: str) -> dict[str, Any] | None:
                 wanted[key] = {"type": "object"} if "defaultSnippets" in known[key] else known[key]
                 todo.append(wanted[key])
     return {"$schema": DIALECT, **found, "definitions": dict(sorted(wanted.items()))}
+
+
+def tests_schema() -> dict[str, Any]:
+    """The schema of one document of flow tests."""
+    refs, made = models_json_schema([(Suite, "validation")], ref_template=_PLACE + "{model}", schema_generator=_generator(Vocabulary()))
+    definitions = made["$defs"]
+    root = definitions.pop(refs[Suite, "validation"]["$ref"].removeprefix(_PLACE))
+    return {"$schema": DIALECT, "$id": "urn:podium:tests", **root, "title": "Tests", "definitions": dict(sorted(definitions.items()))}
 
 
 def short_name(name: str) -> str:

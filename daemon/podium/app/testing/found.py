@@ -122,7 +122,7 @@ class Finder:
             good = self._fitting(each, file, self._flows_for(each, file, folder), problems)
             if good is not None and not any(problem.file == each.file for problem in twice):
                 found.append(good)
-        return found, list(dict.fromkeys(problems))
+        return found, sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line, problem.column))
 
     def _flows_for(self, parsed: ParsedSuite, file: Path, folder: Path | None) -> Flows:
         """The flows among which a suite's is: of --flows, else below the directory that was given, else of the file's repository."""

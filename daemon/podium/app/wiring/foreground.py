@@ -57,7 +57,7 @@ def choose(target: str, flows: Path | None) -> Chosen:
     file = Path(target)
     if file.is_file():
         root = flows or root_of(file)
-        found, wrong = _parse(file, root)
+        found, wrong = _parse(file)
         bad = [*wrong, *(problem for each in found for problem in each.parsed.problems)]
         if bad:
             lines = "\n".join(f"{problem}" + (f" ({problem.hint})" if problem.hint else "") for problem in bad)
@@ -77,15 +77,14 @@ def choose(target: str, flows: Path | None) -> Chosen:
     raise FlowError(f"there is no file and no flow '{target}' in {root}", hint="give a file, or namespace.flow of a file in --flows DIR")
 
 
-def _parse(file: Path, root: Path) -> tuple[list[Text], Sequence[Problem]]:
+def _parse(file: Path) -> tuple[list[Text], Sequence[Problem]]:
     """The flows of a file, and what is wrong with the podium.yaml that holds for it."""
-    shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
     try:
         text = decode(file.read_bytes())
     except (OSError, ValueError) as error:
         raise FlowError(f"cannot read '{file}': {error}", hint="it must be a UTF-8 text file") from error
     project = nearest_project(file)
-    found = [Text(file, text, *each) for each in parse_with_defaults(text, shown, load_types(), project)]
+    found = [Text(file, text, *each) for each in parse_with_defaults(text, str(file), load_types(), project)]
     return found, project.problems
 
 
@@ -101,10 +100,10 @@ def flows_under(root: Path) -> tuple[list[Text], list[Problem]]:
             text = decode(file.read_bytes())
         except (OSError, ValueError) as error:
             what = f"the file cannot be read: {error}"
-            unreadable.append(Problem(file=inside, line=1, column=1, path="", code="file-unreadable", message=what, hint="save it as UTF-8 text"))
+            unreadable.append(Problem(file=str(file), line=1, column=1, path="", code="file-unreadable", message=what, hint="save it as UTF-8 text"))
             continue
         if looks_like_flow(text) and not is_test(inside, text):
-            found += _parse(file, root)[0]
+            found += _parse(file)[0]
     return found, unreadable
 
 

@@ -9,12 +9,16 @@ import click
 
 @click.command()
 @click.option("--type", "name", metavar="TYPE", help="Only the definition of one plug-in type.")
-def schema(name: str | None) -> None:
+@click.option("--tests", is_flag=True, help="The schema of flow tests instead.")
+def schema(name: str | None, tests: bool) -> None:
     """Print the JSON Schema of the flow language."""
     from podium.app.plugins import load_types, load_vocabulary
     from podium.base.errors import NotFound
-    from podium.flows.schema import json_schema, of_type
+    from podium.flows.schema import json_schema, of_type, tests_schema
 
+    if tests:
+        click.echo(json.dumps(tests_schema(), indent=2, ensure_ascii=False))
+        return
     types = load_types()
     for plugin, reason in types.broken:
         click.echo(f"warning: the plug-in '{plugin}' cannot be loaded: {reason}", err=True)

@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from podium.flows.load import Parsed, Problem
+    from podium.flows.suites.load import ParsedSuite
     from podium.flows.types import Types
     from podium.sources.reading.project import Project
 
@@ -27,9 +28,9 @@ _STDIN = "-"
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How mistakes are printed.")
 @click.option("--warnings", is_flag=True, help="In JSON: also what is no mistake but worth a look, marked by `severity`.")
 def validate(paths: tuple[str, ...], output: str, warnings: bool) -> None:
-    """Check flow files, or all flow files of directories; - reads standard input.
+    """Check flow files and flow tests, or all of directories; - reads standard input.
 
-    Exits 0 when every flow is valid, else 1. Plug-in defaults of the nearest podium.yaml hold.
+    Exits 0 when all is valid, else 1. Plug-in defaults of the nearest podium.yaml hold.
     """
     from podium.app.plugins import load_types
 
@@ -39,22 +40,27 @@ def validate(paths: tuple[str, ...], output: str, warnings: bool) -> None:
         click.echo(f"warning: the plug-in '{name}' cannot be loaded: {reason}", err=True)
     problems: list[Problem] = []
     hints: list[Problem] = []
-    files = flows = 0
+    files = flows = tests = 0
     for path in paths:
+        suites = checker.tests(path)
+        tests += len(suites)
+        if suites and not Path(path).is_dir():
+            problems += [problem for each in suites for problem in each.problems]
+            continue
         found = list(checker.directory(Path(path))) if path != _STDIN and Path(path).is_dir() else [checker.one(path)]
         files += len(found)
         flows += sum(len(parsed) for parsed, _ in found)
         problems += [problem for parsed, more in found for problem in (*more, *(each for one in parsed for each in one.problems))]
         hints += [warning for parsed, _ in found for one in parsed for warning in one.warnings]
         if Path(path).is_dir():
-            problems += _defined_twice([parsed for parsed, _ in found])
-            if not found:
+            problems += [*_defined_twice([parsed for parsed, _ in found]), *_mistakes_of(suites, [parsed for parsed, _ in found])]
+            if not found and not suites:
                 click.echo(f"error: there are no flow files under {path}", err=True)
                 sys.exit(_FAILED)
     if output == "json":
         _print_json(problems, hints if warnings else [])
     else:
-        _print_text(problems, hints, files, flows)
+        _print_text(problems, hints, valid=_counted(flows, files, tests))
     sys.exit(_FAILED if problems else 0)
 
 
@@ -64,7 +70,7 @@ def _print_json(problems: Sequence[Problem], warnings: Sequence[Problem]) -> Non
     click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
-def _print_text(problems: Sequence[Problem], warnings: Sequence[Problem], files: int, flows: int) -> None:
+def _print_text(problems: Sequence[Problem], warnings: Sequence[Problem], *, valid: str) -> None:
     for each in problems:
         click.echo(str(each))
         if each.hint:
@@ -75,7 +81,14 @@ def _print_text(problems: Sequence[Problem], warnings: Sequence[Problem], files:
     if problems:
         click.echo(f"{len(problems)} mistake{'s' if len(problems) != 1 else ''}", err=True)
     else:
-        click.echo(f"valid: {flows} flow{'s' if flows != 1 else ''} in {files} file{'s' if files != 1 else ''}")
+        click.echo(f"valid: {valid}")
+
+
+def _counted(flows: int, files: int, tests: int) -> str:
+    """What was found to be valid."""
+    parts = [f"{flows} flow{'s' if flows != 1 else ''} in {files} file{'s' if files != 1 else ''}"] if files or not tests else []
+    parts += [f"{tests} test suite{'s' if tests != 1 else ''}"] if tests else []
+    return ", ".join(parts)
 
 
 class _Checker:
@@ -87,14 +100,30 @@ class _Checker:
 
     def directory(self, folder: Path) -> Iterator[Checked]:
         """Every flow file under a directory that holds something meant as a flow."""
-        from podium.sources.reading.tree import is_flow_path, looks_like_flow
+        from podium.sources.reading.tree import is_flow_path, is_test, looks_like_flow, yaml_files
 
-        for path in sorted(each for each in folder.rglob("*") if each.suffix.lower() in (".yaml", ".yml") and each.is_file()):
-            if not is_flow_path(path.relative_to(folder).as_posix()):
+        for path in yaml_files(folder):
+            inside = path.relative_to(folder).as_posix()
+            if not is_flow_path(inside):
                 continue
-            body = path.read_bytes()
-            if looks_like_flow(body.decode("utf-8-sig", "replace")):
+            try:
+                body = path.read_bytes()
+            except OSError as error:
+                yield [], [_unreadable(str(path), f"the file cannot be read: {error.strerror or error}", "check its permissions")]
+                continue
+            text = body.decode("utf-8-sig", "replace")
+            if looks_like_flow(text) and not is_test(inside, text):
                 yield self._parse(str(path), body, self._project(path))
+
+    def tests(self, path: str) -> list[ParsedSuite]:
+        """The suites of a test file, or of those of a directory; none of anything else."""
+        from podium.app.testing.found import parse_test_file, test_files
+        from podium.sources.reading.tree import holds_tests
+
+        place = Path(path)
+        if path == _STDIN or not (place.is_dir() or holds_tests(place.name, place.read_bytes().decode("utf-8-sig", "replace"))):
+            return []
+        return [suite for file, _ in test_files([place]) for suite in parse_test_file(file)]
 
     def one(self, path: str) -> Checked:
         """One file, or standard input."""
@@ -110,15 +139,13 @@ class _Checker:
         return parsed, problems
 
     def _parse(self, name: str, body: bytes, project: Project) -> Checked:
-        from podium.flows.load import Problem
         from podium.sources.reading.parse import parse_with_defaults
         from podium.sources.reading.tree import decode
 
         try:
             text = decode(body)
         except ValueError as error:
-            hint = "save it as UTF-8 text"
-            return [], [Problem(file=name, line=1, column=1, path="", code="file-unreadable", message=str(error), hint=hint)]
+            return [], [_unreadable(name, str(error), "save it as UTF-8 text")]
         return [parsed for parsed, _ in parse_with_defaults(text, name, self._types, project)], list(project.problems)
 
     def _project(self, file: Path) -> Project:
@@ -137,6 +164,25 @@ class _Checker:
             if (folder / ".git").exists():
                 break
         return Project()
+
+
+def _unreadable(file: str, message: str, hint: str) -> Problem:
+    from podium.flows.load import Problem
+
+    return Problem(file=file, line=1, column=1, path="", code="file-unreadable", message=message, hint=hint)
+
+
+def _mistakes_of(suites: Sequence[ParsedSuite], flows: Sequence[Sequence[Parsed]]) -> list[Problem]:
+    """What is wrong with the suites of a directory, by themselves and in view of the flows there. A flow that is elsewhere is no mistake."""
+    from podium.app.testing.found import defined_twice
+    from podium.flows.suites.load import mistakes_about
+
+    known = {(each.flow.namespace, each.flow.id): each.flow for parsed in flows for each in parsed if each.flow is not None}
+    problems = [problem for each in suites for problem in each.problems]
+    for each in suites:
+        flow = known.get((each.suite.namespace, each.suite.flow_id)) if each.suite is not None else None
+        problems += mistakes_about(each, flow) if flow is not None else []
+    return [*problems, *defined_twice(suites)]
 
 
 def _defined_twice(files: Sequence[Sequence[Parsed]]) -> list[Problem]:

@@ -77,7 +77,12 @@ def may_be_test(path: str) -> bool:
 
 def is_test(path: str, text: str) -> bool:
     """Whether a file holds flow tests and no flows."""
-    return may_be_test(path) and (_is_named_test(PurePosixPath(path).name) or _CASES_KEY.search(text) is not None)
+    return may_be_test(path) and holds_tests(path, text)
+
+
+def holds_tests(path: str, text: str) -> bool:
+    """The same of a file that somebody named, wherever it lies."""
+    return _is_named_test(PurePosixPath(path).name) or _CASES_KEY.search(text) is not None
 
 
 def yaml_files(folder: Path) -> Iterator[Path]:
