@@ -168,6 +168,8 @@ class FakeOrchestrator:
     async def kill(self, execution_id: str, *, cascade: bool = True) -> dict[str, Any]:
         view = await self.execution(execution_id)
         if view["state"]["current"] in TERMINAL:
+            if cascade:
+                return view
             raise ConflictError("Execution is already finished, can't kill it")
         self.move(execution_id, "KILLING")
         return self.move(execution_id, "KILLED")
@@ -178,9 +180,12 @@ class FakeOrchestrator:
             raise ConflictError(f"Execution must be terminated to be restarted, current state is '{view['state']['current']}' !")
         return self.move(execution_id, "RESTARTED")
 
-    async def replay(self, execution_id: str, *, task_run_id: str | None = None, revision: int | None = None) -> dict[str, Any]:
+    async def replay(
+        self, execution_id: str, *, task_run_id: str | None = None, revision: int | None = None, inputs: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         view = await self.execution(execution_id)
-        made = await self.start(StartRequest(namespace=view["namespace"], flow_id=view["flowId"], inputs=view.get("inputs") or {}, revision=revision))
+        values = {**(view.get("inputs") or {}), **(inputs or {})}
+        made = await self.start(StartRequest(namespace=view["namespace"], flow_id=view["flowId"], inputs=values, revision=revision))
         self.views[made["id"]]["parentId"] = execution_id
         return dict(self.views[made["id"]])
 
@@ -190,6 +195,11 @@ class FakeOrchestrator:
     async def resume(self, execution_id: str, *, inputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
         view = await self._only(execution_id, {"PAUSED"}, "RUNNING")
         self.views[execution_id]["resumed"] = dict(inputs or {})
+        return view
+
+    async def review(self, execution_id: str, decision: str, **more: Any) -> dict[str, Any]:
+        view = await self._only(execution_id, {"PAUSED"}, "RUNNING")
+        self.views[execution_id]["reviewed"] = {"decision": decision, **more}
         return view
 
     async def change_status(self, execution_id: str, state: str) -> dict[str, Any]:
@@ -210,6 +220,9 @@ class FakeOrchestrator:
 
     async def force_run(self, execution_id: str) -> dict[str, Any]:
         return await self._only(execution_id, {"QUEUED", "CREATED", "PAUSED", "RESTARTED"}, "RUNNING")
+
+    async def unqueue(self, execution_id: str, *, state: str = "RUNNING") -> dict[str, Any]:
+        return await self._only(execution_id, {"QUEUED"}, state)
 
     async def _only(self, execution_id: str, states: set[str], then: str | None) -> dict[str, Any]:
         view = await self.execution(execution_id)

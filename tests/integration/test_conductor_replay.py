@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from conductor_house import House, house
 
-from podium.base.errors import ConflictError
+from podium.base.errors import ConflictError, InputError, NothingToDo
 from podium.conductor.port import StartRequest
 from podium.workers.work import Work
 
@@ -130,3 +131,68 @@ async def test_a_replay_does_handlers_over_and_a_directory_as_a_whole(tmp_path: 
         run = next(each for each in done["taskRunList"] if each["taskId"] == "c")
         again = await ended(h, await h.podium.replay(done["id"], task_run_id=run["id"]))
         assert (again["state"]["current"], tell.ran) == ("SUCCESS", ["b", "c", "f"])
+
+
+INPUTS = """inputs:
+  - {id: name, type: STRING}
+  - {id: token, type: SECRET, defaults: hush}
+  - {id: data, type: JSON, defaults: '"text"'}
+  - {id: at.day, type: DATE, defaults: 2026-01-31}"""
+
+
+async def test_a_replay_takes_other_inputs_and_keeps_those_not_given(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=Failing()) as h:
+        await h.deploy(flow(log("a"), log("b"), more=INPUTS))
+        done = await ended(h, await h.podium.start(StartRequest(namespace="n", flow_id="f", inputs={"name": "one", "token": "quiet"})))
+        again = await ended(h, await h.podium.replay(done["id"], inputs={"name": "two"}))
+        assert again["inputs"] == {**done["inputs"], "name": "two", "token": again["inputs"]["token"]}
+        assert again["parentId"] == done["id"]
+        before = len((await h.podium.executions(namespace="n"))[0])
+        with pytest.raises(InputError, match=r"Invalid input for `at\.day`"):
+            await h.podium.replay(done["id"], inputs={"at.day": "never"}, task_run_id=done["taskRunList"][1]["id"])
+        assert len((await h.podium.executions(namespace="n"))[0]) == before
+
+
+async def test_what_has_nothing_to_work_on_says_so(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=Failing()) as h:
+        await h.deploy(flow(log("a")))
+        done = await first(h)
+        for attempt in (h.podium.restart(done["id"]), h.podium.replay(done["id"], task_run_id="nope"), h.podium.force_run(done["id"]),
+                        h.podium.unqueue(done["id"])):
+            with pytest.raises(NothingToDo):
+                await attempt
+
+
+async def test_one_that_is_queued_begins_or_ends_without_having_run(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=Failing()) as h:
+        await h.deploy(flow("{id: wait, type: core.flow.Pause}", more="concurrency: {limit: 1}"))
+        holder = await h.podium.start(StartRequest(namespace="n", flow_id="f"))
+        await paused(h, holder["id"])
+        queued = [await h.podium.start(StartRequest(namespace="n", flow_id="f")) for _ in range(3)]
+        assert {(await h.podium.execution(each["id"]))["state"]["current"] for each in queued} == {"QUEUED"}
+        for each, state in zip(queued, ("CANCELLED", "FAILED"), strict=False):
+            assert (await h.podium.unqueue(each["id"], state=state))["state"]["current"] == state  # type: ignore[arg-type]
+            assert not (await ended(h, each)).get("taskRunList")
+        await h.podium.unqueue(queued[2]["id"])
+        await paused(h, queued[2]["id"])
+
+
+async def paused(h: House, execution_id: str) -> None:
+    for _ in range(200):
+        if (await h.podium.execution(execution_id))["state"]["current"] == "PAUSED":
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("never paused")
+
+
+async def test_killing_one_that_ended_kills_what_it_left_running(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=Failing()) as h:
+        child = flow("{id: wait, type: core.flow.Pause}").replace("id: f", "id: child", 1)
+        await h.deploy(flow("{id: sub, type: core.flow.Subflow, namespace: n, flowId: child, wait: false}"), child)
+        done = await first(h)
+        child_id = done["taskRunList"][0]["outputs"]["executionId"]
+        await paused(h, child_id)
+        with pytest.raises(ConflictError, match="already finished"):
+            await h.podium.kill(done["id"], cascade=False)
+        assert (await h.podium.kill(done["id"]))["state"]["current"] == "SUCCESS"
+        assert (await h.podium.wait(child_id, timeout_s=5))["state"]["current"] == "KILLED"

@@ -307,7 +307,10 @@ async def test_actions_and_their_conflicts(client: Client) -> None:
     async def act(method: str, name: str, verb: str, **more: Any) -> Any:
         return await client(method, f"/api/v1/executions/{ids[name]}/{verb}", **more)
 
-    assert_error(await act("DELETE", "success", "kill"), 409, "conflict")
+    assert_error(await act("DELETE", "success", "kill?isOnKillCascade=false"), 409, "conflict")
+    assert (await act("DELETE", "success", "kill")).status == 202
+    assert_error(await act("POST", "running", "unqueue"), 409)
+    assert_error(await act("POST", "running", "unqueue?state=SUCCESS"), 422)
     assert_error(await act("POST", "running", "restart"), 409)
     assert_error(await act("POST", "running", "resume"), 409)
     assert_error(await act("POST", "running", "change-status?status=SUCCESS"), 409)
@@ -325,6 +328,9 @@ async def test_actions_and_their_conflicts(client: Client) -> None:
     assert (await act("POST", "failed", "force-run")).json["state"]["current"] == "RUNNING"
     replayed = (await act("POST", "success", "replay")).json
     assert replayed["parentId"] == ids["success"]
+    name, value = next(iter(client.world.orchestrator.views[ids["success"]]["inputs"].items()))
+    changed = (await act("POST", "success", "replay-with-inputs", data=aiohttp.FormData({name: str(value)}))).json
+    assert (changed["parentId"], changed["inputs"][name]) == (ids["success"], value)
     assert_error(await client.post("/api/v1/executions/nope/restart"), 404)
     assert_error(await client.post(f"/api/v1/executions/{ids['success']}/explode"), 404)
 

@@ -7,6 +7,7 @@
     │   └── InputError       a value for an input is missing or invalid
     ├── ExpressionError      a template cannot be parsed or evaluated
     ├── ConflictError        the thing asked is not possible in the current state
+    │   └── NothingToDo      nor in any other: the execution has nothing that the command could work on
     ├── NotFound             no such execution, key, file or other thing
     ├── LimitError           a limit of base/limits was reached
     ├── GitError             a repository cannot be read or written
@@ -66,6 +67,10 @@ class ExpressionError(PodiumError):
 
 class ConflictError(PodiumError):
     code = "conflict"
+
+
+class NothingToDo(ConflictError):
+    code = "nothing-to-do"
 
 
 class NotFound(PodiumError):

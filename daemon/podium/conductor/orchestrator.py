@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from podium.base.errors import ConflictError, InputError, NotFound
+from podium.base.errors import ConflictError, InputError, NotFound, NothingToDo
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.base.system.clock import Clock
 from podium.base.system.ids import new_id
@@ -23,7 +24,8 @@ from podium.conductor.replaying import copied_runs
 from podium.conductor.starting import Starter, labels_for
 from podium.engine import commands as cmd
 from podium.engine.decide.kinds.approval import waiting_approval
-from podium.engine.decide.lifecycle import paused_run
+from podium.engine.decide.lifecycle import paused_run, refuse_before_the_end
+from podium.engine.state import Execution
 from podium.flows.model import TERMINAL, Approval, Pause
 from podium.storage.files import FileStorage
 from podium.storage.uris import input_file_uri
@@ -57,6 +59,8 @@ class Podium:
         """Set by wiring: gives the state of every source for `health`."""
         self.starter: Starter | None = None
         """Set by wiring: the two know each other."""
+        self.shown: Callable[[tuple[str, str, str], Mapping[str, Any] | None], dict[str, Any] | None] = _as_stored
+        """Set by wiring: the state of a trigger as people see it."""
 
     @property
     def _start(self) -> Starter:
@@ -74,8 +78,17 @@ class Podium:
         view = await self.execution(execution_id)
         current = view["state"]["current"]
         if current in TERMINAL:
-            raise ConflictError("Execution is already finished, can't kill it", hint="its state is terminal", state=current)
+            if not cascade:
+                raise ConflictError("Execution is already finished, can't kill it", hint="its state is terminal", state=current)
+            await self._kill_children(execution_id)
+            return await self.execution(execution_id)
         return await self._conductor.submit(execution_id, cmd.Kill(cascade=cascade))
+
+    async def _kill_children(self, execution_id: str) -> None:
+        """End what an ended execution started and did not wait for, and what that started."""
+        for child in [each.state.id for each in self._conductor.in_flight.values() if _started_by(each.state) == execution_id]:
+            with contextlib.suppress(ConflictError):
+                await self._conductor.submit(child, cmd.Kill(cascade=True))
 
     async def restart(self, execution_id: str, *, revision: int | None = None) -> View:
         if revision is not None:
@@ -83,16 +96,25 @@ class Podium:
         await self.execution(execution_id)
         return await self._conductor.submit(execution_id, cmd.Restart())
 
-    async def replay(self, execution_id: str, *, task_run_id: str | None = None, revision: int | None = None) -> View:
-        return await self._again(execution_id, revision=revision, task_run_id=task_run_id, whole=task_run_id is None)
+    async def replay(
+        self, execution_id: str, *, task_run_id: str | None = None, revision: int | None = None, inputs: Mapping[str, Any] | None = None,
+    ) -> View:
+        return await self._again(execution_id, revision=revision, task_run_id=task_run_id, whole=task_run_id is None, given=inputs)
 
-    async def _again(self, execution_id: str, *, revision: int | None, task_run_id: str | None, whole: bool) -> View:
-        """A new execution in the place of one that ended. whole: from the beginning, else from a task run (None: from what failed)."""
+    async def _again(
+        self, execution_id: str, *, revision: int | None, task_run_id: str | None, whole: bool, given: Mapping[str, Any] | None = None
+    ) -> View:
+        """A new execution in the place of one that ended. whole: from the beginning, else from a task run (None: from what failed).
+
+        given: inputs in the place of the former ones.
+        """
         await self.execution(execution_id)
         stream = self._conductor.stream(execution_id)
         state = stream.state if stream is not None else await self._closer.state_of(execution_id)
         if not state.ended:
             raise ConflictError(f"execution '{execution_id}' is {state.state}", hint="wait for its end or kill it", state=state.state)
+        if not whole:
+            refuse_before_the_end(state)
         if state.loop is not None:
             hint = f"replay or restart the execution that holds the loop: {state.loop['executionId']}"
             raise ConflictError(f"execution '{execution_id}' is an iteration of a Loop", hint=hint, state=state.state)
@@ -100,10 +122,11 @@ class Podium:
         new = new_id()
         tree = self._conductor.library.tree(state.namespace, state.flow_id, wanted.revision)
         runs = [] if whole else copied_runs(state, tree, new, task_run_id)
+        inputs = state.inputs if given is None else await self._start.changed_inputs(wanted, new, state.inputs, given)
         labels = {key: value for key, value in state.labels.items() if key != "system.correlationId" or value != execution_id}
         return await self._conductor.submit(new, cmd.Create(
             id=new, namespace=state.namespace, flow_id=state.flow_id, revision=wanted.revision, source=state.source,
-            commit=state.commit if revision is None else wanted.commit, path=wanted.path, blob=wanted.blob, inputs=state.inputs,
+            commit=state.commit if revision is None else wanted.commit, path=wanted.path, blob=wanted.blob, inputs=inputs,
             labels=labels_for(wanted.model, labels, new), trigger=state.trigger, parent_id=execution_id, original_id=state.original_id,
             attempt_number=state.attempt_number + 1, original_created_at=state.original_created_at, copied_runs=runs,
             variables={} if whole else state.variables,
@@ -179,8 +202,15 @@ class Podium:
         if view["state"]["current"] == "PAUSED":
             return await self.resume(execution_id)
         if view["state"]["current"] in TERMINAL:
-            raise ConflictError("a terminated execution cannot be forced to run", hint="restart or replay it")
+            raise NothingToDo("a terminated execution cannot be forced to run", hint="restart or replay it")
         return await self._conductor.submit(execution_id, cmd.Begin(force=True))
+
+    async def unqueue(self, execution_id: str, *, state: Literal["RUNNING", "CANCELLED", "FAILED"] = "RUNNING") -> View:
+        view = await self.execution(execution_id)
+        current = view["state"]["current"]
+        if current != "QUEUED":
+            raise NothingToDo(f"Only QUEUED execution can be unqueued, this one is {current}", hint="force-run begins any that waits", state=current)
+        return await self._conductor.submit(execution_id, cmd.Begin(force=True, instead=None if state == "RUNNING" else state))
 
     async def validate_inputs(self, request: StartRequest) -> list[dict[str, Any]]:
         revision = self._conductor.library.newest(request.namespace, request.flow_id)
@@ -285,7 +315,7 @@ class Podium:
     # ---- small state
     async def trigger_state(self, namespace: str, flow_id: str, trigger_id: str) -> dict[str, Any] | None:
         state = self._documents.get("trigger", namespace, f"{flow_id}/{trigger_id}")
-        return dict(state) if state is not None else None
+        return self.shown((namespace, flow_id, trigger_id), state)
 
     async def kv(self, namespace: str, key: str) -> dict[str, Any] | None:
         entry = self._reads.kv(namespace, key)
@@ -346,6 +376,15 @@ class Podium:
 
 UNPUSHED_TOO_LONG_S = 300.0
 """Records that wait longer than this for the remote make the daemon DEGRADED."""
+
+
+def _started_by(state: Execution) -> str | None:
+    variables = (state.trigger or {}).get("variables")
+    return variables.get("executionId") if isinstance(variables, Mapping) else None
+
+
+def _as_stored(_place: tuple[str, str, str], state: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return dict(state) if state is not None else None
 
 
 def _public(view: View) -> View:

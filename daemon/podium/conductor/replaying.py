@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from podium.base.errors import ConflictError
+from podium.base.errors import NothingToDo
 from podium.engine.decide.decision import derived_id
-from podium.engine.decide.lifecycle import restartable
+from podium.engine.decide.lifecycle import restartable, whole_of
 from podium.engine.decide.plans import BROKEN
 from podium.engine.shape.view import state_view
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree
-from podium.flows.model import Dag, EachParallel, EachSequential, ForEach, Parallel, WorkingDirectory
+from podium.flows.model import Dag, EachParallel, EachSequential, ForEach, Parallel
 
 _PHASES = ("main", "pause", "errors", "finally", "after")
 
@@ -25,17 +25,17 @@ def copied_runs(state: Execution, tree: FlowTree, new_execution_id: str, task_ru
     """The task runs of the new execution, ids new, parents first: those chosen RESTARTED, their ancestors RUNNING, the others as they are.
 
     task_run_id: replay from this run; None: from everything that failed. tree: of the revision that the new execution is of.
-    Raises ConflictError when there is nothing to run again.
+    Raises NothingToDo when there is nothing to run again.
     """
     if task_run_id is None:
         chosen = [_whole(state, tree, run) for run in state.runs.values() if restartable(state, run) and _there(state, tree, run)]
     else:
         run = state.runs.get(task_run_id)
         if run is None or not _there(state, tree, run):
-            raise ConflictError(f"No task found to restart execution from: no task run '{task_run_id}'", hint="look up the id in its task runs")
+            raise NothingToDo(f"No task found to restart execution from: no task run '{task_run_id}'", hint="look up the id in its task runs")
         chosen = [_whole(state, tree, run)]
     if not chosen:
-        raise ConflictError("No task found to restart execution from!", hint="replay the execution instead")
+        raise NothingToDo("No task found to restart execution from!", hint="replay the execution instead")
     again = {run.id for run in chosen}
     if task_run_id is not None:
         again |= {run.id for run in state.runs.values() if _broke_beside(state, run, chosen[0])}
@@ -43,8 +43,8 @@ def copied_runs(state: Execution, tree: FlowTree, new_execution_id: str, task_ru
 
 
 def _whole(state: Execution, tree: FlowTree, run: TaskRun) -> TaskRun:
-    """A child of a WorkingDirectory runs again with the whole directory: its files are gone."""
-    return next((above for above in state.ancestors(run) if isinstance(tree.task(above.task_id), WorkingDirectory)), run)
+    """A child of a WorkingDirectory runs again with the whole directory, since its files are gone; an onPause task with its Pause."""
+    return whole_of(tree, state, run) or run
 
 
 def _there(state: Execution, tree: FlowTree, run: TaskRun) -> bool:
@@ -65,7 +65,9 @@ def _broke_beside(state: Execution, run: TaskRun, chosen: TaskRun) -> bool:
         return False
     mine, its = _path(state, chosen), _path(state, run)
     common = sum(1 for one, other in zip(mine, its, strict=False) if one is other)
-    return common < len(its) and common < len(mine) and all(each.state in BROKEN for each in its[common:])
+    if common in (len(its), len(mine)) or mine[common].phase != its[common].phase:
+        return False
+    return all(each.state in BROKEN for each in its[common:])
 
 
 class _Copy:
@@ -73,6 +75,7 @@ class _Copy:
 
     def __init__(self, state: Execution, tree: FlowTree, new_execution_id: str, again: list[TaskRun]) -> None:
         self._state, self._tree, self._new = state, tree, new_execution_id
+        again = [run for run in again if not any(self._follows(run, _path(state, other)) for other in again if other is not run)]
         self._again = {run.id for run in again}
         self._paths = [_path(state, run) for run in again]
         self._running = {above.id for run in again for above in state.ancestors(run)}

@@ -31,11 +31,12 @@ from podium.engine.decide.tasks import retry_id
 from podium.engine.questions import parse_moment
 from podium.engine.state import TaskRun
 from podium.expressions.compile import truthy
-from podium.flows.inputs import ResolvedInput, examine_inputs, resolve_inputs
+from podium.expressions.text import to_json
+from podium.flows.inputs import ResolvedInput, examine_inputs, flatten, resolve_inputs
 from podium.flows.model import Flow
 from podium.rendering.renderer import Renderer
 from podium.rendering.scope import Scope
-from podium.storage.crypto import Cipher
+from podium.storage.crypto import Cipher, reveal
 from podium.storage.files import FileStorage
 from podium.storage.uris import input_file_uri
 from podium.store.documents import Documents
@@ -99,8 +100,13 @@ class Starter:
                 except NotFound as error:
                     what = f"this was handled before: execution '{known}' was started for it and has been purged since"
                     raise ConflictError(what, hint="send it under a new delivery id to run it again", execution_id=known) from error
-        revision = self._find(request.namespace, request.flow_id, request.revision)
         execution_id = new_id()
+        command = await self.prepare(request, execution_id)
+        return await self._conductor.submit(execution_id, command, self._extra(request, execution_id))
+
+    async def prepare(self, request: StartRequest, execution_id: str) -> cmd.Create:
+        """The command that makes this execution, its inputs resolved and checked. Raises FlowNotFound, FlowDisabled, InputError."""
+        revision = self._find(request.namespace, request.flow_id, request.revision)
         failed_because = request.failed_because
         inputs: dict[str, Any] = {}
         try:
@@ -110,8 +116,7 @@ class Starter:
             if not request.fail_on_bad_inputs:
                 raise
             failed_because = failed_because or error.what
-        command = self._create(revision, execution_id, request, inputs, failed_because)
-        return await self._conductor.submit(execution_id, command, self._extra(request, execution_id))
+        return self._create(revision, execution_id, request, inputs, failed_because)
 
     def _create(
         self, revision: FlowRevision, execution_id: str, request: StartRequest, inputs: Mapping[str, Any], failed_because: str | None
@@ -186,6 +191,20 @@ class Starter:
             return self._store(revision, execution_id, input_id, source)
 
         return resolve_inputs(declared, supplied, render, encrypt=self._cipher.seal, store_file=store_file)
+
+    async def changed_inputs(
+        self, revision: FlowRevision, execution_id: str, former: Mapping[str, Any], given: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The inputs of a replay: those given, the others as they were. Raises InputError."""
+        plain = reveal(dict(former), self._cipher, lambda _text: None)
+        values: dict[str, Any] = {}
+        for name, declared in flatten(revision.model.inputs):
+            value = plain
+            for part in name.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if value is not None:
+                values[name] = to_json(value) if declared.type in ("JSON", "YAML", "ION") else value
+        return await self.inputs(revision, execution_id, {**values, **given})
 
     async def examine(self, revision: FlowRevision, supplied: Mapping[str, Any]) -> list[ResolvedInput]:
         """What would become of each input, for forms: nothing is stored."""
@@ -294,6 +313,7 @@ class Starter:
             schedule_date=parse_moment(date) if date else None,
             trigger={
                 "id": run.task_id, "type": task.type if task else "", "taskRunId": run.id, **({} if index is None else {"index": index}),
+                **({"depth": depth} if (depth := chain_depth(state.trigger)) else {}),
                 "variables": {"executionId": state.id, "namespace": state.namespace, "flowId": state.flow_id, "flowRevision": state.revision},
             },
         ))
@@ -349,6 +369,12 @@ class Starter:
 def _refuse_depth(depth: int) -> None:
     if depth >= SUBFLOW_DEPTH_MAX:
         raise LimitError(f"subflows are nested more than {SUBFLOW_DEPTH_MAX} deep", hint="does the flow call itself?", limit="SUBFLOW_DEPTH_MAX")
+
+
+def chain_depth(trigger: Mapping[str, Any] | None) -> int:
+    """How many flow triggers in a row led to an execution that this started it; a subflow counts as what it is a part of."""
+    depth = (trigger or {}).get("depth", 0)
+    return depth if isinstance(depth, int) else 0
 
 
 def labels_for(flow: Flow, supplied: Mapping[str, str], execution_id: str) -> dict[str, str]:

@@ -43,12 +43,13 @@ class Create:
 class Begin:
     """Start a CREATED or QUEUED execution. running: how many of the flow are RUNNING or PAUSED now; force: whatever the limit.
 
-    limit: of the flow's newest revision; None: as the execution's own revision says.
+    limit: of the flow's newest revision; None: as the execution's own revision says. instead: how a QUEUED one ends without having run.
     """
 
     running: int = 0
     force: bool = False
     limit: Concurrency | None = None
+    instead: Literal["CANCELLED", "FAILED"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

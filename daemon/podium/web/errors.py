@@ -22,6 +22,7 @@ from podium.base.errors import (
     FlowNotFound,
     LimitError,
     NotFound,
+    NothingToDo,
     PodiumError,
     StoreError,
 )
@@ -74,6 +75,7 @@ _STATUS: tuple[tuple[type[PodiumError], int], ...] = (
     (NotFound, 404),
     (FlowNotFound, 404),
     (FlowDisabled, 409),
+    (NothingToDo, 422),
     (ConflictError, 409),
     (BodyTooLarge, 413),
     (FlowError, 422),

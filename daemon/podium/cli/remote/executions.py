@@ -252,10 +252,16 @@ def restart(daemon: Daemon, output: str, *, execution: str, revision: int | None
 @click.argument("execution")
 @click.option("--task-run", help="Begin with this task run; what came before is kept.")
 @click.option("--revision", type=click.IntRange(1), help="Run this revision of the flow; default that of the execution.")
+@click.option("--input", "-i", "inputs", multiple=True, metavar="NAME=VALUE", help="Another value for an input, NAME=@path for a file; may repeat.")
 @daemon_options
-def replay(daemon: Daemon, output: str, *, execution: str, task_run: str | None, revision: int | None) -> None:
+def replay(daemon: Daemon, output: str, *, execution: str, task_run: str | None, revision: int | None, inputs: tuple[str, ...]) -> None:
     """Start a new execution with the inputs of this one."""
-    _done(daemon.call("POST", _path(execution, "/replay"), taskRunId=task_run, revision=revision), output)
+    if not inputs:
+        _done(daemon.call("POST", _path(execution, "/replay"), taskRunId=task_run, revision=revision), output)
+        return
+    body, kind = _multipart(pairs(inputs, "--input"))
+    path = _path(execution, "/replay-with-inputs")
+    _done(daemon.call("POST", path, body=body, headers={"Content-Type": kind}, taskRunId=task_run, revision=revision), output)
 
 
 @executions.command()

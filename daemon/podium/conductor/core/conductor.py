@@ -17,7 +17,7 @@ from podium.base.system.clock import Clock
 from podium.base.system.faults import point
 from podium.base.system.log import get_logger
 from podium.conductor.closing import Closer
-from podium.conductor.core.deciding import Decider
+from podium.conductor.core.deciding import Decider, Heed
 from podium.conductor.core.dispatch import Background, FlowLimits, Slots, Timers
 from podium.conductor.core.performing import Performer
 from podium.conductor.core.round import Extra, Item, Round
@@ -184,14 +184,18 @@ class Conductor:
             return self._view(stream)
         return await self._closer.view_of(execution_id)
 
+    def hear(self, heed: Heed) -> None:
+        """Have `heed` told, within the round, which states executions reach."""
+        self._decider.heed = heed
+
     # ---- reading
     def stream(self, execution_id: str) -> Stream | None:
         """The execution if it is in flight."""
         return self._streams.get(execution_id)
 
     async def read_back(self, execution_id: str) -> Stream:
-        """An execution whose events are in the journal, in flight or ended, to look at. Raises NotFound."""
-        return self._streams.get(execution_id) or await self._loader.load(execution_id)
+        """An execution, in flight or ended, to look at: of its events, or of its record when those were dropped. Raises NotFound."""
+        return self._streams.get(execution_id) or await self._loader.reopened(execution_id)
 
     def summary(self, execution_id: str) -> Mapping[str, Any] | None:
         """{id, namespace, flowId, state: {current}} of an execution in flight."""
@@ -245,6 +249,8 @@ class Conductor:
             point("execution-closed")
         for stream, effects in turn.effects:
             self._perform(stream, effects)
+        for step in turn.afterwards:
+            step()
         if turn.broken:
             await self._take_back(turn.broken)
         for execution_id in turn.closed:
@@ -278,7 +284,7 @@ class Conductor:
         if isinstance(command, cmd.Create) and stream.state.id:
             item.view = self._view(stream)
             return
-        if isinstance(command, cmd.Begin):
+        if isinstance(command, cmd.Begin) and command.instead is None:
             command = self._limits.admission(stream, force=command.force)
         await self._decider.decide(turn, stream, command)
         if isinstance(command, cmd.Create) and command.failed_because is None:

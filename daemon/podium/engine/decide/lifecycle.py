@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from podium.base.errors import ConflictError
+from podium.base.errors import ConflictError, NothingToDo
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine import events as ev
@@ -53,6 +53,9 @@ def begin(d: Decision, command: cmd.Begin) -> None:
     """Start it, or queue, cancel or fail it by the flow's concurrency limit. Source: flow-language 1.5."""
     if d.state.state not in ("CREATED", "QUEUED", "RESTARTED"):
         return
+    if command.instead is not None:
+        _turn_away(d, command.instead)
+        return
     if not command.force and d.state.schedule_date is not None and d.state.schedule_date > d.now:
         d.timer(":schedule", due=d.state.schedule_date)
         return
@@ -61,16 +64,23 @@ def begin(d: Decision, command: cmd.Begin) -> None:
         if limit.behavior == "QUEUE":
             d.move_execution("QUEUED")
         elif limit.behavior == "CANCEL":
-            d.move_execution("CANCELLED")
-            d.step(None)
+            _turn_away(d, "CANCELLED")
         else:
             d.log("ERROR", "Flow is FAILED due to concurrency limit exceeded")
-            d.move_execution("FAILED")
-            d.step(None)
+            _turn_away(d, "FAILED")
         return
     d.move_execution("RUNNING")
     d.settle_execution_state()
     _wake(d)
+
+
+def _turn_away(d: Decision, state: str) -> None:
+    """End it before it began. One that goes on from a task run has task runs already."""
+    for run in d.state.runs.values():
+        if not run.ended:
+            d.move_run(run, "KILLED")
+    d.move_execution(state)
+    d.step(None)
 
 
 def _wake(d: Decision) -> None:
@@ -153,17 +163,19 @@ def restart(d: Decision) -> None:
     """Run what failed again, in the same execution. Source: flow-language 9.4."""
     if not (d.state.ended or d.state.state == "PAUSED"):
         raise refused(d, f"Execution must be terminated to be restarted, current state is '{d.state.state}' !", "wait for its end or kill it")
-    _refuse_before_the_end(d)
+    refuse_before_the_end(d.state)
     failed = [run for run in d.state.runs.values() if restartable(d.state, run)]
     if not failed:
-        raise refused(d, "No task found to restart execution from!", "replay the execution instead")
+        raise NothingToDo("No task found to restart execution from!", hint="replay the execution instead", state=d.state.state)
     _reopen_execution(d)
     reopen(d, failed)
 
 
-def _refuse_before_the_end(d: Decision) -> None:
-    if d.state.ended and not d.state.closed:
-        raise refused(d, f"tasks after the end of execution '{d.state.id}' still run", "wait for them: afterExecution, listeners")
+def refuse_before_the_end(state: Execution) -> None:
+    """Raises ConflictError while tasks that run after the end of an execution are not done."""
+    if state.ended and not state.closed:
+        what = f"tasks after the end of execution '{state.id}' still run"
+        raise ConflictError(what, hint="wait for them: afterExecution, listeners", state=state.state)
 
 
 def restartable(state: Execution, run: TaskRun) -> bool:
@@ -173,7 +185,7 @@ def restartable(state: Execution, run: TaskRun) -> bool:
     return not any(child.state in AGAIN for child in state.children(run.id) if child.phase != "errors")
 
 
-AGAIN = ("FAILED", "PAUSED", "KILLED", "CANCELLED")
+AGAIN = ("FAILED", "PAUSED", "KILLED", "CANCELLED", "RETRIED")
 """States of task runs that a restart runs again."""
 
 
@@ -193,7 +205,7 @@ def reopen(d: Decision, runs: list[TaskRun], state: str = "RESTARTED") -> None:
     """
     again: dict[str, TaskRun] = {}
     for run in runs:
-        chosen = _whole_of(d, run) or run
+        chosen = whole_of(d.tree, d.state, run) or run
         again[chosen.id] = chosen
     above = _let_ancestors_go_on(d, again)
     gone = {each.id for run in again.values() if run.id in d.state.runs for each in d.state.descendants(run.id)}
@@ -227,10 +239,10 @@ def _let_ancestors_go_on(d: Decision, runs: Mapping[str, TaskRun]) -> set[str]:
     return {run_id for run_id in above if run_id not in runs}
 
 
-def _whole_of(d: Decision, run: TaskRun) -> TaskRun | None:
+def whole_of(tree: FlowTree, state: Execution, run: TaskRun) -> TaskRun | None:
     """The WorkingDirectory or Pause without which a run inside it cannot run again."""
-    for below, above in pairwise((run, *d.state.ancestors(run))):
-        if below.phase == "pause" or isinstance(d.tree.task(above.task_id), WorkingDirectory):
+    for below, above in pairwise((run, *state.ancestors(run))):
+        if below.phase == "pause" or isinstance(tree.task(above.task_id), WorkingDirectory):
             return above
     return None
 
@@ -239,9 +251,9 @@ def change_status(d: Decision, command: cmd.ChangeStatus) -> None:
     """Give a terminal execution another terminal state."""
     if not d.state.ended:
         raise refused(d, f"execution '{d.state.id}' is {d.state.state}, not terminal", "kill it or wait for its end")
-    if command.state not in TERMINAL:
-        raise refused(d, f"'{command.state}' is not a terminal state", "use SUCCESS, WARNING, FAILED, KILLED or CANCELLED")
-    _refuse_before_the_end(d)
+    if command.state not in TERMINAL or command.state in ("RETRIED", "SKIPPED"):
+        raise refused(d, f"'{command.state}' is not a terminal state of executions", "use SUCCESS, WARNING, FAILED, KILLED or CANCELLED")
+    refuse_before_the_end(d.state)
     if command.state == d.state.state:
         return
     d.emit(ev.ExecutionReopened(at=d.now, number=d.state.run_number + 1, status_only=True))
@@ -266,11 +278,11 @@ def set_run_state(d: Decision, command: cmd.SetRunState) -> None:
         raise refused(d, f"No task run '{command.run_id}' in execution '{d.state.id}'", "look up the id in its task runs")
     if not (d.state.ended or d.state.state == "PAUSED"):
         raise refused(d, f"execution '{d.state.id}' is {d.state.state}", "wait for its end or kill it")
-    _refuse_before_the_end(d)
+    refuse_before_the_end(d.state)
     if not (run.ended or run.state == "PAUSED") or run.scope.any_open():
         raise refused(d, f"task run '{run.id}' is {run.state}, or tasks inside it run", "wait for its end")
     marked = command.state in TERMINAL
-    whole = _whole_of(d, run)
+    whole = whole_of(d.tree, d.state, run)
     if whole is not None and (marked or not (whole.ended or whole.state == "PAUSED") or whole.scope.any_open()):
         raise refused(d, f"task run '{run.id}' is nothing by itself", f"set the state of what holds it: task run '{whole.id}'")
     _reopen_execution(d)

@@ -6,18 +6,19 @@ Source: flow-language 9.4-9.7 and 10.2.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
 from podium.base import limits
 from podium.base.errors import PodiumError
 from podium.conductor.port import Orchestrator, View
+from podium.flows.model import Approval, Pause
 from podium.web.api.executions import FIND, execution_id, find_arguments, with_url
 from podium.web.api.flows import find_task
 from podium.web.api.inputs import inputs_of
 from podium.web.context import Context, context
-from podium.web.errors import BadRequest
+from podium.web.errors import BadRequest, Refused
 from podium.web.params import Page, Query, known_state, label_list, read_form, read_json, read_object
 from podium.web.routes import FLAG, INTEGER, OBJECT, TEXT, Body, Handler, Param, Route, ref
 from podium.web.wire import answer
@@ -39,6 +40,18 @@ async def _replay(request: web.Request) -> web.Response:
     return answer(with_url(request, await context(request).orchestrator.replay(execution_id(request), task_run_id=task_run_id, revision=revision)))
 
 
+async def _replay_with_inputs(request: web.Request) -> web.Response:
+    here, query, identifier = context(request), Query(request), execution_id(request)
+    task_run_id, revision = query.text("taskRunId"), query.integer("revision")
+    execution = await here.orchestrator.execution(identifier)
+    namespace, flow_id = execution["namespace"], execution["flowId"]
+    flow = await here.orchestrator.flow(namespace, flow_id, revision=revision or execution.get("flowRevision"))
+    async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as form:
+        inputs = await inputs_of(form, flow.model.inputs, orchestrator=here.orchestrator, namespace=namespace, flow_id=flow_id)
+        view = await here.orchestrator.replay(identifier, task_run_id=task_run_id, revision=revision, inputs=inputs)
+    return answer(with_url(request, view))
+
+
 async def _pause(request: web.Request) -> web.Response:
     return answer(await context(request).orchestrator.pause(execution_id(request)))
 
@@ -48,20 +61,26 @@ async def resume(request: web.Request, identifier: str) -> View:
     here = context(request)
     execution = await here.orchestrator.execution(identifier)
     async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as form:
-        declared = await on_resume(here.orchestrator, execution)
+        declared = asked_for(await waiting_task(here.orchestrator, execution))
         inputs = await inputs_of(
             form, declared, orchestrator=here.orchestrator, namespace=execution["namespace"], flow_id=execution["flowId"]
         )
         return await here.orchestrator.resume(identifier, inputs=inputs)
 
 
-async def on_resume(orchestrator: Orchestrator, execution: View) -> list[Any]:
-    """The inputs that the first paused task of `execution` asks for."""
-    paused = next((run for run in execution.get("taskRunList") or [] if run["state"]["current"] == "PAUSED"), None)
-    if paused is None:
-        return []
+async def waiting_task(orchestrator: Orchestrator, execution: View) -> Pause | Approval | None:
+    """The first task of `execution` that waits for somebody."""
+    paused = [run["taskId"] for run in execution.get("taskRunList") or [] if run["state"]["current"] == "PAUSED"]
+    if not paused:
+        return None
     flow = await orchestrator.flow(execution["namespace"], execution["flowId"], revision=execution.get("flowRevision"))
-    return list(getattr(find_task(flow.model, paused["taskId"]), "on_resume", ()))
+    tasks = (find_task(flow.model, task_id) for task_id in paused)
+    return next((task for task in tasks if isinstance(task, (Pause, Approval))), None)
+
+
+def asked_for(task: Pause | Approval | None) -> list[Any]:
+    """The inputs that a waiting task asks for."""
+    return list(task.inputs if isinstance(task, Approval) else task.on_resume if task is not None else ())
 
 
 async def _resume(request: web.Request) -> web.Response:
@@ -106,6 +125,13 @@ async def _force_run(request: web.Request) -> web.Response:
     return answer(await context(request).orchestrator.force_run(execution_id(request)))
 
 
+async def _unqueue(request: web.Request) -> web.Response:
+    state = (Query(request).text("state") or "RUNNING").upper()
+    if state not in ("RUNNING", "CANCELLED", "FAILED"):
+        raise Refused(f"'{state}' is no state of an unqueued execution", hint="use RUNNING, CANCELLED or FAILED", path="state")
+    return answer(await context(request).orchestrator.unqueue(execution_id(request), state=cast(Any, state)))
+
+
 Act = Callable[[Orchestrator, Query, str, Any], Awaitable[Any]]
 _BULK: dict[str, Act] = {
     "restart": lambda orchestrator, query, each, body: orchestrator.restart(each),
@@ -113,7 +139,7 @@ _BULK: dict[str, Act] = {
     "pause": lambda orchestrator, query, each, body: orchestrator.pause(each),
     "resume": lambda orchestrator, query, each, body: orchestrator.resume(each),
     "force-run": lambda orchestrator, query, each, body: orchestrator.force_run(each),
-    "unqueue": lambda orchestrator, query, each, body: orchestrator.force_run(each),
+    "unqueue": lambda orchestrator, query, each, body: orchestrator.unqueue(each),
     "kill": lambda orchestrator, query, each, body: orchestrator.kill(each, cascade=False),
     "change-status": lambda orchestrator, query, each, body: orchestrator.change_status(
         each, known_state(query.required("newStatus").upper(), path="newStatus")
@@ -203,6 +229,11 @@ ROUTES = [
     ),
     _verb("POST", "restart", _restart, "Run the failed tasks again; with a revision: a new execution", query=(_REVISION,)),
     _verb("POST", "replay", _replay, "A new execution like this one, from a task run on", query=(Param(name="taskRunId"), _REVISION)),
+    _verb(
+        "POST", "replay-with-inputs", _replay_with_inputs, "As replay, with other values for some inputs; the others stay as they were",
+        query=(Param(name="taskRunId"), _REVISION), body=Body(content={"multipart/form-data": OBJECT, "application/json": OBJECT}),
+        errors=(400, 404, 409, 413, 422),
+    ),
     _verb("POST", "pause", _pause, "Start no further task until resumed"),
     _verb(
         "POST", "resume", _resume, "Go on after a pause; the form holds the inputs the pause asks for", answers={204: None},
@@ -235,9 +266,10 @@ ROUTES = [
         "POST", "labels", _labels, "Add labels to an ended execution", errors=(400, 404, 409, 422),
         body=Body(content={"application/json": {"type": "array", "items": ref("Label")}}, required=True),
     ),
+    _verb("POST", "force-run", _force_run, "Run it now, whatever holds it back"),
     _verb(
-        "POST", "force-run", _force_run, "Run it now, whatever holds it back",
-        also=(f"{_ONE}/unqueue", f"{_ONE}/actions/force-run", f"{_ONE}/actions/unqueue"),
+        "POST", "unqueue", _unqueue, "Begin a QUEUED execution whatever the limit, or end it without having run", errors=(400, 404, 409, 422),
+        query=(Param(name="state", about="RUNNING (default), CANCELLED or FAILED"),),
     ),
     *(
         Route(
