@@ -22,6 +22,8 @@ FLOWS = Path(__file__).resolve().parents[2] / "flows"
 EXAMPLES = sorted(path.stem for path in FLOWS.glob("*.yaml"))
 
 ENDS: dict[str, dict[str, Any]] = {
+    "approval": {"state": "WARNING", "tasks": {"ask": "SUCCESS", "release": "WARNING", "report": "SUCCESS"}},
+    "batches": {"options": ["--flows", "."], "outputs": {"count": 3, "taxes": '{"tax":50.0}\n{"tax":20.0}\n{"tax":10.0}'}},
     "branches": {"inputs": {"environment": "staging"}, "tasks": {"choose": "SUCCESS", "quick": "SUCCESS", "page-somebody": "SKIPPED"}},
     "child": {"inputs": {"amount": "250"}, "outputs": {"tax": 50.0}},
     "errors-and-retries": {"state": "WARNING", "tasks": {"flaky": "SUCCESS", "optional": "WARNING", "tidy": "SUCCESS"}},
@@ -31,6 +33,7 @@ ENDS: dict[str, dict[str, Any]] = {
     "hello": {"inputs": {"name": "Ada"}, "outputs": {"greeting": "Hello, Ada, from Linux"}},
     "http": {"outputs": {"code": 200}},
     "inputs": {"outputs": {"answer": 42}},
+    "loop": {"outputs": {"letters": [5, 4, 6]}},
     "key-value": {"outputs": {"runs": 1}},
     "node": {"outputs": {"lengths": 3}},
     "parallel": {"tasks": {"disk": "SUCCESS", "network": "SUCCESS", "query": "SUCCESS", "report": "SUCCESS"}},

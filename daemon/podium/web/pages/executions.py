@@ -12,8 +12,8 @@ from podium.base import limits
 from podium.base.errors import FlowNotFound, NotFound, PodiumError
 from podium.base.ports import FlowRevision
 from podium.conductor.port import Orchestrator, View
-from podium.flows.model import STATES, TERMINAL
-from podium.web.api.actions import on_resume
+from podium.flows.model import STATES, TERMINAL, Approval
+from podium.web.api.actions import asked_for, waiting_task
 from podium.web.api.executions import execution_id
 from podium.web.api.inputs import inputs_of
 from podium.web.context import context
@@ -69,11 +69,12 @@ async def _execution_page(request: web.Request, *, filled: Filled | None = None,
     commit = pinned.get("commit")
     source = next((each for each in here.sources.status() if each.get("name") == pinned.get("source")), {})
     state = execution["state"]["current"]
-    paused = fields_of(await on_resume(orchestrator, execution), filled) if state == "PAUSED" and flow else []
+    waiting = await waiting_task(orchestrator, execution) if state == "PAUSED" and flow else None
     values: dict[str, Any] = {
         "execution": execution, "state": state, "flow": flow, "commit": commit,
         "commit_href": commit_url(str(source.get("url") or ""), commit) if commit else None,
-        "tab": tab, "paused": paused, "filled": filled or Filled(), "problem": problem, "ended": state in TERMINAL,
+        "tab": tab, "paused": fields_of(asked_for(waiting), filled), "approval": waiting if isinstance(waiting, Approval) else None,
+        "filled": filled or Filled(), "problem": problem, "ended": state in TERMINAL,
         "ends": sorted(TERMINAL - {"SKIPPED", "RETRIED", state}),
         "children": (await orchestrator.executions(trigger_execution_id=execution["id"], size=20))[0],
         "logs_shown": LOGS_SHOWN, "tabs": TABS,
@@ -151,7 +152,7 @@ async def act(request: web.Request) -> web.StreamResponse:
             await here.orchestrator.execution(identifier)
             for each in details_of(error):
                 filled.errors.setdefault(each["path"], []).append(each["message"])
-            return await _execution_page(request, filled=filled if verb == "resume" else None, problem=error)
+            return await _execution_page(request, filled=filled if verb in ("resume", "review") else None, problem=error)
     raise web.HTTPSeeOther(execution_url((after or {}).get("id") or identifier))
 
 
@@ -176,9 +177,19 @@ async def _pause(orchestrator: Orchestrator, identifier: str, _form: Form, _fill
 
 async def _resume(orchestrator: Orchestrator, identifier: str, form: Form, _filled: Filled) -> View:
     execution = await orchestrator.execution(identifier)
-    declared = await on_resume(orchestrator, execution)
+    declared = asked_for(await waiting_task(orchestrator, execution))
     inputs = await inputs_of(form, declared, orchestrator=orchestrator, namespace=execution["namespace"], flow_id=execution["flowId"])
     return await orchestrator.resume(identifier, inputs=inputs)
+
+
+async def _review(orchestrator: Orchestrator, identifier: str, form: Form, filled: Filled) -> View:
+    execution = await orchestrator.execution(identifier)
+    declared = asked_for(await waiting_task(orchestrator, execution))
+    approved = filled.first("_decision") == "APPROVED"
+    inputs = await inputs_of(form, declared, orchestrator=orchestrator, namespace=execution["namespace"], flow_id=execution["flowId"])
+    return await orchestrator.review(
+        identifier, "APPROVED" if approved else "DENIED", comment=filled.first("_comment") or None, inputs=inputs if approved else None,
+    )
 
 
 async def _force_run(orchestrator: Orchestrator, identifier: str, _form: Form, _filled: Filled) -> View:
@@ -198,7 +209,7 @@ async def _labels(orchestrator: Orchestrator, identifier: str, _form: Form, fill
 
 
 _ACTIONS: Mapping[str, Action] = {
-    "kill": _kill, "restart": _restart, "replay": _replay, "pause": _pause, "resume": _resume, "force-run": _force_run,
+    "kill": _kill, "restart": _restart, "replay": _replay, "pause": _pause, "resume": _resume, "review": _review, "force-run": _force_run,
     "change-status": _change_status,
     "labels": _labels,
 }
