@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worker_bench import Bench, Journal
 
 from podium.workers.work import Ended
 from postgres_house import PASSWORD, USER, Postgres
-from worker_bench import Bench, Journal
 
 SQL = "jdbc.postgresql."
 

@@ -32,7 +32,6 @@ _EXTENSION = re.compile(r"[A-Za-z0-9_]+")
 _WITH_FILE_NAMES = re.compile(r"\bfilename\s*=\s*(?:true|1)\b", re.IGNORECASE)
 _MEMORY = (":memory:", "memory:")
 _TEXT_TYPES = ("HUGEINT", "UHUGEINT", "BIGNUM", "VARINT")
-_CHANGING = frozenset({"INSERT", "UPDATE", "DELETE", "COPY", "MERGE_INTO"})
 _ROWS_AT_ONCE = 1_000
 
 
@@ -223,10 +222,8 @@ class DuckDbSession:
 
     def _gives_rows(self, parsed: Any, sql: str) -> bool:
         kinds = {each.name for each in parsed.expected_result_type}
-        if "QUERY_RESULT" not in kinds:
-            return False
-        if parsed.type.name not in _CHANGING:
-            return True
+        if "CHANGED_ROWS" not in kinds or parsed.type.name == "MULTI":
+            return "QUERY_RESULT" in kinds
         return any(piece.kind == "word" and piece.text.lower() == "returning" for piece in pieces(sql, DIALECT))
 
     def _cells(self, cursor: Any, names: Sequence[str], kinds: Sequence[str], size: int) -> Iterator[Sequence[Any]]:
