@@ -12,6 +12,7 @@ from typing import Any
 from podium.app.plugins import load_types
 from podium.base.ports import Deployment, FlowRevision, LogLine
 from podium.base.system.clock import Clock, SystemClock
+from podium.conductor.chains.chains import Chains
 from podium.conductor.closing import Closer
 from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.evaluate import Evaluator
@@ -131,6 +132,11 @@ class House:
         )
         requests.orchestrator = self.podium
         self.reads.in_flight = self.conductor.summary
+        self.chains = Chains(
+            conductor=self.conductor, library=self.library, starter=self.podium.starter, documents=self.documents, renderer=self.renderer,
+            clock=clock, zone=UTC,
+        )
+        self.podium.shown = self.chains.shown
         self.library.load({})
 
     async def deploy(self, *texts: str, revision: int = 1) -> None:
@@ -153,6 +159,7 @@ async def house(home: Path, *, clock: Clock | None = None, tell: Callable[[Work]
     """A house that is open; leaving it is as abrupt as the caller makes it: nothing is drained."""
     opened = House(home, clock or SystemClock(), tell)
     await opened.conductor.start()
+    opened.chains.recover()
     try:
         yield opened
     finally:

@@ -37,6 +37,8 @@ class Library:
         self._models: dict[Key, FlowRevision] = {}
         self._trees: OrderedDict[tuple[str, str, int, str], FlowTree] = OrderedDict()
         self._unreadable: set[Key] = set()
+        self.changed: Callable[[], None] = lambda: None
+        """Called when other flows are deployed than before. Set by who has to know."""
         self.commits: dict[str, str] = {}
         """source → the commit deployed last; executions of the newest revision are pinned to it."""
 
@@ -45,6 +47,7 @@ class Library:
         self._current = {(each.namespace, each.flow_id): each for each in self._catalog.newest()}
         self._models.clear()
         self.commits = dict(commits)
+        self.changed()
 
     def apply(self, deployment: Deployment) -> None:
         """Make a deployment that is on disk the current one."""
@@ -66,6 +69,7 @@ class Library:
             self._models.pop(key, None)
         self.commits[deployment.source] = deployment.commit
 
+        self.changed()
     def known(self) -> dict[Key, KnownFlow]:
         """Newest revision of every flow, deleted ones included."""
         return {key: known(each) for key, each in self._current.items()}
@@ -80,6 +84,15 @@ class Library:
         return found
 
     def locate(self, namespace: str) -> tuple[str, str] | None:
+    def mentioning(self, word: str) -> list[FlowRevision]:
+        """The deployed flows in whose text `word` may stand; the others need not even be read."""
+        found = []
+        for key, stored in self._current.items():
+            if not stored.deleted and (not stored.text or word in stored.text or "\\" in stored.text):
+                with contextlib.suppress(FlowNotFound):
+                    found.append(self.newest(*key))
+        return found
+
         """(source, newest commit) where the files of a namespace are, or None."""
         for key in self._current:
             if key[0] == namespace and not self._current[key].deleted:

@@ -23,6 +23,7 @@ from podium.app.wiring.results import NoBranch, ResultsBranch, open_branch
 from podium.app.wiring.runners import open_runners
 from podium.base.system.clock import Clock, SystemClock
 from podium.base.system.zone import zone_of
+from podium.conductor.chains.chains import Chains
 from podium.conductor.closing import Branch, Closer
 from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.evaluate import Evaluator
@@ -138,8 +139,14 @@ async def open_core(
         conductor.performer.starter = starter
         requests.orchestrator = podium
         reads.in_flight = conductor.summary
+        chains = Chains(
+            conductor=conductor, library=library, starter=starter, documents=documents, renderer=renderer, clock=clock, zone=zone,
+        ) if results else None
         library.load({each["key"]: each["value"]["commit"] for each in documents.entries("source")})
         await conductor.start()
+        if chains is not None:
+            podium.shown = chains.shown
+            chains.recover()
         conductor.spawn(closer.run(), "state files")
         conductor.spawn(upkeep.run(settings.retention.executions_days, settings.retention.storage_days), "upkeep")
         stack.push_async_callback(conductor.close, drain_s=DRAIN_S if results else 0.0)

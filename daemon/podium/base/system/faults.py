@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 import signal
 
-POINTS = ("attempt-began", "container-created", "container-started", "container-exited", "execution-closed")
+POINTS = (
+    "attempt-began", "container-created", "container-started", "container-exited", "execution-closed", "flow-trigger-noted",
+    "flow-trigger-started",
+)
 VARIABLE = "KILL_PODIUM_AT"
 _armed: set[str] = set()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from podium.base.system.clock import Clock
 from podium.base.system.log import get_logger
@@ -18,8 +18,10 @@ from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
+from podium.engine import events as ev
 from podium.engine.decide.entry import decide
 
+Heed = Callable[[Round, Stream, Sequence[ev.ExecutionMoved]], None]
 log = get_logger(__name__)
 ROUND_S = 0.1
 """After this long a round leaves what it can to the next."""
@@ -36,6 +38,8 @@ class Decider:
         self._clock = clock
         self.carried: deque[tuple[str, fx.AnyEffect]] = deque()
         """Inline tasks and questions left over by a long round. Lost with the process: the state tells them again."""
+        self.heed: Heed | None = None
+        """Told, within the round, which states an execution reached."""
         self.ended_runs: dict[str, int] = {}
         """How many task runs ended in which state since the start."""
 
@@ -88,6 +92,8 @@ class Decider:
             before = state.version
             for event in events:
                 turn.count(event, self.ended_runs)
+            if self.heed is not None and (moved := [event for event in events if isinstance(event, ev.ExecutionMoved)]):
+                self.heed(turn, stream, moved)
             later = []
             for effect in effects:
                 if isinstance(effect, (fx.RunAttempt, fx.Evaluate)) and self._late(turn):

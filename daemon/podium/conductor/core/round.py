@@ -39,6 +39,8 @@ class Round:
         self.pending: dict[tuple[str, str, str], Document] = {}
         """Documents entered in this round."""
         self.kv_namespaces: set[str] = set()
+        self.afterwards: list[Callable[[], None]] = []
+        """Called once the round is on disk. What it leads to must be found again after a crash."""
 
     def enter(self, stream: Stream, events: list[ev.Event], version: int) -> None:
         """Take over the events of a decision. version: of the stream before them."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from podium.base.patterns import full_match
+from podium.base.patterns import matches
 from podium.expressions.compile import truthy
 from podium.expressions.text import java_text
 from podium.flows.triggers import Filter
 
 
-def passes(each: Filter, left: Any) -> bool:  # noqa: C901, PLR0911 - one flat case a comparison reads better than a table
+def passes(each: Filter, left: Any) -> bool:
     """left: the flow's id, namespace or state, or for EXPRESSION what `value` rendered to. Raises ValueError for a bad pattern."""
     text = "" if left is None else java_text(left)
     value = each.value or ""
@@ -38,4 +38,4 @@ def passes(each: Filter, left: Any) -> bool:  # noqa: C901, PLR0911 - one flat c
         case "CONTAINS":
             return value in text
         case "REGEX":
-            return full_match(value, text)
+            return matches(value, text)

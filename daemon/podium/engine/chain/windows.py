@@ -18,7 +18,6 @@ from podium.flows.triggers import Window as Window2
 
 DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
-_STEPS_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +88,7 @@ def stretch_2(window: Window2 | None, zone: tzinfo) -> Stretch:
 
 def window_at(stretch: Stretch, at: datetime, stored: Window | None = None) -> Window | None:
     """The window that `at` falls in, with what was met in it before; None outside of any. stored: the one that was open last."""
+    at = at.astimezone(UTC)  # two moments of one zone would be compared by the wall clock
     if stretch.kind == "lookback":
         recent = {name: met for name, met in (stored.results if stored else {}).items() if timedelta() <= at - met.at < stretch.length}
         return Window(start=min([at, *(met.at for met in recent.values())]), end=at + stretch.length, results=recent)
@@ -130,21 +130,18 @@ def of_dict(stored: Any) -> Window | None:
 # ---- inside
 
 
-def _every(stretch: Stretch, at: datetime) -> tuple[datetime, datetime] | None:
+def _every(stretch: Stretch, at: datetime) -> tuple[datetime, datetime]:
     """The aligned window around `at`. Whole days follow the wall clock, shorter ones the time that passes."""
     local = at.astimezone(stretch.zone)
     length, whole_days = stretch.length, stretch.length % DAY == timedelta()
     start = _floor(local, length, from_midnight=stretch.from_midnight)
     start = _plus(start, stretch.offset, whole_days=whole_days)
-    for _ in range(_STEPS_MAX):
-        end = _plus(start, length, whole_days=whole_days)
-        if at < start:
-            start = _plus(start, -length, whole_days=whole_days)
-        elif at >= end:
-            start = end
-        else:
-            return start, end
-    return None
+    start = _plus(start, (at - start) // length * length, whole_days=whole_days)
+    while at < start:
+        start = _plus(start, -length, whole_days=whole_days)
+    while at >= (end := _plus(start, length, whole_days=whole_days)):
+        start = end
+    return start, end
 
 
 def _floor(local: datetime, length: timedelta, *, from_midnight: bool) -> datetime:
