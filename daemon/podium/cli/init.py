@@ -94,6 +94,20 @@ outputs:
     type: STRING
     value: "Hello, {{ inputs.name }}!"
 """
+_FIRST_TEST = """\
+id: hello
+namespace: examples
+flowId: hello
+testCases:
+  - id: greets_by_name
+    type: io.kestra.core.tests.flow.UnitTest
+    fixtures:
+      inputs:
+        name: Ada
+    assertions:
+      - value: "{{ execution.outputs.greeting }}"
+        equalTo: Hello, Ada!
+"""
 _PROJECT = """\
 # Values that hold for all flows of this repository, unless a flow says otherwise.
 # pluginDefaults:
@@ -113,10 +127,14 @@ Every `*.yaml` here is a flow that Podium deploys when it is pushed; files besid
 
     podium validate .                # every mistake, with file, line and column
     podium run flows/hello.yaml      # one execution in the foreground
+    podium test                      # the tests of the flows
     podium plan                      # what a push would change
     podium serve --dir .             # a daemon that deploys what you save
 """
-_FILES = {"flows/hello.yaml": _FIRST_FLOW, "podium.yaml": _PROJECT, "README.md": _README, ".gitignore": ".podium/cache/\n"}
+_FILES = {
+    "flows/hello.yaml": _FIRST_FLOW, "flows/hello.test.yaml": _FIRST_TEST, "podium.yaml": _PROJECT, "README.md": _README,
+    ".gitignore": ".podium/cache/\n",
+}
 
 
 @click.command()
