@@ -238,6 +238,13 @@ class FakeOrchestrator:
             for each in found
         ]
 
+    async def validate_checks(self, request: StartRequest) -> list[dict[str, Any]]:
+        return []
+
+    async def validate_answers(self, execution_id: str, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        await self._only(execution_id, {"PAUSED"}, None)
+        return [{"input": name, "value": value, "enabled": True, "errors": []} for name, value in inputs.items()]
+
     async def deploy(self, deployment: Deployment) -> None:
         for revision in deployment.accepted:
             self.install(revision.text, commit=revision.commit, path=revision.path)

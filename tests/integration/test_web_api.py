@@ -348,6 +348,8 @@ async def test_a_task_run_gets_another_state(client: Client) -> None:
 
 async def test_resuming_gives_the_inputs_asked_for(client: Client) -> None:
     identifier = client.world.ids["paused"]
+    tried = await client.post(f"/api/v1/executions/{identifier}/resume/validate", data=aiohttp.FormData({"approved": "true"}))
+    assert [each["input"] for each in tried.json["inputs"]] == ["approved"]
     form = aiohttp.FormData({"approved": "true", "reason": "ok"})
     assert (await client.post(f"/api/v1/executions/{identifier}/resume", data=form)).status == 204
     assert client.world.orchestrator.views[identifier]["resumed"] == {"approved": "true", "reason": "ok"}

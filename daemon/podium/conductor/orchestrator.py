@@ -18,6 +18,7 @@ from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.requests import merge_trigger, put_kv
 from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
+from podium.conductor.forms.forms import as_seen
 from podium.conductor.port import StartRequest, View
 from podium.conductor.reads import StoreReads
 from podium.conductor.replaying import copied_runs
@@ -122,7 +123,7 @@ class Podium:
         new = new_id()
         tree = self._conductor.library.tree(state.namespace, state.flow_id, wanted.revision)
         runs = [] if whole else copied_runs(state, tree, new, task_run_id)
-        inputs = state.inputs if given is None else await self._start.changed_inputs(wanted, new, state.inputs, given)
+        inputs = state.inputs if given is None else await self._start.forms.changed(wanted, new, state.inputs, given)
         labels = {key: value for key, value in state.labels.items() if key != "system.correlationId" or value != execution_id}
         return await self._conductor.submit(new, cmd.Create(
             id=new, namespace=state.namespace, flow_id=state.flow_id, revision=wanted.revision, source=state.source,
@@ -140,16 +141,18 @@ class Podium:
 
     async def resume(self, execution_id: str, *, inputs: Mapping[str, Any] | None = None) -> View:
         await self.execution(execution_id)
-        stream = self._conductor.stream(execution_id)
-        values: dict[str, Any] = {}
-        run = paused_run(stream.tree, stream.state) if stream is not None and not stream.state.notes.get("held") else None
-        if stream is not None and run is not None:
-            task = stream.tree.task(run.task_id)
-            assert isinstance(task, Pause)
-            values = await self._answers(stream, task.on_resume, inputs or {})
+        stream, task = self._waiting(execution_id)
         if stream is None:
             raise ConflictError(f"execution '{execution_id}' is not PAUSED", hint="only a paused execution can be resumed")
+        values = await self._answers(stream, task.on_resume, inputs or {}) if task is not None else {}
         return await self._conductor.submit(execution_id, cmd.Resume(inputs=values))
+
+    def _waiting(self, execution_id: str) -> tuple[Stream | None, Pause | None]:
+        """An execution in flight and the Pause of it that a resume would end."""
+        stream = self._conductor.stream(execution_id)
+        run = paused_run(stream.tree, stream.state) if stream is not None and not stream.state.notes.get("held") else None
+        task = stream.tree.task(run.task_id) if stream is not None and run is not None else None
+        return stream, task if isinstance(task, Pause) else None
 
     async def review(
         self, execution_id: str, decision: Literal["APPROVED", "DENIED"], *, by: str = "", comment: str | None = None,
@@ -173,13 +176,7 @@ class Podium:
             return {}
         state = stream.state
         revision = self._conductor.library.revision(state.namespace, state.flow_id, state.revision)
-        values, problems = await asyncio.to_thread(self._start.resolve_declared, declared, revision, state.id, inputs)
-        if problems:
-            raise InputError(
-                "; ".join(each.message for each in problems), hint="give the inputs that the waiting task asks for",
-                input=problems[0].id, problems=[{"input": each.id, "message": each.message} for each in problems],
-            )
-        return values
+        return await self._start.forms.answers(declared, revision, state.id, inputs)
 
     async def change_status(self, execution_id: str, state: str) -> View:
         await self.execution(execution_id)
@@ -214,11 +211,20 @@ class Podium:
 
     async def validate_inputs(self, request: StartRequest) -> list[dict[str, Any]]:
         revision = self._conductor.library.newest(request.namespace, request.flow_id)
-        return [
-            {"input": each.id, "value": each.value, "enabled": each.enabled, "errors": [{"message": problem.message} for problem in each.problems],
-             **({"choices": each.choices} if each.choices is not None else {})}
-            for each in await self._start.examine(revision, request.inputs)
-        ]
+        return [as_seen(each) for each in await self._start.forms.examine(revision, request.inputs)]
+
+    async def validate_checks(self, request: StartRequest) -> list[dict[str, Any]]:
+        revision = self._conductor.library.newest(request.namespace, request.flow_id)
+        failing = await self._start.forms.examine_checks(revision, await self._start.forms.examine(revision, request.inputs))
+        return [{"message": each.message, "style": each.style, "behavior": each.behavior} for each in failing]
+
+    async def validate_answers(self, execution_id: str, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        await self.execution(execution_id)
+        stream, task = self._waiting(execution_id)
+        if stream is None or task is None:
+            raise ConflictError(f"execution '{execution_id}' is not PAUSED", hint="only a paused execution can be resumed")
+        revision = self._conductor.library.revision(stream.state.namespace, stream.state.flow_id, stream.state.revision)
+        return [as_seen(each) for each in await self._start.forms.examine(revision, inputs, task.on_resume)]
 
     async def deploy(self, deployment: Deployment) -> None:
         async with self._deploying:

@@ -91,6 +91,14 @@ class Orchestrator(Protocol):
         """Per input: {input: id, value, enabled, errors: [{message}], choices?: the values of a SELECT, rendered}. Starts nothing."""
         ...
 
+    async def validate_checks(self, request: StartRequest) -> list[dict[str, Any]]:
+        """The flow's checks that these inputs fail: {message, style, behavior}. Starts nothing."""
+        ...
+
+    async def validate_answers(self, execution_id: str, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """As validate_inputs, of what the first paused task of an execution asks for. Raises NotFound, ConflictError."""
+        ...
+
     async def deploy(self, deployment: Deployment) -> None:
         """Make a commit's flows the current ones: one transaction."""
         ...

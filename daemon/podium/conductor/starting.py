@@ -15,13 +15,13 @@ from podium.base.durations import parse_duration
 from podium.base.errors import ConflictError, ExpressionError, FlowDisabled, FlowError, InputError, LimitError, NotFound, PodiumError
 from podium.base.limits import SUBFLOW_DEPTH_MAX
 from podium.base.ports import FlowRevision
-from podium.base.redact import Redactor
 from podium.base.system.clock import Clock
 from podium.base.system.ids import new_id
 from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.requests import merge_trigger
 from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
+from podium.conductor.forms.forms import Forms, stopped_by, undeclared
 from podium.conductor.port import StartRequest, View
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
@@ -30,15 +30,10 @@ from podium.engine.decide.kinds.many import loop_of
 from podium.engine.decide.tasks import retry_id
 from podium.engine.questions import parse_moment
 from podium.engine.state import TaskRun
-from podium.expressions.compile import truthy
-from podium.expressions.text import to_json
-from podium.flows.inputs import ResolvedInput, examine_inputs, flatten, resolve_inputs
 from podium.flows.model import Flow
 from podium.rendering.renderer import Renderer
-from podium.rendering.scope import Scope
-from podium.storage.crypto import Cipher, reveal
+from podium.storage.crypto import Cipher
 from podium.storage.files import FileStorage
-from podium.storage.uris import input_file_uri
 from podium.store.documents import Documents
 from podium.store.journal import Journal
 
@@ -59,12 +54,11 @@ class Starter:
         self._conductor = conductor
         self._journal = journal
         self._documents = documents
-        self._renderer = renderer
-        self._files = files
-        self._cipher = cipher
         self._clock = clock
         self._existing = existing
-        self._allowed_paths = None if allowed_paths is None else [each.resolve() for each in allowed_paths]
+        self.forms = Forms(
+            renderer=renderer, files=files, cipher=cipher, commit_of=lambda flow: self._commit(flow, None), allowed_paths=allowed_paths
+        )
         self._starting: dict[str, asyncio.Future[View]] = {}
 
     async def start(self, request: StartRequest) -> View:
@@ -109,23 +103,22 @@ class Starter:
         revision = self._find(request.namespace, request.flow_id, request.revision)
         failed_because = request.failed_because
         inputs: dict[str, Any] = {}
+        warnings: list[str] = []
         try:
-            inputs = await self.inputs(revision, execution_id, request.inputs)
-            failed_because = failed_because or await self._checks(revision, execution_id, inputs)
+            inputs = await self.forms.inputs(revision, execution_id, request.inputs)
+            warnings = undeclared(revision, request.inputs)
+            if failed_because is None:
+                failed_because = stopped_by(failing := await self.forms.failing_checks(revision, execution_id, inputs))
+                warnings += [f"a check of the flow fails: {check.message}" for check in failing]
         except InputError as error:
             if not request.fail_on_bad_inputs:
                 raise
             failed_because = failed_because or error.what
-        return self._create(revision, execution_id, request, inputs, failed_because)
-
-    def _create(
-        self, revision: FlowRevision, execution_id: str, request: StartRequest, inputs: Mapping[str, Any], failed_because: str | None
-    ) -> cmd.Create:
         return cmd.Create(
             id=execution_id, namespace=revision.namespace, flow_id=revision.flow_id, revision=revision.revision, source=revision.source,
             commit=self._commit(revision, request.revision), path=revision.path, blob=revision.blob, inputs=inputs,
             labels=labels_for(revision.model, request.labels, execution_id), trigger=request.trigger, schedule_date=request.schedule_date,
-            failed_because=failed_because,
+            failed_because=failed_because, warnings=warnings,
         )
 
     def _commit(self, revision: FlowRevision, asked: int | None) -> str:
@@ -161,105 +154,6 @@ class Starter:
                 flow_id=flow_id,
             )
         return found
-
-    # ---- inputs
-    async def inputs(self, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any]) -> dict[str, Any]:
-        """The resolved inputs. Raises InputError naming the first that is wrong; `facts["problems"]` has all."""
-        values, problems = await self.resolve(revision, execution_id, supplied)
-        if problems:
-            first = problems[0]
-            raise InputError(
-                "; ".join(each.message for each in problems), hint=f"look at the inputs of {revision.namespace}.{revision.flow_id}",
-                input=first.id, problems=[{"input": each.id, "message": each.message} for each in problems],
-            )
-        return values
-
-    async def resolve(self, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-        """Values and problems; on a worker thread, since defaults may be expressions that wait."""
-        flow: Flow = revision.model
-        if not flow.inputs:
-            return {}, []
-        return await asyncio.to_thread(self.resolve_declared, flow.inputs, revision, execution_id, supplied)
-
-    def resolve_declared(
-        self, declared: Any, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], list[Any]]:
-        """As `resolve`, for any list of inputs (of a flow, or of a Pause task)."""
-        render = self._render(revision, execution_id)
-
-        def store_file(input_id: str, source: str) -> str:
-            return self._store(revision, execution_id, input_id, source)
-
-        return resolve_inputs(declared, supplied, render, encrypt=self._cipher.seal, store_file=store_file)
-
-    async def changed_inputs(
-        self, revision: FlowRevision, execution_id: str, former: Mapping[str, Any], given: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The inputs of a replay: those given, the others as they were. Raises InputError."""
-        plain = reveal(dict(former), self._cipher, lambda _text: None)
-        values: dict[str, Any] = {}
-        for name, declared in flatten(revision.model.inputs):
-            value = plain
-            for part in name.split("."):
-                value = value.get(part) if isinstance(value, Mapping) else None
-            if value is not None:
-                values[name] = to_json(value) if declared.type in ("JSON", "YAML", "ION") else value
-        return await self.inputs(revision, execution_id, {**values, **given})
-
-    async def examine(self, revision: FlowRevision, supplied: Mapping[str, Any]) -> list[ResolvedInput]:
-        """What would become of each input, for forms: nothing is stored."""
-        render = self._render(revision, new_id())
-        return await asyncio.to_thread(
-            examine_inputs, revision.model.inputs, supplied, render, encrypt=self._cipher.seal, store_file=lambda _input_id, source: source
-        )
-
-    def _render(self, revision: FlowRevision, execution_id: str) -> Callable[[Any, Mapping[str, Any]], Any]:
-        """Renders defaults, conditions and expressions of inputs."""
-        scope = self._scope(revision, execution_id)
-        base = {"flow": {"id": revision.flow_id, "namespace": revision.namespace, "revision": revision.revision},
-                "vars": dict(revision.model.variables)}
-        return lambda template, variables: self._renderer.value(template, {**base, **variables}, scope, typed=True)
-
-    def _store(self, revision: FlowRevision, execution_id: str, input_id: str, source: str) -> str:
-        """Copy a FILE input into internal storage: a local path, or a namespace file."""
-        if source.startswith("nsfile:"):
-            name = source.removeprefix("nsfile://").lstrip("/")
-            data: Path | bytes = self._renderer.namespace_file(self._scope(revision, execution_id), name)
-        else:
-            path = Path(source.removeprefix("file://")).resolve()
-            if self._allowed_paths is not None and not any(path.is_relative_to(each) for each in self._allowed_paths):
-                raise InputError(
-                    f"the file '{source}' of this machine may not be read", hint="upload it, or list its directory in security.allowed_paths",
-                    input=input_id,
-                )
-            if not path.is_file():
-                raise InputError(f"there is no file '{source}'", hint="give the path of a file, or a kestra:// URI", input=input_id)
-            name, data = path.name, path
-        uri = input_file_uri(revision.namespace, revision.flow_id, execution_id, input_id=input_id, name=name)
-        return self._files.put(uri, data)
-
-    def _scope(self, revision: FlowRevision, execution_id: str) -> Scope:
-        return Scope(
-            namespace=revision.namespace, flow_id=revision.flow_id, execution_id=execution_id, task_run_id=None, source=revision.source,
-            commit=self._commit(revision, None), dialect=revision.model.dialect, redactor=Redactor(),
-        )
-
-    async def _checks(self, revision: FlowRevision, execution_id: str, inputs: Mapping[str, Any]) -> str | None:
-        """The flow's checks: None, or why the execution is created FAILED. Raises InputError when one blocks it."""
-        flow: Flow = revision.model
-        failing = []
-        for check in flow.checks:
-            variables = {"inputs": inputs, "vars": dict(flow.variables), "flow": {"id": flow.id, "namespace": flow.namespace}}
-            try:
-                holds = truthy(await asyncio.to_thread(self._renderer.value, check.condition, variables, self._scope(revision, execution_id)))
-            except PodiumError as error:
-                raise InputError(f"a check of the flow cannot be evaluated: {error.what}", hint="fix its condition", input="") from error
-            if not holds:
-                failing.append(check)
-        for check in failing:
-            if check.behavior == "BLOCK_EXECUTION":
-                raise InputError(check.message, hint="this flow refuses such a start: see its checks", input="", check=check.condition)
-        return next((check.message for check in failing if check.behavior == "FAIL_EXECUTION"), None)
 
     # ---- other executions
     async def child(self, run: TaskRun, effect: fx.StartSubflow) -> tuple[str, View | None]:
@@ -300,7 +194,8 @@ class Starter:
             raise FlowError(
                 f"Unable to find flow '{namespace}'.'{flow_id}' with revision '{wanted or 'latest'}'", hint="is it deployed?"
             ) from error
-        inputs = await self.inputs(revision, execution_id, request.get("inputs") or {})
+        given = request.get("inputs") or {}
+        inputs = await self.forms.inputs(revision, execution_id, given)
         task = parent.tree.task(run.task_id)
         state = parent.state
         inherited = {key: value for key, value in state.labels.items() if request["inheritLabels"] or key.startswith("system.")}
@@ -310,7 +205,7 @@ class Starter:
             id=execution_id, namespace=namespace, flow_id=flow_id, revision=revision.revision, source=revision.source,
             commit=state.commit if state.source == revision.source and wanted is None else self._commit(revision, wanted), path=revision.path,
             blob=revision.blob, inputs=inputs, labels=labels_for(revision.model, labels, execution_id), depth=state.depth + 1,
-            schedule_date=parse_moment(date) if date else None,
+            schedule_date=parse_moment(date) if date else None, warnings=undeclared(revision, given),
             trigger={
                 "id": run.task_id, "type": task.type if task else "", "taskRunId": run.id, **({} if index is None else {"index": index}),
                 **({"depth": depth} if (depth := chain_depth(state.trigger)) else {}),

@@ -35,6 +35,8 @@ class Create:
     loop: Mapping[str, Any] | None = None
     failed_because: str | None = None
     """Make it and end it FAILED at once, with this line in its log (an acknowledged event with bad inputs)."""
+    warnings: Sequence[str] = ()
+    """Lines for its log: what is odd about the request."""
     copied_runs: Sequence[Mapping[str, Any]] = ()
     """Replay from a task run: task runs taken over, as `view` shows them, ids new; the chosen one has state RESTARTED."""
 

@@ -92,6 +92,22 @@ def examine_inputs(
     return _Resolver(declared, supplied, render, encrypt, store_file).all()
 
 
+def values_of(found: Sequence[ResolvedInput]) -> dict[str, Any]:
+    """The values of inputs that are enabled and right, as expressions see them."""
+    values: dict[str, Any] = {}
+    for each in found:
+        if each.enabled and not each.problems:
+            _put(values, each.id, each.value)
+    return values
+
+
+def undeclared_names(declared: Sequence[Input], supplied: Mapping[str, Any]) -> list[str]:
+    """The supplied names that belong to no declared input; `a` belongs to one named `a.b`."""
+    known = {name for name, _ in flatten(declared)}
+    known |= {".".join(parts[:count]) for name in known for parts in [name.split(".")] for count in range(1, len(parts))}
+    return [name for name in supplied if name not in known]
+
+
 def coerce_output(declared: Output | str, value: Any) -> Any:
     """A rendered output as its type says (flow-language 3). A SECRET is text: encrypting it is the caller's part.
 

@@ -34,6 +34,8 @@ def create(d: Decision, command: cmd.Create) -> None:
         original_id=command.original_id, attempt_number=command.attempt_number, original_created_at=command.original_created_at,
         schedule_date=command.schedule_date, depth=command.depth, loop=dict(command.loop) if command.loop else None,
     ))
+    for each in command.warnings:
+        d.log("WARN", each)
     if command.failed_because is not None:
         d.log("ERROR", command.failed_because)
         d.move_execution("FAILED")

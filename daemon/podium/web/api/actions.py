@@ -88,6 +88,17 @@ async def _resume(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+async def _validate_resume(request: web.Request) -> web.Response:
+    here, identifier = context(request), execution_id(request)
+    execution = await here.orchestrator.execution(identifier)
+    namespace, flow_id = execution["namespace"], execution["flowId"]
+    async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as form:
+        declared = asked_for(await waiting_task(here.orchestrator, execution))
+        inputs = await inputs_of(form, declared, orchestrator=here.orchestrator, namespace=namespace, flow_id=flow_id)
+        found = await here.orchestrator.validate_answers(identifier, inputs)
+    return answer({"id": flow_id, "namespace": namespace, "inputs": found})
+
+
 async def _review(request: web.Request) -> web.Response:
     body = await read_object(request, limit=limits.BODY_BYTES_MAX)
     decision = str(body.get("decision") or "").upper()
@@ -237,6 +248,10 @@ ROUTES = [
     _verb("POST", "pause", _pause, "Start no further task until resumed"),
     _verb(
         "POST", "resume", _resume, "Go on after a pause; the form holds the inputs the pause asks for", answers={204: None},
+        body=Body(content={"multipart/form-data": OBJECT, "application/json": OBJECT}),
+    ),
+    _verb(
+        "POST", "resume/validate", _validate_resume, "Check what a resume would be given; resumes nothing", answers={200: OBJECT},
         body=Body(content={"multipart/form-data": OBJECT, "application/json": OBJECT}),
     ),
     _verb(

@@ -67,7 +67,8 @@ async def _validate(request: web.Request) -> web.Response:
     async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as form:
         wanted = await start_request(here, form, Query(request), namespace, flow_id)
         found = await here.orchestrator.validate_inputs(wanted)
-    return answer({"id": flow_id, "namespace": namespace, "inputs": found})
+        failing = await here.orchestrator.validate_checks(wanted)
+    return answer({"id": flow_id, "namespace": namespace, "inputs": found, "checks": failing})
 
 
 def find_arguments(query: Query, here: Context, page: Page) -> dict[str, Any]:
