@@ -95,6 +95,8 @@ class FlowRevision:
     deployed_at: datetime
     defaults: Sequence[Mapping[str, Any]] = ()
     """Plug-in defaults of podium.yaml in force when `text` was parsed; whoever parses it again must give these to `parse_flows`."""
+    templates: Sequence[Mapping[str, str]] = ()
+    """The templates that stand in the flow, {namespace, id, path, blob, text}; they too must be given to `parse_flows`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

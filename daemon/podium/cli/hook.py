@@ -90,14 +90,18 @@ def pre_commit() -> None:
     from podium.app.plugins import load_types
     from podium.git.repo import Repository
     from podium.sources.reading.compare import check_files
+    from podium.sources.reading.templates import is_template_path
     from podium.sources.reading.tree import is_flow_path, project_path
 
     with Repository.open(_here()) as repository:
         _, folder, _ = _settings(repository)
-        names = [name for name in _staged(repository) if is_flow_path(name, folder) or name == project_path(folder)]
+        staged = _staged(repository)
+        names = [name for name in staged if is_flow_path(name, folder) or is_template_path(name, folder) or name == project_path(folder)]
         if not names:
             return
-        wanted = dict.fromkeys([*names[:_FILES_MAX], project_path(folder)])
+        head = repository.resolve("HEAD")
+        templates = [name for name in repository.files(head, folder) if is_template_path(name, folder)] if head else []
+        wanted = dict.fromkeys([*names[:_FILES_MAX], project_path(folder), *templates[:_FILES_MAX]])
         bodies = {name: body for name in wanted if (body := _staged_body(repository, name)) is not None}
     problems = check_files(bodies, folder=folder, types=load_types())
     for line in complain(problems):

@@ -11,7 +11,7 @@ from podium.base.errors import FlowNotFound
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.base.system.log import get_logger
 from podium.engine.tree import FlowTree, iteration_of
-from podium.flows.load import parse_flows
+from podium.flows.load import StoredTemplate, parse_flows
 from podium.flows.model import Flow
 from podium.flows.types import Types
 from podium.store.catalog import Catalog, StoredRevision, known
@@ -56,6 +56,7 @@ class Library:
             self._current[key] = StoredRevision(
                 namespace=each.namespace, flow_id=each.flow_id, revision=each.revision, source=each.source, commit=each.commit,
                 path=each.path, blob=each.blob, text=each.text, defaults=each.defaults, deployed_at=each.deployed_at, deleted=False,
+                templates=each.templates,
             )
             self._models.pop(key, None)
             for stale in [kept for kept in self._trees if kept[:3] == (*key, each.revision)]:
@@ -147,12 +148,15 @@ class Library:
 
     def _parse(self, stored: StoredRevision) -> FlowRevision:
         text = stored.text or self._text_of(stored.source, stored.blob) or ""
-        for parsed in parse_flows(text, file=stored.path, types=self._types, defaults=stored.defaults):
+        templates = [
+            StoredTemplate(**{**each, "text": each.get("text") or self._text_of(stored.source, each["blob"]) or ""}) for each in stored.templates
+        ]
+        for parsed in parse_flows(text, file=stored.path, types=self._types, defaults=stored.defaults, templates=templates):
             if parsed.flow is not None and (parsed.namespace, parsed.flow_id) == (stored.namespace, stored.flow_id):
                 return FlowRevision(
                     namespace=stored.namespace, flow_id=stored.flow_id, revision=stored.revision, source=stored.source,
                     commit=stored.commit, path=stored.path, blob=stored.blob, text=text, model=parsed.flow,
-                    deployed_at=stored.deployed_at, defaults=stored.defaults,
+                    deployed_at=stored.deployed_at, defaults=stored.defaults, templates=stored.templates,
                 )
         raise FlowNotFound(
             f"flow '{stored.namespace}.{stored.flow_id}' of {stored.path} can no longer be read",

@@ -92,7 +92,8 @@ from podium.flows.models.tasks import (
 
 __all__ = [
     "FLOWABLES", "INPUT_CLASSES", "STATES", "TERMINAL", "AllowFailure", "AnyCondition", "AnyInput", "AnyRunner", "AnyTask", "AnyTrigger",
-    "Approval", "ArrayInput", "Batch", "BatchSubflows", "BooleanInput", "Cache", "Check", "CheckFrequency", "Concurrency", "Condition", "Dag", "DagTask",
+    "Approval", "ArrayInput", "Batch", "BatchSubflows", "BooleanInput", "Cache", "Check", "CheckFrequency", "Concurrency", "Condition", "Dag",
+    "DagTask",
     "DateInput", "DatetimeInput", "Decisions", "DependsOn", "Duration", "DurationInput", "EachParallel", "EachSequential", "EnumInput",
     "FileInput", "FloatInput", "Flow", "Flowable", "ForEach", "ForEachItem", "FormInput", "If", "Input", "IntInput", "Label", "Labels",
     "Launcher", "Listener", "LogLevel", "Loop", "LoopUntil", "Model", "MultiselectInput", "NamespaceFiles", "ObjectInput", "Output", "Parallel",

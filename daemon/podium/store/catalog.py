@@ -31,12 +31,13 @@ class StoredRevision:
     defaults: Sequence[Mapping[str, Any]]
     deployed_at: datetime
     deleted: bool
+    templates: Sequence[Mapping[str, str]] = ()
 
 
-_COLUMNS = "namespace, flow_id, revision, source, commit_id, path, blob, text, defaults, deployed_at, deleted"
+_COLUMNS = "namespace, flow_id, revision, source, commit_id, path, blob, text, defaults, deployed_at, deleted, templates"
 
 
-_INSERT = f"INSERT OR REPLACE INTO flows ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = f"INSERT OR REPLACE INTO flows ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Catalog:
@@ -89,14 +90,14 @@ def _deploy(connection: sqlite3.Connection, deployment: Deployment, source_state
         _INSERT,
         [
             (each.namespace, each.flow_id, each.revision, each.source, each.commit, each.path, each.blob, each.text,
-             encode(list(each.defaults)).decode(), iso(each.deployed_at), 0)
+             encode(list(each.defaults)).decode(), iso(each.deployed_at), 0, encode(list(each.templates)).decode())
             for each in (*deployment.accepted, *deployment.moved)
         ],
     )
     connection.executemany(
         _INSERT,
         [
-            (each.namespace, each.flow_id, each.revision + 1, each.source, deployment.commit, each.path, each.blob, "", "[]", now, 1)
+            (each.namespace, each.flow_id, each.revision + 1, each.source, deployment.commit, each.path, each.blob, "", "[]", now, 1, "[]")
             for each in deployment.removed
         ],
     )
@@ -111,7 +112,7 @@ def _deploy(connection: sqlite3.Connection, deployment: Deployment, source_state
 def _row(each: StoredRevision) -> tuple[Any, ...]:
     return (
         each.namespace, each.flow_id, each.revision, each.source, each.commit, each.path, each.blob, each.text, encode(list(each.defaults)).decode(),
-        iso(each.deployed_at), int(each.deleted),
+        iso(each.deployed_at), int(each.deleted), encode(list(each.templates)).decode(),
     )
 
 
@@ -119,6 +120,7 @@ def _revision(row: tuple[Any, ...]) -> StoredRevision:
     return StoredRevision(
         namespace=row[0], flow_id=row[1], revision=row[2], source=row[3], commit=row[4], path=row[5], blob=row[6], text=row[7],
         defaults=decode(row[8]), deployed_at=datetime.fromisoformat(row[9]), deleted=bool(row[10]),
+        templates=decode(row[11]),
     )
 
 

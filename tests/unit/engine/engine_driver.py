@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from podium.engine.shape.view import execution_view
 from podium.engine.state import Execution, TaskRun, fold
 from podium.engine.tree import FlowTree
 from podium.expressions.compile import render_value, truthy
-from podium.flows.load import parse_flows
+from podium.flows.load import StoredTemplate, parse_flows
 
 Outcome = Callable[["Play", TaskRun], cmd.AttemptEnded | None]
 
@@ -60,8 +60,11 @@ def ordinary(play: Play, run: TaskRun) -> cmd.AttemptEnded:
 class Play:
     """One execution. `run()` plays until nothing is left to do but wait for a timer, a subflow or a person."""
 
-    def __init__(self, text: str, *, outcome: Outcome = ordinary, inputs: Mapping[str, Any] | None = None, running: int = 0) -> None:
-        parsed = parse_flows(text, file="flow.yaml", types=load_types())[0]
+    def __init__(
+        self, text: str, *, outcome: Outcome = ordinary, inputs: Mapping[str, Any] | None = None, running: int = 0,
+        templates: Sequence[StoredTemplate] = (),
+    ) -> None:
+        parsed = parse_flows(text, file="flow.yaml", types=load_types(), templates=templates)[0]
         assert parsed.flow is not None, [str(each) for each in parsed.problems]
         self.tree = FlowTree(parsed.flow)
         self.state = Execution()

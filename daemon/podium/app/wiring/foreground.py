@@ -19,7 +19,7 @@ from podium.app.wiring.core import Core, open_core, secrets_of
 from podium.base.errors import FlowError
 from podium.base.ports import Deployment, FlowRevision
 from podium.conductor.port import StartRequest
-from podium.flows.load import Parsed, Problem
+from podium.flows.load import Parsed, Problem, as_stored
 from podium.sources.reading.parse import parse_with_defaults
 from podium.sources.reading.project import nearest_project
 from podium.sources.reading.tree import decode, is_flow_path, is_test, looks_like_flow, yaml_files
@@ -83,7 +83,7 @@ def _parse(file: Path) -> tuple[list[Text], Sequence[Problem]]:
         text = decode(file.read_bytes())
     except (OSError, ValueError) as error:
         raise FlowError(f"cannot read '{file}': {error}", hint="it must be a UTF-8 text file") from error
-    project = nearest_project(file)
+    project = nearest_project(file, load_types())
     found = [Text(file, text, *each) for each in parse_with_defaults(text, str(file), load_types(), project)]
     return found, project.problems
 
@@ -145,6 +145,7 @@ def deployment_of(texts: Sequence[Text], at: datetime) -> Deployment:
         accepted.setdefault(key, FlowRevision(
             namespace=key[0], flow_id=key[1], revision=1, source=SOURCE, commit="", path=str(each.file), blob="", text=each.text,
             model=each.parsed.flow, deployed_at=at, defaults=each.defaults,
+            templates=[as_stored(template) for template in each.parsed.templates],
         ))
     return Deployment(
         source=SOURCE, commit="", previous_commit=None, accepted=list(accepted.values()), removed=[], moved=[], rejected=[], held=None,

@@ -91,6 +91,7 @@ def revisions_of(syncs: Iterable[Mapping[str, Any]]) -> Iterator[StoredRevision]
             found[key] = StoredRevision(
                 namespace=key[0], flow_id=key[1], revision=key[2], source=sync["source"], commit=flow["commit"], path=flow["path"], blob=flow["blob"],
                 text="", defaults=flow.get("defaults") or (), deployed_at=datetime.fromisoformat(sync["at"]), deleted=flow["verdict"] == "deleted",
+                templates=flow.get("templates") or (),
             )
     yield from found.values()
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from podium.flows.suites.load import ParsedSuite
     from podium.flows.types import Types
     from podium.sources.reading.project import Project
+    from podium.sources.reading.templates import Templates
 
     Checked = tuple[list[Parsed], list[Problem]]
     """The flows of a file, and what is wrong beside them."""
@@ -97,9 +98,11 @@ class _Checker:
     def __init__(self, types: Types) -> None:
         self._types = types
         self._projects: dict[Path, Project] = {}
+        self._templates: dict[Path, Templates] = {}
 
     def directory(self, folder: Path) -> Iterator[Checked]:
         """Every flow file under a directory that holds something meant as a flow."""
+        from podium.sources.reading.templates import FOLDER
         from podium.sources.reading.tree import is_flow_path, is_test, looks_like_flow, yaml_files
 
         for path in yaml_files(folder):
@@ -114,6 +117,10 @@ class _Checker:
             text = body.decode("utf-8-sig", "replace")
             if looks_like_flow(text) and not is_test(inside, text):
                 yield self._parse(str(path), body, self._project(path))
+        for place in sorted(folder.rglob(FOLDER)):
+            if place.is_dir() and not any(part.startswith(".") for part in place.relative_to(folder).parts):
+                for path in yaml_files(place):
+                    yield self._template(path)
 
     def tests(self, path: str) -> list[ParsedSuite]:
         """The suites of a test file, or of those of a directory; none of anything else."""
@@ -127,9 +134,13 @@ class _Checker:
 
     def one(self, path: str) -> Checked:
         """One file, or standard input."""
+        from podium.sources.reading.templates import is_template_path
+
         if path == _STDIN:
             return self._parse("<stdin>", sys.stdin.buffer.read(), self._project(Path.cwd() / "stdin"))
         file = Path(path)
+        if is_template_path(Path(path).absolute().relative_to("/").as_posix(), anywhere=True):
+            return self._template(file)
         parsed, problems = self._parse(path, file.read_bytes(), self._project(file))
         if not parsed and not problems:
             from podium.flows.load import Problem
@@ -148,7 +159,27 @@ class _Checker:
             return [], [_unreadable(name, str(error), "save it as UTF-8 text")]
         return [parsed for parsed, _ in parse_with_defaults(text, name, self._types, project)], list(project.problems)
 
+    def _template(self, file: Path) -> Checked:
+        """A file of stored templates."""
+        from podium.sources.reading.templates import shown
+
+        return [], [each for each in self._project(file).templates.problems() if each.file == shown(file.resolve())]
+
     def _project(self, file: Path) -> Project:
+        """What holds for a file beside its text: the nearest podium.yaml, and the nearest templates."""
+        project = self._nearest(file)
+        project.load_templates = lambda: self._near_templates(file, project)
+        return project
+
+    def _near_templates(self, file: Path, project: Project) -> Templates:
+        from podium.sources.reading.templates import near_templates
+
+        folder = file.resolve().parent
+        if folder not in self._templates:
+            self._templates[folder] = near_templates(file, self._types, project.common)
+        return self._templates[folder]
+
+    def _nearest(self, file: Path) -> Project:
         """The nearest podium.yaml above a file, up to the top of its repository. Its own mistakes are told once."""
         from podium.sources.reading.project import Project, parse_project
         from podium.sources.reading.tree import PROJECT_FILE

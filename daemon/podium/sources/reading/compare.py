@@ -1,6 +1,6 @@
 """What changes between two commits, and what is wrong with the newer: for `podium plan` and the pre-receive hook, without a daemon.
 
-Only changed files are parsed (all of them when podium.yaml changed); of the others just the ids are read, to find duplicates.
+Only changed files are parsed (all of them when podium.yaml or a template changed); of the others just the ids are read, to find duplicates.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from podium.flows.types import Types
 from podium.git.repo import Repository
 from podium.sources.reading.parse import Claim, Key, ParsedFile, parse_body
 from podium.sources.reading.project import Project, parse_project, read_project
+from podium.sources.reading.templates import is_template_path, parse_template_files
 from podium.sources.reading.tree import Listing, decode, identities, is_flow_path, is_test, list_flow_files, project_path
 
 Kind = Literal["added", "changed", "moved", "removed"]
@@ -49,14 +50,18 @@ def compare_commits(repository: Repository, old: str | None, new: str, *, folder
     files = listing.files
     listing_before = list_flow_files(repository, old, folder) if old else Listing(files={})
     before = listing_before.files
-    project = read_project(repository, new, folder)
-    project_before = read_project(repository, old, folder) if old else Project()
-    everything = old is None or project.blob != project_before.blob
+    project = read_project(repository, new, folder, types)
+    project_before = read_project(repository, old, folder, types) if old else Project()
+    everything = old is None or project.blob != project_before.blob or project.templates.blobs() != project_before.templates.blobs()
     touched = [path for path in files.keys() | before.keys() if everything or files.get(path) != before.get(path)]
     after = _parsed(repository, {path: files[path] for path in touched if path in files}, types, project)
     earlier = _parsed(repository, {path: before[path] for path in touched if path in before}, types, project_before)
     untouched = {path: blob for path, blob in files.items() if path not in after}
     problems = [*project.problems, *(problem for parsed in after.values() for problem in parsed.problems)]
+    problems += [
+        problem for path, (blob, found) in project.templates.refused.items() if project_before.templates.refused.get(path, ("",))[0] != blob
+        for problem in found
+    ]
     problems += _duplicates(after, _ids_of(repository, untouched))
     refused_before = {each.path for each in listing_before.refused}
     problems += [
@@ -79,6 +84,9 @@ def check_files(bodies: Mapping[str, bytes], *, folder: str, types: Types) -> li
     if (body := bodies.get(project_path(folder))) is not None:
         project = parse_project(body, path=project_path(folder))
         problems += project.problems
+    files = [(path, "", body) for path, body in sorted(bodies.items()) if is_template_path(path, folder)]
+    project.load_templates = lambda: parse_template_files(files, types, project.common)
+    problems += project.templates.problems()
     parsed = {
         path: parse_body(body, path=path, blob="", types=types, project=project)
         for path, body in bodies.items() if is_flow_path(path, folder)

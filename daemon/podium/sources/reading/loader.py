@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
-from podium.flows.load import Problem
+from podium.flows.load import Problem, as_stored
 from podium.flows.types import Types
 from podium.git.repo import Repository
 from podium.sources.reading.parse import Claim, Key, ParsedFile, parse_file
@@ -85,9 +85,12 @@ def read_commit(
     mine = {key: flow for key, flow in known.flows.items() if not flow.deleted and flow.source == source.name}
     work = _Work(source, commit, at, known, mine)
     listing = list_flow_files(repository, commit, source.folder)
-    project = read_project(repository, commit, source.folder, fallback=previous_commit)
+    project = read_project(repository, commit, source.folder, types, fallback=previous_commit)
     if project.problems:
         work.refuse(project.path, project.blob, project.problems)
+    for path, (blob, problems) in project.templates.refused.items():
+        work.refuse(path, blob, problems)
+    work.warnings.extend(project.templates.warnings)
     _refuse_unreadable(work, listing.refused)
     for path, blob in _files_to_read(work, listing.files, project).items():
         _read_file(work, parse_file(repository, path, blob, types, project), path, blob)
@@ -118,16 +121,20 @@ def _files_to_read(work: _Work, files: Mapping[str, str], project: Project) -> d
     for path, blob in files.items():
         flows = at_path.get(path, [])
         same = bool(flows) and all(flow.blob == blob for flow in flows) and path not in work.known.rejected
-        if same and all(_same_defaults(work, flow, project) for flow in flows):
+        if same and all(_same_around(work, flow, project) for flow in flows):
             work.kept.update({(flow.namespace, flow.flow_id): flow for flow in flows})
         else:
             to_read[path] = blob
     return to_read
 
 
-def _same_defaults(work: _Work, flow: KnownFlow, project: Project) -> bool:
+def _same_around(work: _Work, flow: KnownFlow, project: Project) -> bool:
+    """Whether what holds for a flow beside its text is what it was: plug-in defaults, and the templates in it."""
     current = work.known.current.get((flow.namespace, flow.flow_id))
-    return current is not None and list(current.defaults) == list(project.defaults(flow.namespace))
+    if current is None or list(current.defaults) != list(project.defaults(flow.namespace)):
+        return False
+    now = {(each.namespace, each.id): each for each in project.templates.stored}
+    return all((each["namespace"], each["id"]) in now and as_stored(now[each["namespace"], each["id"]]) == each for each in current.templates)
 
 
 def _read_file(work: _Work, parsed: ParsedFile, path: str, blob: str) -> None:
@@ -196,7 +203,7 @@ def _reading(work: _Work, *, previous_commit: str | None, dirty: bool, confirmed
         revision = _revision(work, claim, before)
         if before is None or before.deleted or revision.revision != before.revision:
             accepted.append(revision)
-        elif (before.path, before.blob, before.source) != (claim.path, claim.blob, work.source.name) or not _defaults_kept(work, claim):
+        elif (before.path, before.blob, before.source) != (claim.path, claim.blob, work.source.name) or not _around_kept(work, claim):
             moved.append(revision)
     vanished = [flow for key, flow in work.mine.items() if key not in work.claims and key not in work.kept and key not in work.safe]
     held = None if confirmed else _held(vanished, len(work.mine))
@@ -224,17 +231,26 @@ def _revision(work: _Work, claim: Claim, before: KnownFlow | None) -> FlowRevisi
     current = work.known.current.get(claim.key)
     number = 1
     if before is not None:
-        same = not before.deleted and current is not None and current.text == claim.text
+        same = not before.deleted and current is not None and current.text == claim.text and _texts(current.templates) == _texts(
+            map(as_stored, claim.templates)
+        )
         number = before.revision if same else before.revision + 1
     return FlowRevision(
         namespace=claim.key[0], flow_id=claim.key[1], revision=number, source=work.source.name, commit=work.commit, path=claim.path,
         blob=claim.blob, text=claim.text, model=claim.flow, deployed_at=work.at, defaults=claim.defaults,
+        templates=[as_stored(each) for each in claim.templates],
     )
 
 
-def _defaults_kept(work: _Work, claim: Claim) -> bool:
+def _texts(templates: Iterable[Mapping[str, str]]) -> list[tuple[str, str, str]]:
+    return [(each["namespace"], each["id"], each["text"]) for each in templates]
+
+
+def _around_kept(work: _Work, claim: Claim) -> bool:
     current = work.known.current.get(claim.key)
-    return current is not None and list(current.defaults) == list(claim.defaults)
+    if current is None:
+        return False
+    return list(current.defaults) == list(claim.defaults) and list(current.templates) == [as_stored(each) for each in claim.templates]
 
 
 def _held(vanished: Sequence[KnownFlow], flows: int) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from podium.base.errors import LimitError
 from podium.base.system.log import get_logger
-from podium.flows.load import Parsed, Problem, parse_flows
+from podium.flows.load import Parsed, Problem, StoredTemplate, parse_flows
 from podium.flows.model import Flow
 from podium.flows.types import Types
 from podium.git.repo import Repository
@@ -16,6 +16,8 @@ from podium.sources.reading.project import Project
 from podium.sources.reading.tree import decode, documents, is_test, looks_like_flow
 
 log = get_logger(__name__)
+_TEMPLATE = ".Template"
+"""What stands in every text that has a template put in it."""
 Key = tuple[str, str]
 """Namespace and id of a flow."""
 
@@ -31,6 +33,7 @@ class Claim:
     flow: Flow
     line: int
     defaults: Sequence[Mapping[str, Any]] = ()
+    templates: Sequence[StoredTemplate] = ()
 
     @property
     def where(self) -> str:
@@ -93,7 +96,8 @@ def parse_body(body: bytes, *, path: str, blob: str, types: Types, project: Proj
         warnings.extend(parsed.warnings)
         if parsed.flow is not None and not parsed.problems:
             key = (parsed.flow.namespace, parsed.flow.id)
-            claims.append(Claim(key=key, path=path, blob=blob, text=whole, flow=parsed.flow, line=parsed.line, defaults=defaults))
+            claims.append(Claim(key=key, path=path, blob=blob, text=whole, flow=parsed.flow, line=parsed.line, defaults=defaults,
+                                templates=parsed.templates))
             continue
         problems.extend(parsed.problems)
         if parsed.namespace and parsed.flow_id:
@@ -113,10 +117,11 @@ def _unreadable(path: str, message: str, *, code: str) -> ParsedFile:
 def parse_with_defaults(text: str, path: str, types: Types, project: Project) -> list[tuple[Parsed, Sequence[Mapping[str, Any]]]]:
     """Each document with the defaults that hold for its namespace."""
     common = project.defaults(None)
-    found = [(parsed, common) for parsed in parse_flows(text, file=path, types=types, defaults=common)]
+    templates = project.templates.stored if _TEMPLATE in text else ()
+    found = [(parsed, common) for parsed in parse_flows(text, file=path, types=types, defaults=common, templates=templates)]
     for index, (parsed, _) in enumerate(found):
         own = project.defaults(parsed.namespace)
         if parsed.namespace and list(own) != list(common):
-            found[index] = (parse_flows(text, file=path, types=types, defaults=own)[index], own)
+            found[index] = (parse_flows(text, file=path, types=types, defaults=own, templates=templates)[index], own)
     return found
 

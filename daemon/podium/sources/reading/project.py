@@ -1,4 +1,6 @@
-"""podium.yaml of a source: plug-in defaults for all its flows and for those of a namespace. Called by loader and the hooks.
+"""What holds for the flows of a source beside their text: podium.yaml and the stored templates. Called by loader and the hooks.
+
+podium.yaml has plug-in defaults for all flows and for those of a namespace:
 
     pluginDefaults: [{type, values, forced}]
     namespaces:
@@ -10,14 +12,16 @@ A namespace's defaults hold for the namespaces below it too; the nearer wins, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from podium.flows.load import Problem
 from podium.flows.reading.yaml import Entry, Fields, Items, Node, parse_documents, plain
+from podium.flows.types import Types
 from podium.git.repo import Repository
+from podium.sources.reading.templates import Templates, near_templates, read_templates
 from podium.sources.reading.tree import PROJECT_FILE, decode, project_path
 
 _KEYS = ("pluginDefaults", "namespaces")
@@ -26,14 +30,23 @@ _DEFAULT_KEYS = ("type", "values", "forced")
 
 @dataclass(slots=True)
 class Project:
-    """What podium.yaml says. path, blob: where it is ("" when there is none)."""
+    """What podium.yaml says. path, blob: where it is ("" when there is none). load_templates: reads those that flows may have in them."""
 
     path: str = ""
     blob: str = ""
     common: tuple[Mapping[str, Any], ...] = ()
     by_namespace: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    load_templates: Callable[[], Templates] = Templates
+    _templates: Templates | None = None
     _cache: dict[str | None, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+
+    @property
+    def templates(self) -> Templates:
+        """The stored templates, read when first asked for. Raises GitError, LimitError, OSError."""
+        if self._templates is None:
+            self._templates = self.load_templates()
+        return self._templates
 
     def defaults(self, namespace: str | None) -> Sequence[Mapping[str, Any]]:
         """The plug-in defaults for flows of `namespace` (None: of no particular one), most important first."""
@@ -47,8 +60,17 @@ class Project:
         return self._cache[namespace]
 
 
-def read_project(repository: Repository, commit: str, folder: str, *, fallback: str | None = None) -> Project:
-    """podium.yaml of `commit`. When it is wrong, its problems are told and the one of commit `fallback` holds, if that is right."""
+def read_project(repository: Repository, commit: str, folder: str, types: Types, *, fallback: str | None = None) -> Project:
+    """podium.yaml and the templates of `commit`.
+
+    When podium.yaml is wrong, its problems are told and the one of commit `fallback` holds, if that is right. Raises GitError, LimitError.
+    """
+    project = _read_file(repository, commit, folder, fallback)
+    project.load_templates = lambda: read_templates(repository, commit, folder, types, project.common)
+    return project
+
+
+def _read_file(repository: Repository, commit: str, folder: str, fallback: str | None) -> Project:
     path = project_path(folder)
     body = repository.read_path(commit, path)
     if body is None:
@@ -56,14 +78,20 @@ def read_project(repository: Repository, commit: str, folder: str, *, fallback: 
     project = parse_project(body, path=path)
     project.blob = repository.files(commit, path).get(path, "")
     if project.problems and fallback is not None and repository.resolve(fallback) is not None:
-        before = read_project(repository, fallback, folder)
+        before = _read_file(repository, fallback, folder, None)
         if not before.problems:
             return Project(path, project.blob, before.common, before.by_namespace, project.problems)
     return project
 
 
-def nearest_project(file: Path) -> Project:
-    """The nearest podium.yaml above a file on disk, up to the top of its repository."""
+def nearest_project(file: Path, types: Types) -> Project:
+    """The nearest podium.yaml and the nearest `_templates/` above a file on disk, up to the top of its repository."""
+    project = _nearest_file(file)
+    project.load_templates = lambda: near_templates(file, types, project.common)
+    return project
+
+
+def _nearest_file(file: Path) -> Project:
     for folder in file.resolve().parents:
         path = folder / PROJECT_FILE
         if path.is_file():

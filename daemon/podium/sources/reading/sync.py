@@ -27,7 +27,8 @@ def sync_body(
     """The record as JSON, sorted and indented so that two of them can be compared by eye.
 
     `flows` lists only what changed: verdict accepted (a new revision), moved (same revision, new place or defaults), deleted
-    (a tombstone, itself the next revision), held (would be deleted, waits to be confirmed; nothing changed).
+    (a tombstone, itself the next revision), held (would be deleted, waits to be confirmed; nothing changed). defaults, templates: what
+    holds for a flow beside its text, where there is any; the text of a template is that of its blob.
     """
     flows = [
         *(_entry(each, "accepted") for each in accepted),
@@ -45,7 +46,11 @@ def sync_body(
 
 
 def _entry(flow: FlowRevision | KnownFlow, verdict: str) -> dict[str, Any]:
-    return {
+    entry: dict[str, Any] = {
         "namespace": flow.namespace, "id": flow.flow_id, "revision": flow.revision, "path": flow.path, "blob": flow.blob,
         "commit": flow.commit, "verdict": verdict,
     }
+    if isinstance(flow, FlowRevision):
+        templates = [{key: each[key] for key in ("namespace", "id", "path", "blob")} for each in flow.templates]
+        entry |= ({"defaults": list(flow.defaults)} if flow.defaults else {}) | ({"templates": templates} if templates else {})
+    return entry

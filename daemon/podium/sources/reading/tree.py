@@ -142,7 +142,7 @@ def list_flow_files(repository: Repository, commit: str, folder: str) -> Listing
     for path, blob in repository.files(commit, folder).items():
         if not is_flow_path(path, folder):
             continue
-        if not _is_text(path):
+        if not is_text_name(path):
             refused.append(_misnamed(path, blob))
         elif sizes.get(blob, 0) > FLOW_BYTES_MAX:
             refused.append(_oversized(path, blob, sizes[blob]))
@@ -156,7 +156,7 @@ def list_flow_files(repository: Repository, commit: str, folder: str) -> Listing
     return Listing(files=files, refused=tuple(refused))
 
 
-def _is_text(path: str) -> bool:
+def is_text_name(path: str) -> bool:
     """Whether a name in Git is UTF-8 text without control characters."""
     return path.isprintable() and not any("\ud800" <= char <= "\udfff" for char in path)
 
@@ -167,7 +167,7 @@ def _shown(path: str) -> str:
 
 def _submodule(path: str) -> Refused:
     hint = "put the flow files themselves into this repository, or make the other repository a source of its own"
-    return Refused(path=path if _is_text(path) else _shown(path), blob="", code="submodule", hint=hint,
+    return Refused(path=path if is_text_name(path) else _shown(path), blob="", code="submodule", hint=hint,
                    message="this is a Git submodule; its files are not read")
 
 
