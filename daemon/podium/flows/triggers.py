@@ -114,7 +114,6 @@ class FlowTrigger(Trigger):
     """Starts the flow when executions of other flows reach a state."""
 
     TYPE = _CORE + "Flow"
-    PENDING = "it never fires; start this flow with a Subflow task, a schedule or a webhook"
     ALIASES = (_OLD + "Flow",)
     states: list[State] | None = None
     preconditions: Preconditions | None = None

@@ -546,11 +546,6 @@ def test_a_flow_trigger_without_any_condition_is_a_warning(warn: Check) -> None:
     assert any("hold for every execution of every flow" in each for each in warn(trigger("Flow", preconditions={"id": "p"})))
 
 
-def test_what_is_not_carried_out_is_said(warn: Check) -> None:
-    """Silence would let somebody wait for a trigger that never fires."""
-    assert any("core.trigger.Flow is not carried out by this version" in each for each in warn(trigger("Flow", when="{{ true }}")))
-
-
 def test_values_beside_an_expression_are_a_warning(warn: Check) -> None:
     text = inputs({"id": "a", "type": "SELECT", "values": ["x"], "expression": "{{ y }}"})
     assert warn(text) == ["inputs[0].values: 'values' has no effect beside 'expression'"]

@@ -117,6 +117,9 @@ def _flow_triggers(flow: Checked) -> None:
             what = "This flow will be triggered for EVERY execution of EVERY flow on your instance. We recommend adding at least one condition"
             flow.warning(key_of(each.node, "type"), each.path, "every-execution", what, "add preconditions (1.x), or dependsOn or when (2.0)")
         _dependencies(flow, each)
+        if "onMiss" in each.node.entries:
+            what = "'onMiss' has no effect: nothing happens when a window ends unfulfilled"
+            flow.warning(key_of(each.node, "onMiss"), join(each.path, "onMiss"), "no-effect", what, "leave it out; an SLA or a schedule notices")
         window = each.node.get("window")
         if isinstance(window, Fields):
             _window_2(flow, window, join(each.path, "window"))

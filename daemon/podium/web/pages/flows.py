@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -114,15 +115,17 @@ async def trigger_rows(request: web.Request, found: list[tuple[FlowRevision, Tri
     states = await asyncio.gather(*(here.orchestrator.trigger_state(flow.namespace, flow.flow_id, trigger.id) for flow, trigger in found))
     return [
         {
-            "flow": flow, "trigger": trigger, "state": state_view(flow.namespace, flow.flow_id, trigger, state), "when": _fires(trigger),
+            "flow": flow, "trigger": trigger, "state": state_view(flow.namespace, flow.flow_id, trigger, state), "when": _fires(trigger, state or {}),
             "webhook": _webhook_url(request, flow, trigger), "schedule": getattr(trigger, "cron", None) is not None, "in_file": trigger.disabled,
         }
         for (flow, trigger), state in zip(found, states, strict=True)
     ]
 
 
-def _fires(trigger: Trigger) -> str:
-    """What makes it fire, in a few words."""
+def _fires(trigger: Trigger, state: Mapping[str, Any]) -> str:
+    """What makes it fire, in a few words; of a flow trigger's windows, what they wait for."""
+    if windows := state.get("windows"):
+        return "; ".join(f"{len(each['met'])} of {each['needed']} met, missing {', '.join(each['missing']) or 'nothing'}" for each in windows)
     cron, zone, interval = (getattr(trigger, name, None) for name in ("cron", "timezone", "interval"))
     if cron:
         return f"{cron} ({zone})" if zone else str(cron)
