@@ -219,12 +219,15 @@ class PollContext(Protocol):
 
 
 class Polling(Protocol):
-    """What a polling trigger offers: called every `interval` on a copy of the trigger whose Dyn properties are rendered."""
+    """What a polling trigger offers: called every `interval` on a copy of the trigger whose Dyn properties are rendered.
+
+    With the class variable `IN_CHILD = True` it is called in a child process, which the daemon can end: for libraries that hang or are large.
+    """
 
     interval: Duration
 
     def poll(self, ctx: PollContext) -> Mapping[str, Any] | None:
-        """The variables `trigger.*` of one execution, or None when there is nothing. Any I/O; runs in a thread, never twice at once."""
+        """The variables `trigger.*` of one execution, or None when there is nothing. Any I/O; never twice at once."""
         ...
 
 

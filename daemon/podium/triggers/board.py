@@ -34,6 +34,7 @@ from podium.triggers.kinds.schedule import BackfillRequest, ScheduleRunner
 from podium.triggers.kinds.webhook import WebhookDoor
 from podium.triggers.runner import Runner, Tools, switch
 from podium.triggers.state import TriggerState
+from podium.workers.polls import Polls
 
 log = get_logger(__name__)
 Place = tuple[str, str, str]
@@ -53,9 +54,11 @@ class TriggerBoard:
     def __init__(
         self, *, orchestrator: Orchestrator, renderer: Renderer, types: Types, clock: Clock, zone: tzinfo, home: Path,
         allowed_paths: Sequence[Path] = (), recover_missed: str = "ALL", catch_up_max: int = CATCH_UP_DATES_MAX, scan_s: float = 10.0,
-        body_bytes_max: int = BODY_BYTES_MAX, bell: Bells | None = None,
+        body_bytes_max: int = BODY_BYTES_MAX, bell: Bells | None = None, polls: Polls | None = None,
     ) -> None:
         """recover_missed: for schedules that name no rule. scan_s: seconds between scans of watched directories. bell: for tests.
+
+        polls: carries out, and is closed with the board, polls that must not happen in this process.
 
         home, types: not needed so far; all state is in the journal, and what a trigger is its class says.
         """
@@ -66,7 +69,7 @@ class TriggerBoard:
         firing = Firing(orchestrator, renderer, clock, zone)
         self._tools = Tools(
             orchestrator=orchestrator, firing=firing, bell=self._bell, clock=clock, spawn=self._spawn, recover_missed=recover_missed,
-            catch_up_max=catch_up_max, allowed_paths=tuple(allowed_paths), scan_s=scan_s,
+            catch_up_max=catch_up_max, allowed_paths=tuple(allowed_paths), scan_s=scan_s, children=polls,
         )
         self._door = WebhookDoor(orchestrator, firing, clock, body_bytes_max=body_bytes_max)
         self._runners: dict[Place, Runner] = {}
@@ -118,6 +121,8 @@ class TriggerBoard:
         for task in [*stopping, *self._tasks]:
             task.cancel()
         await asyncio.gather(*stopping, *self._tasks, return_exceptions=True)
+        if self._tools.children is not None:
+            await self._tools.children.close()
 
     async def accept(self, delivery: Delivery) -> Answer:
         """What to answer to a webhook's delivery: see WebhookDoor."""

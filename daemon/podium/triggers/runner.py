@@ -19,6 +19,7 @@ from podium.flows.model import TERMINAL
 from podium.triggers.bell import Bells
 from podium.triggers.firing import Armed, Firing
 from podium.triggers.state import TriggerState, definition_of, removal
+from podium.workers.polls import Polls
 
 log = get_logger(__name__)
 RETRY_S = 5.0
@@ -33,6 +34,7 @@ class Tools:
 
     spawn: run something in the background, errors logged. recover_missed: the rule for schedules that name none. catch_up_max: how
     many missed dates of a schedule are made up for. scan_s: seconds between scans of a watched directory. polls: bounds polls at a time.
+    children: carries out the polls that must not happen in the daemon; without it they happen in threads, as the others.
     """
 
     orchestrator: Orchestrator
@@ -44,6 +46,7 @@ class Tools:
     catch_up_max: int = CATCH_UP_DATES_MAX
     allowed_paths: tuple[Path, ...] = ()
     scan_s: float = 10.0
+    children: Polls | None = None
     polls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POLLS_AT_ONCE_MAX))
 
 

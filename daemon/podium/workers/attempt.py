@@ -30,6 +30,7 @@ from podium.storage.crypto import Cipher
 from podium.storage.task_files import TaskFiles
 from podium.workers.children import child as messages
 from podium.workers.children.parent import Forkery
+from podium.workers.children.serving import served
 from podium.workers.commands.command import Command, Outcome, Place, Running
 from podium.workers.context import Context, RunnerContext
 from podium.workers.logs import AttemptLog, FileLog
@@ -194,23 +195,7 @@ class Attempt:
 
     def _serve(self, method: str, arguments: Any) -> Any:
         """Do what a child asks for. Runs in a thread."""
-        if method == "variables":
-            return plain(self._work.variables)
-        if method == "zone":
-            return getattr(self._tools.renderer.zone, "key", "UTC")
-        if method == "render":
-            return plain(self._context().render(*arguments))
-        if method in ("put", "namespace_put"):
-            paths = [Path(arguments[0]), *arguments[1:]] if method == "put" else [*arguments[:-1], Path(arguments[-1])]
-            return getattr(self._files, method)(*paths)
-        if method == "fetch":
-            self._files.fetch(arguments[0], Path(arguments[1]))
-            return None
-        if method == "namespace_list":
-            return [{"path": each.path, "uri": each.uri, "in_git": each.in_git} for each in self._files.namespace_list(*arguments)]
-        if method in ("size", "exists", "delete", "own_files", "namespace_delete"):
-            return getattr(self._files, method)(*arguments)
-        raise TaskFailed(f"there is no '{method}'")
+        return served(self._context(), method, arguments)
 
     # ---- helpers
 

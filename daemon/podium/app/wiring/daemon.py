@@ -40,6 +40,7 @@ from podium.sources.watch import SourceWatcher
 from podium.storage.namespace import NamespaceFiles
 from podium.triggers.board import TriggerBoard
 from podium.web.server import make_app, serve
+from podium.workers.polls import Polls
 
 log = get_logger(__name__)
 RELEASE_EVERY_S = 3_600.0
@@ -153,6 +154,7 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         board = TriggerBoard(
             orchestrator=core.podium, renderer=core.renderer, types=types, clock=core.clock, zone=core.zone, home=settings.home,
             allowed_paths=[Path(each) for each in settings.security.allowed_paths], body_bytes_max=settings.limits.body_bytes_max,
+            polls=Polls(os.environ, core.clock),
         )
         app = make_app(
             core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,

@@ -14,6 +14,7 @@ from uuid import UUID
 from podium.base.system.ids import new_id
 from podium.plugin import Dyn, TaskFailed
 from podium.plugins.core.fields import json_value
+from podium.plugins.sql.cells import FetchType
 from podium.plugins.sql.database import Caller, Database, Rows, Session, SqlError
 from podium.plugins.sql.statements import Dialect, pieces, shown
 from podium.plugins.sql.tasks import Asking, QueriesTask, QueryTask, QueryTrigger
@@ -142,6 +143,7 @@ class DuckDbTrigger(DuckDb, QueryTrigger):
 
     TYPE = PREFIX + "Trigger"
     PRELOAD: ClassVar[tuple[str, ...]] = ("duckdb",)
+    fetch_type: Dyn[FetchType] = "FETCH"
 
 
 class DuckDbSession:

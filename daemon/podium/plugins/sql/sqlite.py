@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from podium.base.system.ids import new_id
 from podium.plugin import Dyn, TaskFailed
+from podium.plugins.sql.cells import FetchType
 from podium.plugins.sql.database import Caller, Database, Rows, Session, SqlError
 from podium.plugins.sql.statements import Dialect
 from podium.plugins.sql.tasks import Asking, QueriesTask, QueryTask, QueryTrigger
@@ -118,6 +119,7 @@ class SqliteTrigger(Sqlite, QueryTrigger):
     """Runs one statement in SQLite every `interval` and starts the flow when it gives rows. `trigger.*`: row, rows or uri, and size."""
 
     TYPE = PREFIX + "Trigger"
+    fetch_type: Dyn[FetchType] = "FETCH"
 
 
 class SqliteSession:

@@ -1,11 +1,14 @@
 """Polling triggers of plug-ins (http.Trigger and its like): asks every `interval`, and starts an execution when there is something.
 
-Made by board for a trigger class that offers `plugin.Polling.poll`. The poll runs in a thread, a bounded number of them at a time and
-never two of one trigger; what it remembers is stored in the transaction of the start. A poll that hangs delays only its own trigger.
+Made by board for a trigger class that offers `plugin.Polling.poll`. The poll runs in a thread, or in a child process where its class says
+IN_CHILD, a bounded number of them at a time and never two of one trigger; what it remembers is stored in the transaction of the start.
+A poll that hangs delays only its own trigger; one in a child ends when its trigger changes, goes or the daemon ends.
 """
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,6 +28,7 @@ from podium.triggers.runner import Runner, Tools
 
 log = get_logger(__name__)
 _INTERVAL_MIN = timedelta(seconds=1)
+_FOLDER = "podium-poll-"
 _LEVELS = {"ERROR": "error", "WARN": "warning", "INFO": "info", "DEBUG": "debug", "TRACE": "debug"}
 
 
@@ -39,9 +43,13 @@ class PollRunner(Runner):
     def __init__(self, armed: Armed, tools: Tools) -> None:
         super().__init__(armed, tools)
         self._asking = False
+        self._child: asyncio.Future[Mapping[str, Any] | None] | None = None
+        self._asked: Trigger | None = None
 
     async def begin(self, *, changed: bool) -> None:
         """See Runner."""
+        if self._asked is not None and self._asked != self.armed.trigger:
+            self.end()
         if self.state.next is None or changed or self.state.removed:
             self.state.next, self.state.removed = self.tools.clock.now(), False
             await self.remember()
@@ -56,6 +64,11 @@ class PollRunner(Runner):
             return
         self._asking = True
         self.tools.spawn(self._ask(due))
+
+    def end(self) -> None:
+        """See Runner: a poll in a child is no longer waited for."""
+        if self._child is not None:
+            self._child.cancel()
 
     async def _ask(self, due: datetime) -> None:
         """One poll, and what follows from it."""
@@ -83,7 +96,17 @@ class PollRunner(Runner):
         rendered = await self.tools.firing.rendered(armed, {})
         assert is_polling(rendered)
         asked: Any = rendered
-        return await in_own_thread(_called, asked, armed, self.tools.firing, remembered)
+        if self.tools.children is None or not getattr(asked, "IN_CHILD", False):
+            return await in_own_thread(_called, asked, armed, self.tools.firing, remembered)
+        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix=_FOLDER)
+        try:
+            context = _Context(armed, self.tools.firing, remembered, Path(folder))
+            self._asked = armed.trigger
+            self._child = asyncio.ensure_future(self.tools.children.poll(asked, context, remembered))
+            return await self._child
+        finally:
+            self._child = self._asked = None
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
     async def _answered(self, due: datetime, remembered: dict[str, Any], variables: Mapping[str, Any] | None, trouble: str | None) -> None:
         now = self.tools.clock.now()
@@ -122,7 +145,7 @@ class PollRunner(Runner):
 
 
 def _called(trigger: Polling, armed: Armed, firing: Firing, remembered: dict[str, Any]) -> Mapping[str, Any] | None:
-    with tempfile.TemporaryDirectory(prefix="podium-poll-") as folder:
+    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder:
         return trigger.poll(_Context(armed, firing, remembered, Path(folder)))
 
 
@@ -146,6 +169,11 @@ class _Context:
     state: dict[str, Any]
     working_dir: Path
     _id: str = field(default_factory=new_id)
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """What expressions of the trigger see."""
+        return self.firing.variables(self.armed, {})
 
     @property
     def namespace(self) -> str:

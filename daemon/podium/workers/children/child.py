@@ -33,6 +33,8 @@ class ChildContext:
         self._facts = facts
         self._variables: Mapping[str, Any] | None = None
         self.log = ChildLog(channel)
+        self.state: dict[str, Any] = {}
+        """What a trigger remembers, when this is a poll."""
         self.files = ChildFiles(channel)
 
     @property

@@ -21,7 +21,6 @@ import msgspec
 from podium.base.errors import PodiumError, RunnerError
 from podium.base.limits import COMMAND_LINE_BYTES_MAX
 from podium.base.system.log import get_logger
-from podium.plugin import Task
 from podium.runners.process import spawn
 from podium.workers.children.wire import encode, read_message
 from podium.workers.logs import AttemptLog
@@ -94,8 +93,8 @@ class Child:
         self._work = work
         self._watch = watch
 
-    async def run(self, task: Task, facts: Mapping[str, Any], serve: Callable[[str, Any], Any], attempt_log: AttemptLog) -> dict[str, Any]:
-        """Have it run `task`; the message with which it ended, or one that says how it died."""
+    async def run(self, task: object, facts: Mapping[str, Any], serve: Callable[[str, Any], Any], attempt_log: AttemptLog) -> dict[str, Any]:
+        """Have it run `task` (anything with a `run(ctx)` that gives a Result, and that can be pickled); the message with which it ended, or one that says how it died."""
         work_reader, work_writer = await asyncio.open_connection(sock=self._work)
         watch_reader, watch_writer = await asyncio.open_connection(sock=self._watch)
         work_writer.write(encode({"task": pickle.dumps(task), "facts": dict(facts)}))
