@@ -16,7 +16,7 @@ from podium.flows.checks import input_rules, rules, task_rules, trigger_rules
 from podium.flows.checks.rules import Checked, Rule, static_text
 from podium.flows.model import AnyTask, Flow, Model, Task, TaskTemplate, Template
 from podium.flows.reading.defaults import NAMES, inject
-from podium.flows.reading.dialect import Dialect, detect
+from podium.flows.reading.dialect import detect
 from podium.flows.reading.errors import report_errors
 from podium.flows.reading.problems import Place, Problem, Report, join, key_of
 from podium.flows.reading.shape import Shaping, shape_map
@@ -83,15 +83,23 @@ class ParsedTemplate:
 
 
 def parse_flows(
-    text: str, *, file: str, types: Types, defaults: Sequence[Mapping[str, Any]] = (), templates: Iterable[StoredTemplate] | None = None
+    text: str, *, file: str, types: Types, defaults: Sequence[Mapping[str, Any]] = (), templates: Iterable[StoredTemplate] | None = None,
+    dialect: str | None = None,
 ) -> list[Parsed]:
     """One result for each YAML document of `text` that is not empty.
 
     file: the name that problems carry. defaults: plug-in defaults of the instance and namespace, most important first, each
     `{type, forced?, values}`; the flow's own come before them. templates: those that a `Template` task may name; None: not looked for.
+    dialect: to read every flow in, `1.x` or `2.0`; None: each as its text says.
     """
     known = {(each.namespace, each.id): each for each in templates} if templates is not None else None
-    return [_document(document, Report(file), text, types=types, defaults=defaults, known=known) for document in parse_documents(text)]
+    found = []
+    for document in parse_documents(text):
+        report = Report(file)
+        root = _root(document, report, "a flow is a map with id, namespace and tasks")
+        inlining = _Inlining(types, known, defaults, {name: root.entries[name] for name in NAMES if name in root.entries} if root is not None else {})
+        found.append(_document(root, report, text, inlining, dialect))
+    return found
 
 
 def parse_templates(text: str, *, file: str, types: Types, defaults: Sequence[Mapping[str, Any]] = ()) -> list[ParsedTemplate]:
@@ -111,14 +119,10 @@ def parse_templates(text: str, *, file: str, types: Types, defaults: Sequence[Ma
     return found
 
 
-def _document(
-    document: Document, report: Report, text: str, *, types: Types, defaults: Sequence[Mapping[str, Any]], known: Mapping[Key, StoredTemplate] | None
-) -> Parsed:
-    root = _root(document, report, "a flow is a map with id, namespace and tasks")
+def _document(root: Fields | None, report: Report, text: str, inlining: _Inlining, dialect: str | None) -> Parsed:
     if root is None:
-        return _parsed(None, report, None, wanted or "1.x")
-    inlining = _Inlining(types, known, defaults, {name: root.entries[name] for name in NAMES if name in root.entries})
-    flow, dialect = _check(root, text, Flow, _RULES, report=report, inlining=inlining, dialect=None)
+        return _parsed(None, report, None, dialect or "1.x")
+    flow, dialect = _check(root, text, Flow, _RULES, report=report, inlining=inlining, dialect=dialect)
     return _parsed(flow, report, root, dialect, inlining.used())
 
 

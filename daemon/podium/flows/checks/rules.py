@@ -25,7 +25,8 @@ RESERVED_IDS = (
 """Ids that the paths of the API already use."""
 _SYSTEM = "system."
 _SYSTEM_ALLOWED = "system.readOnly"
-_LABEL_2 = r"[\p{Ll}][\p{L}0-9._-]*"
+LABEL_KEY_2 = r"[\p{Ll}][\p{L}0-9._-]*"
+"""What the key of a label looks like in dialect 2.0."""
 _TAG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _TAGS_MAX = 20
 
@@ -160,7 +161,7 @@ def check_labels(flow: Checked, node: Node | None, path: str, *, static: bool = 
             shown = value.text if isinstance(value, Scalar) else "…"
             what = f"System labels can only be set by Kestra itself, offending label: {key}={shown}"
             flow.problem(at, place, "system-label", what, "choose a key that does not begin with 'system.'")
-        elif flow.dialect == "2.0" and not has_expression(key) and not matches(_LABEL_2, key):
+        elif flow.dialect == "2.0" and not has_expression(key) and not matches(LABEL_KEY_2, key):
             what = (
                 "Invalid label key. A valid key contains only lowercase letters numbers hyphens (-) underscores (_) or periods (.) "
                 "and must begin with a lowercase letter."
@@ -185,6 +186,11 @@ def _enterprise(flow: Checked) -> None:
         flow.problem(quotas, "quotas", "enterprise", what, "remove it; concurrency limits how many executions run at a time")
 
 
+def is_worker_tag(text: str) -> bool:
+    """Whether a worker may be known by it: an RFC 1123 label."""
+    return _TAG.fullmatch(text) is not None
+
+
 def _worker_selector(flow: Checked, entry: Entry | None, path: str) -> None:
     if entry is None or not isinstance(entry.node, Fields):
         return
@@ -199,7 +205,7 @@ def _worker_selector(flow: Checked, entry: Entry | None, path: str) -> None:
             flow.problem(tags, join(path, "tags"), "worker-selector", f"size must be between 0 and {_TAGS_MAX}", "use fewer tags")
         for index, each in enumerate(tags.items):
             text = static_text(each)
-            if text is not None and not _TAG.fullmatch(text):
+            if text is not None and not is_worker_tag(text):
                 what = f"'{text}' is no worker tag"
                 hint = "use up to 63 lower-case letters, digits and hyphens, beginning and ending with a letter or digit"
                 flow.problem(each, f"{path}.tags[{index}]", "worker-selector", what, hint)
@@ -296,3 +302,5 @@ def parents(seen: Seen) -> Iterator[Seen]:
 
 
 RULES: tuple[Rule, ...] = (_unique_ids, _no_recursion, _reserved_id, _labels, _enterprise, _retries, _slas, _deprecated)
+ABOUT_THE_FLOW: tuple[Rule, ...] = (_no_recursion, _reserved_id)
+"""Those that ask for the flow's own id: they say nothing about a template."""
