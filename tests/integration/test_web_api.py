@@ -568,3 +568,9 @@ async def test_headers_that_are_no_utf8_are_read_all_the_same(client: Client) ->
         writer.write(b"POST /api/v1/executions/company.team/hello HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\nContent-Length: 0\r\n\r\n")
         assert (await reader.readline()).split()[1] == status
         writer.close()
+
+
+async def test_a_flow_may_be_called_like_what_is_done_to_executions(client: Client) -> None:
+    for name in ("state", "pause", "restart", "kill"):
+        assert_error(await client("POST", f"/api/v1/executions/company.team/{name}", data=aiohttp.FormData()), 404)
+        assert f"company.team.{name}" in (await client("POST", f"/api/v1/executions/company.team/{name}", data=aiohttp.FormData())).json["message"]

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from podium.base import limits
 from podium.base.errors import PodiumError
+from podium.base.system.base62 import LENGTH
 from podium.conductor.port import Orchestrator, View
 from podium.flows.model import Approval, Pause
 from podium.web.api.executions import FIND, execution_id, find_arguments, with_url
@@ -206,7 +207,8 @@ async def _each(orchestrator: Orchestrator, query: Query, verb: str, ids: list[s
     )
 
 
-_ONE = "/executions/{execution}"
+_ONE = f"/executions/{{execution:{'[0-9A-Za-z]' * LENGTH}}}"
+"""Ids only, so that a flow may be called `pause` or `state`: its start has the same form, /executions/<namespace>/<flow>."""
 _EXECUTION = ref("Execution")
 _REVISION = Param(name="revision", schema=INTEGER)
 
