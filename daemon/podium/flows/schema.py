@@ -78,7 +78,7 @@ def of_type(schema: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     return {"$schema": DIALECT, **found, "definitions": dict(sorted(wanted.items()))}
 
 
-def tests_schema() -> dict[str, Any]:
+def suite_schema() -> dict[str, Any]:
     """The schema of one document of flow tests."""
     refs, made = models_json_schema([(Suite, "validation")], ref_template=_PLACE + "{model}", schema_generator=_generator(Vocabulary()))
     definitions = made["$defs"]

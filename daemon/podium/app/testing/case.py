@@ -21,7 +21,7 @@ from podium.app.testing.judge import judge
 from podium.app.testing.mocks import Mocks
 from podium.app.testing.results import CaseResult, Outcome
 from podium.app.wiring.core import Core, open_core, secrets_of
-from podium.app.wiring.foreground import SOURCE, deployment_of
+from podium.app.wiring.foreground import SOURCE, deployment_of, throw_away
 from podium.base.errors import ConflictError, InputError, NotFound, PodiumError
 from podium.base.limits import UPLOAD_BYTES_MAX
 from podium.base.redact import Redactor
@@ -51,7 +51,7 @@ class _Broken(Exception):
 
 
 class Runner:
-    """Runs cases. number: makes the instances of cases that run side by side different."""
+    """Runs cases. timeout_s: for those that name none."""
 
     def __init__(self, settings: Settings, *, secrets_file: Path | None, timeout_s: float) -> None:
         self._settings = settings
@@ -87,7 +87,7 @@ class Runner:
         """The middle of the house for one case."""
         self._opened += 1
         with tempfile.TemporaryDirectory(prefix="podium-test-", ignore_cleanup_errors=True) as folder:
-            settings = self._settings.model_copy(update={"home": Path(folder), "instance": f"test-{os.getpid()}-{self._opened}"})
+            settings = throw_away(self._settings, Path(folder), f"test-{os.getpid()}-{self._opened}")
             files = WorkTreeFiles(found.files)
             async with open_core(settings, namespace_files=files, secrets=self.secrets(case), results=False, mocks=mocks) as core:
                 await core.podium.deploy(deployment_of(found.root.texts, core.clock.now()))

@@ -153,7 +153,7 @@ class Finder:
         assert text.parsed.flow is not None
         wrong = mistakes_about(parsed, text.parsed.flow)
         problems += wrong
-        top = self._flows or root_of(file)
+        top = self._flows or _home_of(file)
         return None if wrong else Found(parsed=parsed, flow=text, path=file, root=flows, files=top)
 
 

@@ -130,11 +130,16 @@ async def open_foreground(settings: Settings, chosen: Chosen, *, secrets_file: P
     import os
 
     with tempfile.TemporaryDirectory(prefix="podium-run-", ignore_cleanup_errors=True) as folder:
-        throw_away = settings.model_copy(update={"home": Path(folder), "instance": f"run-{os.getpid()}"})
         files = WorkTreeFiles(chosen.root)
-        async with open_core(throw_away, namespace_files=files, secrets=secrets_of(settings, os.environ, secrets_file), results=False) as core:
+        mine = throw_away(settings, Path(folder), f"run-{os.getpid()}")
+        async with open_core(mine, namespace_files=files, secrets=secrets_of(settings, os.environ, secrets_file), results=False) as core:
             await core.podium.deploy(deployment_of(chosen.texts, core.clock.now()))
             yield core
+
+
+def throw_away(settings: Settings, home: Path, instance: str) -> Settings:
+    """These settings for a home that is removed afterwards: nothing is kept anywhere else either."""
+    return settings.model_copy(update={"home": home, "instance": instance, "storage": settings.storage.model_copy(update={"url": ""})})
 
 
 def deployment_of(texts: Sequence[Text], at: datetime) -> Deployment:

@@ -14,10 +14,10 @@ def schema(name: str | None, tests: bool) -> None:
     """Print the JSON Schema of the flow language."""
     from podium.app.plugins import load_types, load_vocabulary
     from podium.base.errors import NotFound
-    from podium.flows.schema import json_schema, of_type, tests_schema
+    from podium.flows.schema import json_schema, of_type, suite_schema
 
     if tests:
-        click.echo(json.dumps(tests_schema(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(suite_schema(), indent=2, ensure_ascii=False))
         return
     types = load_types()
     for plugin, reason in types.broken:
