@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
-from uuid import UUID
 
 from podium.base.system.ids import new_id
 from podium.plugin import Dyn, TaskFailed
@@ -34,6 +34,8 @@ _WITH_FILE_NAMES = re.compile(r"\bfilename\s*=\s*(?:true|1)\b", re.IGNORECASE)
 _MEMORY = (":memory:", "memory:")
 _TEXT_TYPES = ("HUGEINT", "UHUGEINT", "BIGNUM", "VARINT")
 _ROWS_AT_ONCE = 1_000
+_KNOWN = (bool, int, float, str, bytes, Decimal, date, time, timedelta, type(None))
+"""What rows may hold; all else is shown as text."""
 
 
 class DuckDb(Asking):
@@ -258,7 +260,7 @@ class DuckDbSession:
             return {str(key): self._plain(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._plain(item) for item in value]
-        return str(value) if isinstance(value, UUID) else value
+        return value if isinstance(value, _KNOWN) else str(value)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -94,7 +94,7 @@ class Child:
         self._watch = watch
 
     async def run(self, task: object, facts: Mapping[str, Any], serve: Callable[[str, Any], Any], attempt_log: AttemptLog) -> dict[str, Any]:
-        """Have it run `task` (anything with a `run(ctx)` that gives a Result, and that can be pickled); the message with which it ended, or one that says how it died."""
+        """Have it run `task`, whose `run(ctx)` gives a Result; the message with which it ended, or one that says how it died."""
         work_reader, work_writer = await asyncio.open_connection(sock=self._work)
         watch_reader, watch_writer = await asyncio.open_connection(sock=self._watch)
         work_writer.write(encode({"task": pickle.dumps(task), "facts": dict(facts)}))
