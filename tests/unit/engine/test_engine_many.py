@@ -263,3 +263,51 @@ def test_no_batch_is_a_success() -> None:
     play.run()
     assert play.state.state == "SUCCESS"
     assert play.run_of("each_items").outputs["numberOfBatches"] == 0
+
+
+def test_a_breach_of_an_sla_ends_the_iterations_before_the_loop() -> None:
+    play = loop(values="[a, b]", outer="sla: [{id: fast, type: MAX_DURATION, duration: PT1H, behavior: FAIL}]")
+    start(play, 0, 1)
+    play.wait(3_601)
+    assert [each.execution_id for each in play.effects if isinstance(each, fx.KillSubflow)] == [each.execution_id for each in play.subflows]
+    for index in (0, 1):
+        end(play, index, "KILLED")
+    assert (play.state.state, play.run_of("all").state) == ("FAILED", "KILLED")
+    play.check()
+
+
+def test_an_execution_that_is_held_starts_no_further_iteration_until_it_is_resumed() -> None:
+    play = loop(", concurrencyLimit: 1", values="[a, b]")
+    play.give(cmd.Pause())
+    end(play, 0)
+    assert (len(play.subflows), play.state.state) == (1, "PAUSED")
+    play.give(cmd.Resume())
+    assert len(play.subflows) == 2
+    end(play, 1)
+    assert play.state.state == "SUCCESS"
+    play.check()
+
+
+def test_a_kill_while_nothing_runs_but_a_question_ends_the_loop() -> None:
+    play = loop(", concurrencyLimit: 1, breakWhen: '{{ false }}'")
+    answer, play.answer = play.answer, lambda key: cmd.Answer(key="later")  # type: ignore[method-assign]
+    end(play, 0)
+    assert play.state.asked
+    play.give(cmd.Kill())
+    assert (play.state.state, play.run_of("all").state) == ("KILLED", "KILLED")
+    del answer
+    play.check()
+
+
+def test_an_exit_beside_a_loop_lets_its_iterations_finish() -> None:
+    def outcome(play: Play, run: Any) -> Any:
+        return cmd.AttemptEnded(run_id=run.id, number=1, state="SUCCESS", requests=[("exit", {"state": "WARNING"})])
+
+    play = Play(flow(
+        f"- {{id: both, type: core.flow.Parallel, tasks: [{{id: all, type: core.flow.Loop, values: [a, b, c], concurrencyLimit: 1,\n"
+        f"   breakWhen: '{{{{ false }}}}', tasks: [{LOG}]}}, {{id: leave, type: core.execution.Exit}}]}}"
+    ), outcome=outcome).run()
+    assert play.run_of("all").state == "RUNNING"
+    end(play, 0)
+    assert (len(play.subflows), play.state.state) == (1, "WARNING")
+    play.check()

@@ -29,21 +29,18 @@ def answer(d: Decision, key: str, value: Any, error: str | None) -> None:
         _of_execution(d, purpose, value, error)
         return
     run = d.state.runs.get(run_id)
-    if run is None or run.ended or d.state.notes.get("stopping"):
-        return
-    if error is not None:
-        if purpose in ("subflow", "timer", "items"):
-            tasks.fail_attempt(d, run, error)
-        elif purpose.startswith("break:"):
-            d.log("ERROR", f"breakWhen cannot be evaluated: {error}", run.id)
-            _break(d, run, purpose, True)
-        else:
-            d.fail_run(run, error)
+    if run is None or run.ended:
         return
     if purpose.startswith("break:"):
-        _break(d, run, purpose, value)
-    else:
+        many.judged(d, run, int(purpose.removeprefix("break:")), value, error)
+    elif d.state.notes.get("stopping"):
+        return
+    elif error is None:
         _HANDLERS[purpose](d, run, value)
+    elif purpose in ("subflow", "timer", "items"):
+        tasks.fail_attempt(d, run, error)
+    else:
+        d.fail_run(run, error)
 
 
 def _of_execution(d: Decision, purpose: str, value: Any, error: str | None) -> None:
@@ -68,7 +65,7 @@ def _of_execution(d: Decision, purpose: str, value: Any, error: str | None) -> N
 
 def violate_sla(d: Decision, index: int, reason: str) -> None:
     """Act on the first violation of an SLA (by its place in the flow): label, then fail or cancel. Source: flow-language 1.7."""
-    if d.state.ended or d.state.notes.get("sla") or index >= len(d.tree.flow.sla):
+    if d.state.ended or d.state.notes.get("sla") or d.state.notes.get("stopping") or index >= len(d.tree.flow.sla):
         return
     sla = d.tree.flow.sla[index]
     d.note_execution(sla=sla.id)
@@ -94,6 +91,11 @@ def _run_if(d: Decision, run: TaskRun, value: Any) -> None:
 def _if(d: Decision, run: TaskRun, value: Any) -> None:
     d.note(run, branch="then" if value else "else")
     d.outputs(run, {"evaluationResult": bool(value)})
+    d.step(run.id)
+
+
+def _template(d: Decision, run: TaskRun, value: Any) -> None:
+    d.outputs(run, {"args": value})
     d.step(run.id)
 
 
@@ -123,10 +125,6 @@ def _timer(d: Decision, run: TaskRun, value: Any) -> None:
     d.log("INFO", f"Waiting for {format_duration(timedelta(seconds=wait))}", run.id)
     due = d.timer(f"{run.id}:sleep", after=timedelta(seconds=limit if over else wait))
     d.note(run, until=due.isoformat(), over=format_duration(timedelta(seconds=limit)) if over else None)
-
-
-def _break(d: Decision, run: TaskRun, purpose: str, value: Any) -> None:
-    many.judged(d, run, int(purpose.removeprefix("break:")), value)
 
 
 def _pause(d: Decision, run: TaskRun, value: Any) -> None:
@@ -181,7 +179,7 @@ def workspace_opened(d: Decision, run_id: str, error: str | None) -> None:
     if run is None or run.ended or run.notes.get("opened"):
         return
     if error is not None:
-        d.effect(fx.CloseWorkspace(run_id=run.id, collect=False))
+        d.effect(fx.CloseWorkspace(run_id=run.id, task_id=run.task_id, collect=False))
         d.fail_run(run, error)
         return
     d.note(run, opened=True)
@@ -201,4 +199,4 @@ def workspace_closed(d: Decision, run_id: str, outputs: dict[str, Any], error: s
 
 
 _HANDLERS = {"runIf": _run_if, "if": _if, "switch": _switch, "values": _values, "timer": _timer, "subflow": start_child, "pause": _pause,
-             "loop": _loop, "items": many.start, "approval": approval.start}
+             "loop": _loop, "items": many.start, "approval": approval.start, "template": _template}

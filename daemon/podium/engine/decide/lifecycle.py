@@ -13,7 +13,7 @@ from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide.decision import Decision, attempt_id
 from podium.engine.decide.kinds import many
-from podium.engine.decide.stopping import stop
+from podium.engine.decide.stopping import release, stop
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree, is_flowable
 from podium.flows.model import TERMINAL, Launcher, LoopUntil, Pause, Subflow, WorkingDirectory
@@ -91,6 +91,8 @@ def _wake(d: Decision) -> None:
         if not run.ended:
             fresh = run.state in ("CREATED", "RESTARTED") and not (run.attempts and run.attempts[-1].state in ("CREATED", "RUNNING"))
             (d.begin if fresh else d.step)(run.id)
+            if isinstance(d.tree.task(run.task_id), Launcher) and run.attempts and run.attempts[-1].state == "RUNNING":
+                many.go_on(d, run)
     d.step(None)
 
 
@@ -210,9 +212,7 @@ def reopen(d: Decision, runs: list[TaskRun], state: str = "RESTARTED") -> None:
         chosen = whole_of(d.tree, d.state, run) or run
         again[chosen.id] = chosen
     above = _let_ancestors_go_on(d, again)
-    gone = {each.id for run in again.values() if run.id in d.state.runs for each in d.state.descendants(run.id)}
-    if gone:
-        d.emit(ev.RunsRemoved(at=d.now, ids=[run_id for run_id in d.state.runs if run_id in gone]))
+    _remove(d, {each.id for run in again.values() if run.id in d.state.runs for each in d.state.descendants(run.id)})
     for run in again.values():
         if run.id in d.state.runs and run.id not in above:
             task, child = d.tree.task(run.task_id), run.notes.get("child")
@@ -231,14 +231,21 @@ def _let_ancestors_go_on(d: Decision, runs: Mapping[str, TaskRun]) -> set[str]:
     above = {each.id: each for run in runs.values() for each in d.state.ancestors(run)}
     handlers = [run for run in d.state.runs.values()
                 if run.phase in ("errors", "finally", "after") and (run.parent_id is None or run.parent_id in above)]
-    gone = {each.id for run in handlers for each in (run, *d.state.descendants(run.id))}
-    if gone:
-        d.emit(ev.RunsRemoved(at=d.now, ids=[run_id for run_id in d.state.runs if run_id in gone]))
+    _remove(d, {each.id for run in handlers for each in (run, *d.state.descendants(run.id))})
     for run in above.values():
         if run.id in d.state.runs and run.id not in runs:
             d.note(run, outcome=None, done=None, over=None)
             d.move_run(run, "RUNNING")
     return {run_id for run_id in above if run_id not in runs}
+
+
+def _remove(d: Decision, gone: set[str]) -> None:
+    """Forget task runs that are done over; what still runs of them outside is ended."""
+    if not gone:
+        return
+    for run in [run for run in d.state.runs.values() if run.id in gone and not run.ended]:
+        release(d, run)
+    d.emit(ev.RunsRemoved(at=d.now, ids=[run_id for run_id in d.state.runs if run_id in gone]))
 
 
 def whole_of(tree: FlowTree, state: Execution, run: TaskRun) -> TaskRun | None:
@@ -356,7 +363,7 @@ def _pending_run(d: Decision, run: TaskRun) -> None:
         if not run.notes.get("opened"):
             d.effect(fx.OpenWorkspace(run_id=run.id))
         elif run.notes.get("collecting"):
-            d.effect(fx.CloseWorkspace(run_id=run.id, collect=True))
+            d.effect(fx.CloseWorkspace(run_id=run.id, task_id=run.task_id, collect=True))
     elif task is not None and not is_flowable(task) and number and run.attempts[-1].state in ("CREATED", "RUNNING"):
         started = run.attempts[-1].state == "RUNNING"
         d.effect(fx.RunAttempt(run_id=run.id, number=number, started=started))

@@ -7,7 +7,7 @@ from podium.engine import events as ev
 from podium.engine.decide.decision import Decision, attempt_id
 from podium.engine.state import TaskRun
 from podium.engine.tree import is_flowable
-from podium.flows.model import TERMINAL, Launcher, Subflow, WorkingDirectory
+from podium.flows.model import TERMINAL, Launcher, Loop, Subflow, WorkingDirectory
 
 
 def stop(d: Decision, outcome: str, *, cascade: bool) -> None:
@@ -22,7 +22,7 @@ def stop(d: Decision, outcome: str, *, cascade: bool) -> None:
 def stop_everything(d: Decision, *, cascade: bool) -> None:
     """End at once what has not started or only waits; tell what runs to end."""
     for run in reversed(list(d.state.runs.values())):
-        if not run.ended and run.phase != "after":
+        if not run.ended and (run.phase != "after" or not d.state.ended):
             _stop_run(d, run, cascade)
         elif cascade and run.ended and not run.notes.get("wait", True):
             for child in _started(run):
@@ -44,6 +44,19 @@ def stop_waiting(d: Decision, run: TaskRun) -> None:
             _stop_run(d, each, cascade=False)
 
 
+def release(d: Decision, run: TaskRun) -> None:
+    """End what runs outside for a task run that is to be forgotten before its end."""
+    task = d.tree.task(run.task_id)
+    going_on = bool(run.attempts) and run.attempts[-1].state in ("CREATED", "RUNNING")
+    if isinstance(task, WorkingDirectory):
+        d.effect(fx.CloseWorkspace(run_id=run.id, task_id=run.task_id, collect=False))
+    elif isinstance(task, (Subflow, Launcher)) and going_on:
+        for child in _started(run):
+            d.effect(fx.KillSubflow(execution_id=child))
+    elif going_on and task is not None and not is_flowable(task) and task.KIND != "timer":
+        d.effect(fx.KillAttempt(attempt_id=attempt_id(run.id, len(run.attempts))))
+
+
 def _stop_run(d: Decision, run: TaskRun, cascade: bool) -> None:
     task = d.tree.task(run.task_id)
     started = bool(run.attempts) and run.attempts[-1].state == "RUNNING"
@@ -52,11 +65,12 @@ def _stop_run(d: Decision, run: TaskRun, cascade: bool) -> None:
             d.move_run(run, "KILLING")
         d.step(run.id)
         return
-    if isinstance(task, (Subflow, Launcher)) and started and cascade:
+    if isinstance(task, (Subflow, Launcher)) and started and (cascade or isinstance(task, Loop)):
         for child in _started(run):
             d.effect(fx.KillSubflow(execution_id=child))
-        d.move_run(run, "KILLING")
-        return
+        if run.notes.get("open", 1):
+            d.move_run(run, "KILLING")
+            return
     if started and task is not None and not is_flowable(task) and task.KIND != "timer":
         d.effect(fx.KillAttempt(attempt_id=attempt_id(run.id, len(run.attempts))))
         d.move_run(run, "KILLING")
@@ -66,5 +80,5 @@ def _stop_run(d: Decision, run: TaskRun, cascade: bool) -> None:
             d.effect(fx.KillAttempt(attempt_id=attempt_id(run.id, len(run.attempts))))
         d.emit(ev.AttemptClosed(at=d.now, run_id=run.id, number=len(run.attempts), state="KILLED"))
     if isinstance(task, WorkingDirectory):
-        d.effect(fx.CloseWorkspace(run_id=run.id, collect=False))
+        d.effect(fx.CloseWorkspace(run_id=run.id, task_id=run.task_id, collect=False))
     d.end_run(run, "KILLED")

@@ -39,7 +39,7 @@ def start(d: Decision, run: TaskRun, value: Mapping[str, Any]) -> None:
         else:
             states = {"CREATED": 0, "RUNNING": 0} if value["wait"] else {}
             d.outputs(run, {"iterations": states, "numberOfBatches": total})
-    _go_on(d, run)
+    go_on(d, run)
 
 
 def children(run: TaskRun) -> Iterator[tuple[int, list[Any]]]:
@@ -84,15 +84,16 @@ def _revive(d: Decision, run: TaskRun) -> None:
         d.effect(start_effect(run, index, entry))
 
 
-def _go_on(d: Decision, run: TaskRun) -> None:
-    """Launch what may be launched now; end the run when nothing is left."""
+def go_on(d: Decision, run: TaskRun) -> None:
+    """Launch what may be launched now (nothing while the execution is held by a pause); end the run when nothing is left."""
     notes = run.notes
     task = d.tree.task(run.task_id)
     total, after, running = len(notes["values"]), notes["next"], notes["open"]
     limit = task.concurrency_limit if isinstance(task, Loop) else 0
     halted = bool(notes.get("halted") or d.state.notes.get("stopping"))
     launched: dict[int, list[Any]] = {}
-    while not halted and not notes.get("judging") and after < total and (limit == 0 or running < limit):
+    may = not halted and not d.state.notes.get("held")
+    while may and not notes.get("judging") and after < total and (limit == 0 or running < limit):
         launched[after] = [derived_child_id(d, run, len(run.attempts), after), "CREATED"]
         after, running = after + 1, running + 1
     if launched:
@@ -140,7 +141,7 @@ def item_started(d: Decision, run: TaskRun, index: int, command: cmd.SubflowStar
     if run.state != "KILLING" and not run.notes.get("wait", True):
         d.note(run, open=run.notes["open"] - 1, **{f"child:{index}": [child[0], "STARTED"]})
         _count(d, run, "CREATED", "SUCCESS")
-        _go_on(d, run)
+        go_on(d, run)
         return
     d.note(run, **{f"child:{index}": child})
     _count(d, run, "CREATED", "RUNNING")
@@ -181,13 +182,16 @@ def _over(d: Decision, run: TaskRun, index: int, ended: tuple[str, str, str], ou
     if f"ended:{index}" in notes:
         d.ask(run.id, f"break:{index}")
         return
-    _go_on(d, run)
+    go_on(d, run)
 
 
-def judged(d: Decision, run: TaskRun, index: int, value: Any) -> None:
-    """Whether breakWhen holds after an iteration: then no further one starts."""
-    d.note(run, judging=run.notes.get("judging", 1) - 1 or None, halted=True if value else run.notes.get("halted"), **{f"ended:{index}": None})
-    _go_on(d, run)
+def judged(d: Decision, run: TaskRun, index: int, value: Any, error: str | None) -> None:
+    """Whether breakWhen holds after an iteration, or cannot be told: then no further one starts."""
+    if error is not None:
+        d.log("ERROR", f"breakWhen cannot be evaluated: {error}", run.id)
+    halted = True if value or error is not None else run.notes.get("halted")
+    d.note(run, judging=run.notes.get("judging", 1) - 1 or None, halted=halted, **{f"ended:{index}": None})
+    go_on(d, run)
 
 
 def _finish(d: Decision, run: TaskRun) -> None:
