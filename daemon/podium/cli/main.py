@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "images": ("podium.cli.images:images", "Make container images from Debian packages."),
     "init": ("podium.cli.init:init", "Make a flows repository with hooks."),
     "kv": ("podium.cli.remote.kv:kv", "Read and write the key-value store."),
+    "migrate": ("podium.cli.local.migrate:migrate", "Rewrite flows of language 1.x as 2.0."),
     "plan": ("podium.cli.local.plan:plan", "Show what a push would change."),
     "results": ("podium.cli.results:results", "Read and check the results branch."),
     "run": ("podium.cli.local.run:run", "Run one flow in the foreground, without a daemon."),

@@ -28,7 +28,8 @@ _STDIN = "-"
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True), metavar="PATH...")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How mistakes are printed.")
 @click.option("--warnings", is_flag=True, help="In JSON: also what is no mistake but worth a look, marked by `severity`.")
-def validate(paths: tuple[str, ...], output: str, warnings: bool) -> None:
+@click.option("--dialect", type=click.Choice(["1.x", "2.0"]), help="Read every flow in this version of the language; else each says it itself.")
+def validate(paths: tuple[str, ...], output: str, warnings: bool, dialect: str | None) -> None:
     """Check flow files and flow tests, or all of directories; - reads standard input.
 
     Exits 0 when all is valid, else 1. Plug-in defaults of the nearest podium.yaml hold.
@@ -36,7 +37,7 @@ def validate(paths: tuple[str, ...], output: str, warnings: bool) -> None:
     from podium.app.plugins import load_types
 
     types = load_types()
-    checker = _Checker(types)
+    checker = Checker(types, dialect)
     for name, reason in types.broken:
         click.echo(f"warning: the plug-in '{name}' cannot be loaded: {reason}", err=True)
     problems: list[Problem] = []
@@ -92,11 +93,12 @@ def _counted(flows: int, files: int, tests: int) -> str:
     return ", ".join(parts)
 
 
-class _Checker:
-    """Reads and checks files; each podium.yaml is read once."""
+class Checker:
+    """Reads and checks files; each podium.yaml is read once. dialect: to read every flow in, else each says it itself."""
 
-    def __init__(self, types: Types) -> None:
+    def __init__(self, types: Types, dialect: str | None = None) -> None:
         self._types = types
+        self._dialect = dialect
         self._projects: dict[Path, Project] = {}
         self._templates: dict[Path, Templates] = {}
 
@@ -157,7 +159,11 @@ class _Checker:
             text = decode(body)
         except ValueError as error:
             return [], [_unreadable(name, str(error), "save it as UTF-8 text")]
-        return [parsed for parsed, _ in parse_with_defaults(text, name, self._types, project)], list(project.problems)
+        return [parsed for parsed, _ in parse_with_defaults(text, name, self._types, project, dialect=self._dialect)], list(project.problems)
+
+    def text(self, path: str, text: str) -> list[Parsed]:
+        """The flows of a text that is to be the file at `path`."""
+        return self._parse(path, text.encode(), self._project(Path.cwd() / "stdin" if path == _STDIN else Path(path)))[0]
 
     def _template(self, file: Path) -> Checked:
         """A file of stored templates."""

@@ -114,14 +114,17 @@ def _unreadable(path: str, message: str, *, code: str) -> ParsedFile:
     return ParsedFile(problems=(Problem(file=path, line=1, column=1, path="", code=code, message=message, hint=hint),), nameless=True)
 
 
-def parse_with_defaults(text: str, path: str, types: Types, project: Project) -> list[tuple[Parsed, Sequence[Mapping[str, Any]]]]:
-    """Each document with the defaults that hold for its namespace."""
+def parse_with_defaults(
+    text: str, path: str, types: Types, project: Project, *, dialect: str | None = None
+) -> list[tuple[Parsed, Sequence[Mapping[str, Any]]]]:
+    """Each document with the defaults that hold for its namespace. dialect: see parse_flows()."""
     common = project.defaults(None)
     templates = project.templates.stored if _TEMPLATE in text else ()
-    found = [(parsed, common) for parsed in parse_flows(text, file=path, types=types, defaults=common, templates=templates)]
+    found = [(parsed, common) for parsed in parse_flows(text, file=path, types=types, defaults=common, templates=templates, dialect=dialect)]
     for index, (parsed, _) in enumerate(found):
         own = project.defaults(parsed.namespace)
         if parsed.namespace and list(own) != list(common):
-            found[index] = (parse_flows(text, file=path, types=types, defaults=own, templates=templates)[index], own)
+            again = parse_flows(text, file=path, types=types, defaults=own, templates=templates, dialect=dialect)
+            found[index] = (again[index], own)
     return found
 
