@@ -79,3 +79,17 @@ def test_five_different_mistakes_are_all_named_with_line_and_column(tmp_path: Pa
     assert code == 1
     assert [f"{each['file']}:{each['line']}:{each['column']}" for each in found] == places
     assert [each["code"] for each in found] == ["pattern", "unknown-type", "unknown-type", "unknown-property", "cron"]
+
+
+def test_the_lines_of_iterations_and_subflows_are_shown_under_their_names(tmp_path: Path) -> None:
+    flow = tmp_path / "outer.yaml"
+    flow.write_text(
+        "id: outer\nnamespace: n\ntasks:\n"
+        "  - {id: each, type: core.flow.Loop, values: [a], tasks: [{id: tell, type: core.log.Log, message: 'sees {{ item.value }}'}]}\n"
+        "  - {id: sub, type: core.flow.Subflow, namespace: n, flowId: inner}\n"
+        "---\nid: inner\nnamespace: n\ntasks: [{id: tell, type: core.log.Log, message: inside}]\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "podium", "run", str(flow)], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "each[0]/tell sees a" in done.stderr
+    assert "inner/tell inside" in done.stderr

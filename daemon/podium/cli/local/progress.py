@@ -25,10 +25,10 @@ class Progress:
         self._console = Console(stderr=True, highlight=False)
         self._states: dict[str, str] = {}
 
-    def log(self, entry: Mapping[str, Any]) -> None:
-        """A line of the execution's log."""
+    def log(self, entry: Mapping[str, Any], below: str = "") -> None:
+        """A line of the execution's log. below: the name of the execution inside that it comes from."""
         level = entry["level"]
-        task = entry.get("taskId") or "execution"
+        task = "/".join(filter(None, (below, entry.get("taskId") or "execution")))
         head = f"[dim]{entry['timestamp'][11:23]}[/] [{LEVELS[level]}]{level:<5}[/] [bold]{escape(task)}[/]"
         self._console.print(f"{head} {escape(entry['message'])}", soft_wrap=True)
 

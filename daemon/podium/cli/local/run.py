@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,19 +126,35 @@ async def _until_ended(core: Core, execution_id: str, timeout_s: float | None, i
 
 
 async def _show(core: Core, execution_id: str) -> None:
-    """Live logs and task states on the terminal."""
+    """Live logs and task states on the terminal; of subflows and iterations, the logs."""
     from podium.cli.local.progress import Progress
 
     progress = Progress()
-    seen = 0
-    async for _ in core.podium.subscribe(after_seq=0):
-        for entry in await core.podium.logs(execution_id, after_seq=seen):
-            seen = entry["seq"]
-            progress.log(entry)
+    seen: dict[str, int] = {execution_id: 0}
+    names: dict[str, str] = {execution_id: ""}
+
+    async def log_of(each: str) -> None:
+        if each not in names:
+            names[each] = _name(await core.conductor.view(each))
+        for entry in await core.podium.logs(each, after_seq=seen.setdefault(each, 0)):
+            seen[each] = entry["seq"]
+            progress.log(entry, names[each])
+
+    async for event in core.podium.subscribe(after_seq=0):
+        for each in dict.fromkeys((execution_id, event.get("executionId") or execution_id)):
+            await log_of(each)
         view = await core.conductor.view(execution_id)
         progress.update(view)
         if view.get("closed"):
+            for each in list(seen):
+                await log_of(each)
             return
+
+
+def _name(view: Mapping[str, Any]) -> str:
+    """What tells the lines of an execution that another one started from those of others."""
+    loop = view.get("loopRun")
+    return f"{loop['taskId']}[{loop['index']}]" if loop else str(view["flowId"])
 
 
 def _summary(view: dict[str, Any]) -> None:
