@@ -57,7 +57,7 @@ class Request:
     kill {executionId} · resume {executionId, inputs} · kv_put {namespace, key, value, type, ttl_s} · kv_delete {namespace, key} ·
     state_put / state_delete {key, value} · toggle_trigger {namespace, flowId, triggerId, enabled} ·
     purge_executions {namespace, flowId, states, startDate, endDate, executions, logs, metrics, files} ·
-    purge_logs {namespace, flowId, levels, startDate, endDate}
+    purge_logs {namespace, flowId, levels, startDate, endDate} · task_cache_put {key, value, ttl_s} (the worker's own)
     """
 
     kind: str

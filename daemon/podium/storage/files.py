@@ -88,6 +88,13 @@ class FileStorage:
         with self.open(uri) as source, _translated(uri), target.open("wb") as out:
             shutil.copyfileobj(source, out, 1024 * 1024)
 
+    def copy(self, uri: str, target: str) -> str:
+        """Copy a stored file to another URI; that URI. Raises NotFound."""
+        path = uris.parse(target)
+        with self.open(uri) as source, _translated(target):
+            self._backend.write(path, source)
+        return uris.uri_of(path)
+
     def exists(self, uri: str) -> bool:
         """Whether there is such a file."""
         try:

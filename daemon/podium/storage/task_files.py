@@ -28,6 +28,17 @@ class TaskFiles:
         )
         return self._reader.files.put(uri, source)
 
+    def inherit(self, uri: str) -> str:
+        """Make a copy of a file of an earlier run of this task, whoever's execution that was; its URI. Raises NotFound, StorageError."""
+        path = uris.parse(uri)
+        _, _, below = path.partition("/tasks/")
+        name = below.split("/", 2)[-1] if below.count("/") >= 2 else path.rpartition("/")[2]
+        target = uris.task_file_uri(
+            self._scope.namespace, self._scope.flow_id, self._scope.execution_id,
+            task_id=self._task_id, task_run_id=self._task_run_id, path=name,
+        )
+        return self._reader.files.copy(uri, target)
+
     def fetch(self, uri: str, target: Path) -> None:
         """Copy the file at `uri` to `target`. Raises NotFound, StorageError when it may not be read."""
         self._reader.copy_to(uri, self._scope, target)

@@ -1,29 +1,32 @@
 """One attempt from its Work to its Ended: runIf, rendering, the kind's own way of running, outputs.
 
-Called by `worker`. What always holds: `carry_out` gives an Ended for whatever a task does; no secret is in its error.
+Called by `worker`. What always holds: `carry_out` gives an Ended for whatever a task does, or raises TakesLong (Work.at_once); no
+secret is in its error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from podium.base.durations import format_duration
-from podium.base.errors import AttemptLost, PodiumError
+from podium.base.errors import AttemptLost, NotFound, PodiumError, TakesLong
 from podium.base.limits import COMMAND_OUTPUT_BYTES_MAX, OUTPUT_BYTES_MAX
+from podium.base.moments import to_text
 from podium.base.ports import LogSink, Reads
 from podium.base.redact import Redactor
 from podium.base.system.clock import Clock
 from podium.expressions.compile import is_pure
+from podium.flows.model import TaskCache
 from podium.plugin import Delegating, Metric, Request, Runnable, Task, TaskFailed
 from podium.rendering.renderer import Renderer, Scope, has_template
 from podium.storage.crypto import Cipher
@@ -34,10 +37,12 @@ from podium.workers.children.serving import served
 from podium.workers.commands.command import Command, Outcome, Place, Running
 from podium.workers.context import Context, RunnerContext
 from podium.workers.logs import AttemptLog, FileLog
+from podium.workers.reuse import cache
 from podium.workers.values import plain
 from podium.workers.work import Ended, Work
 from podium.workers.workspace import Folders
 
+T = TypeVar("T")
 _REMEMBERED_MAX = 10_000
 _LOST = "Attempt lost: the daemon stopped while it ran, and nobody saw how it ended"
 
@@ -75,7 +80,7 @@ class Attempt:
         self._redactor.add([*work.secret_values, *tools.place.pass_env.values()])
         self._scope = Scope(
             namespace=work.namespace, flow_id=work.flow_id, execution_id=work.execution_id, task_run_id=work.task_run_id,
-            source=work.source, commit=work.commit, dialect=work.dialect, redactor=self._redactor,
+            source=work.source, commit=work.commit, dialect=work.dialect, redactor=self._redactor, brisk=work.at_once,
         )
         if work.task.log_to_file:
             self._home.mkdir(parents=True, exist_ok=True)
@@ -85,6 +90,8 @@ class Attempt:
         self._file_scope = tools.renderer.file_scope(self._scope, work.variables)
         self._files = TaskFiles(reader, self._file_scope, task_id=work.task.id, task_run_id=work.task_run_id)
         self._sink = sink
+        self._kept_as: tuple[str, TaskCache] | None = None
+        """The key under which the outputs are to be kept for later runs."""
 
     @cached_property
     def _command(self) -> Command:
@@ -98,6 +105,8 @@ class Attempt:
         lost = False
         try:
             outcome = await self._outcome()
+        except TakesLong:
+            raise
         except AttemptLost as error:
             lost = True
             outcome = Outcome(state="FAILED", error=f"{_LOST} ({error.what})" if error.what != _LOST else _LOST)
@@ -117,7 +126,35 @@ class Attempt:
                 return taken_up
         if task.run_if != "true" and not await self._wanted(task):
             return Outcome(state="SKIPPED")
-        return await self._by_kind(await self._rendered(task))
+        rendered = await self._rendered(task)
+        return await self._reused(task, rendered) or await self._by_kind(rendered)
+
+    async def _reused(self, task: Task, rendered: Task) -> Outcome | None:
+        """What an earlier run with the same properties gave; None when this one has to be made."""
+        wanted = cache.wanted(task)
+        if wanted is None:
+            return None
+        if task.KIND == "command":
+            rendered = await asyncio.to_thread(self._tools.renderer.task, task, self._work.variables, self._scope, cache.SAME_PLACES)
+        key = cache.key_of(self._work, rendered)
+        self._kept_as = key, wanted
+        kept = cache.usable(self._tools.reads.document(cache.DOCUMENT, self._work.namespace, key), wanted, self._tools.clock.now())
+        if kept is None:
+            return None
+        try:
+            outputs = await self._inherited(kept)
+        except NotFound as error:
+            self._log.log("INFO", f"taskCache: the earlier run's files are gone, so the task runs again ({error.what})")
+            return None
+        self._kept_as = None
+        self._log.log("INFO", f"taskCache: the task did not run; its outputs are those of execution {kept.execution_id} at {to_text(kept.at)}")
+        return Outcome(state="SUCCESS", outputs=outputs, facts={"reusedFrom": kept.execution_id})
+
+    async def _inherited(self, kept: cache.Kept) -> dict[str, Any]:
+        """The outputs of an earlier run, with copies of its files. Raises NotFound when one is gone."""
+        if self._work.at_once and cache.has_files(kept):
+            raise TakesLong("files are copied", hint="run it in a thread")
+        return await asyncio.to_thread(cache.with_own_files, kept, self._files.inherit) if cache.has_files(kept) else dict(kept.outputs)
 
     async def _take_up(self, task: Task) -> Outcome | None:
         """What became of an attempt that may have been started before a crash; None when it was not."""
@@ -134,16 +171,24 @@ class Attempt:
 
     async def _wanted(self, task: Task) -> bool:
         condition = task.run_if
-        if not has_template(condition) or is_pure(condition, dialect=self._work.dialect):
-            return self._tools.renderer.truthy(condition, self._work.variables, self._scope)
-        return await asyncio.to_thread(self._tools.renderer.truthy, condition, self._work.variables, self._scope)
+        pure = not has_template(condition) or is_pure(condition, dialect=self._work.dialect)
+        return await self._evaluated(pure, lambda scope: self._tools.renderer.truthy(condition, self._work.variables, scope))
 
     async def _rendered(self, task: Task) -> Task:
         render = self._tools.renderer.task
         extra = self._command.extra_variables(task) if task.KIND == "command" else None
-        if self._tools.renders_at_once(task, self._work.dialect):
-            return render(task, self._work.variables, self._scope, extra)
-        return await asyncio.to_thread(render, task, self._work.variables, self._scope, extra)
+        pure = self._tools.renders_at_once(task, self._work.dialect)
+        return await self._evaluated(pure, lambda scope: render(task, self._work.variables, scope, extra))
+
+    async def _evaluated(self, pure: bool, evaluate: Callable[[Scope], T]) -> T:
+        """Evaluate on the loop what only takes a moment, else in a thread."""
+        if pure:
+            try:
+                return evaluate(replace(self._scope, brisk=True))
+            except TakesLong:
+                if self._work.at_once:
+                    raise
+        return await asyncio.to_thread(evaluate, self._scope)
 
     async def _by_kind(self, task: Task) -> Outcome:
         if task.KIND == "command":
@@ -154,7 +199,8 @@ class Attempt:
             return await self._by_kind(inner.model_copy(update={"timeout": inner.timeout or task.timeout}))
         if task.KIND == "process":
             return await self._in_child(task)
-        result = cast("Runnable", task).run(self._context())
+        runnable = cast("Runnable", task)
+        result = runnable.run(self._context()) if self._work.at_once else await asyncio.to_thread(runnable.run, self._context())
         return Outcome(
             state=result.state, outputs=self._with_secrets(dict(result.outputs), result.secret_outputs), metrics=result.metrics,
             requests=[Request(kind=each.kind, body=plain(each.body)) for each in result.requests], facts=result.facts,
@@ -265,6 +311,9 @@ class Attempt:
             state, outputs = "FAILED", {}
             error = f"The task's outputs are larger than {OUTPUT_BYTES_MAX} bytes (OUTPUT_BYTES_MAX): store them as a file instead"
         facts = plain(outcome.facts)
+        requests = list(outcome.requests)
+        if self._kept_as is not None and state == "SUCCESS":
+            requests.append(cache.keeping(self._work, self._kept_as[0], outputs, self._kept_as[1], self._tools.clock.now()))
         if error is not None:
             error = self._redactor.text(error)
             self._log.log("ERROR", error)
@@ -273,7 +322,7 @@ class Attempt:
             facts["logFile"] = await asyncio.to_thread(self._files.put, self._home / "log.txt", f"log-{self._work.attempt}.txt")
         return Ended(
             state=state, started_at=began, ended_at=self._tools.clock.now(), outputs=outputs, metrics=outcome.metrics,
-            requests=outcome.requests, facts=facts, error=error, lost=lost,
+            requests=requests, facts=facts, error=error, lost=lost,
         )
 
 

@@ -46,6 +46,9 @@ class Requests:
                 turn.document("state", body.get("namespace") or namespace, body["key"], body["value"])
             case "state_delete":
                 turn.document("state", body.get("namespace") or namespace, body["key"], None)
+            case "task_cache_put":
+                expires = turn.now + timedelta(seconds=body["ttl_s"]) if body.get("ttl_s") is not None else None
+                turn.document("taskCache", namespace, body["key"], body["value"], expires)
             case "toggle_trigger":
                 self._toggle(turn, stream, body)
             case _:
