@@ -18,6 +18,7 @@ id: load
 namespace: demo
 inputs: [{id: rows, type: INT, defaults: 3}]
 tasks:
+  - {id: wait, type: io.kestra.plugin.core.flow.Sleep, duration: PT0.3S}
   - {id: say, type: io.kestra.plugin.core.debug.Return, format: "{{ inputs.rows }}"}
 outputs: [{id: rows, type: INT, value: "{{ outputs.say.value }}"}]
 """

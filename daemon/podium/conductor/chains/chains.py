@@ -2,7 +2,7 @@
 
 What always holds: that a listener has to look at a transition is noted in the transaction of the transition (document kind `chain`);
 the note goes in the transaction in which the trigger's windows change and the execution that it starts is created. So a crash
-neither loses nor doubles one. One trigger looks at transitions one after the other; a slow one keeps no other back.
+neither loses nor doubles one. A trigger with windows looks at transitions one after the other; a slow one keeps no other back.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 from podium.base.errors import FlowDisabled, FlowNotFound, InputError, LimitError, NotFound, PodiumError, StoreError
@@ -46,6 +47,8 @@ KIND = "chain"
 _STREAMS_KEPT = 256
 """Transitions that wait for one trigger keep their execution in memory up to this many; what is behind is read back."""
 _CORRELATIONS_MAX = 10_000
+_AT_ONCE = 64
+"""Transitions that a trigger without windows looks at together: they share a transaction."""
 _GONE: Mapping[str, Any] = dict.fromkeys(("windows", "date", "error", "disabled", "enabledDate"))
 
 
@@ -131,8 +134,11 @@ class Chains:
         queue = self._queues[place]
         try:
             while queue:
-                await self._look(*queue[0])
-                queue.popleft()
+                listener = self._index.at(place)
+                batch = [queue[0]] if listener is not None and listener.remembers else list(islice(queue, _AT_ONCE))
+                await asyncio.gather(*(self._look(note, stream) for note, stream in batch))
+                for _ in batch:
+                    queue.popleft()
         finally:
             del self._queues[place]
 
@@ -282,9 +288,7 @@ class Chains:
         if listener is None:
             return state
         known, now, windows = (stored or {}).get("windows") or {}, self._clock.now(), []
-        for gate in listener.gates:
-            if gate.at_once and len(listener.gates) == 1:
-                continue
+        for gate in listener.gates if listener.remembers else ():
             kept = known.get(gate.key) or {}
             open_now = kept.get("definition") == gate.definition and now < datetime.fromisoformat(kept["end"])
             results = kept["results"] if open_now else {}

@@ -29,7 +29,6 @@ class Gate:
     """Opens once `needed` of its entries were met within one window. reset: and then begins anew.
 
     key: under which its window is stored. definition: fingerprint; a window of another definition counts for nothing.
-    at_once: nothing has to be remembered, one entry is enough.
     """
 
     key: str
@@ -38,10 +37,6 @@ class Gate:
     needed: int
     reset: bool
     definition: str
-
-    @property
-    def at_once(self) -> bool:
-        return self.needed <= 1 and self.reset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +54,11 @@ class Listener:
     @property
     def name(self) -> str:
         return "/".join(self.place)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what came before counts. If not, one entry of its only gate is enough, and nothing has to be stored."""
+        return len(self.gates) > 1 or any(gate.needed > 1 or not gate.reset for gate in self.gates)
 
     @property
     def new(self) -> bool:
@@ -87,6 +87,9 @@ def listener_of(revision: FlowRevision, trigger: FlowTrigger, zone: tzinfo) -> L
     place = (revision.namespace, revision.flow_id, trigger.id)
     plain = tuple(each for each in trigger.conditions if not isinstance(each, MultipleCondition))
     states = frozenset(trigger.states) if trigger.states is not None else DEFAULT_STATES
+    for each in plain:
+        if isinstance(each, ExecutionStatus):
+            states = frozenset(state for state in states if _may(each, "", "", state))
     try:
         gates = tuple(_gates(trigger, zone))
     except (ValueError, OverflowError) as error:

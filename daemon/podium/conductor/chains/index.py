@@ -27,7 +27,8 @@ class Index:
         self._vanished = vanished
         self._listeners: dict[Place, Listener] = {}
         self._of: dict[Key, list[Listener]] = {}
-        self._any: list[Listener] = []
+        self._any: dict[str, list[Listener]] = {}
+        """State → those of whom the upstream flow cannot be told."""
 
     def __bool__(self) -> bool:
         return bool(self._listeners)
@@ -38,14 +39,14 @@ class Index:
 
     def find(self, namespace: str, flow_id: str, state: str) -> Iterator[Listener]:
         """Those that may fire when an execution of this flow reaches this state."""
-        for listeners in (self._of.get((namespace, flow_id)), self._of.get((namespace, None)), self._any):
+        for listeners in (self._of.get((namespace, flow_id)), self._of.get((namespace, None)), self._any.get(state)):
             for each in listeners or ():
                 if each.may(namespace, flow_id, state):
                     yield each
 
     def rebuild(self) -> None:
         """Take up the flows as they are deployed now."""
-        before, self._listeners, self._of, self._any = self._listeners, {}, {}, []
+        before, self._listeners, self._of, self._any = self._listeners, {}, {}, {}
         for revision in self._library.mentioning(".Flow"):
             for trigger in _enabled(revision):
                 place = (revision.namespace, revision.flow_id, trigger.id)
@@ -53,8 +54,8 @@ class Index:
                 listener = known if known is not None and known.revision is revision else listener_of(revision, trigger, self._zone)
                 self._listeners[place] = listener
                 upstreams = listener.upstreams()
-                if upstreams is None:
-                    self._any.append(listener)
+                for state in listener.states if upstreams is None else ():
+                    self._any.setdefault(state, []).append(listener)
                 for key in upstreams or ():
                     self._of.setdefault(key, []).append(listener)
         for place in before.keys() - self._listeners.keys():

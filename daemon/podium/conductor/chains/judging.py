@@ -64,7 +64,7 @@ class Judge:
                 window = with_met(window, dict.fromkeys(names, self._met()))
             if window is not None and len(window.results) >= gate.needed:
                 fulfilled.append((gate, window))
-            nothing = window is None or not window.results or (gate.at_once and len(self.listener.gates) == 1)
+            nothing = window is None or not window.results or not self.listener.remembers
             windows[gate.key] = None if nothing else window
         fires = touched and len(fulfilled) == len(self.listener.gates)
         met: dict[str, Met] = {}
