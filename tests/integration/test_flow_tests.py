@@ -302,7 +302,7 @@ def test_broken_files_keep_no_other_from_running(tmp_path: Path) -> None:
     assert "did you mean 'assertions'?" in out
     assert "h.test.yaml:3:1: flowId: there is no flow 'n.ff'" in out
     assert "did you mean 'n.f'?" in out
-    assert "g.yaml:4:18" in out
+    assert "g.yaml:4:19" in out
     assert "the flow 'n.g' has mistakes" in out
     assert "nothing.test.yaml:1:1: the file is empty" in out
     assert "binary.test.yaml:1:1: the file is not UTF-8" in out
@@ -337,7 +337,14 @@ def test_tests_are_no_flows_for_validate_and_run(tmp_path: Path) -> None:
     code, out, _ = podium(tmp_path, "validate", ".")
     assert code == 1
     assert "the test 'n.f' is also defined in" in out
-    (tmp_path / "f.test.yaml").unlink()
+    (tmp_path / "f.test.yaml").rename(tmp_path / "misplaced.yaml")
+    code, out, _ = podium(tmp_path, "validate", ".")
+    assert code == 1
+    assert out == "misplaced.yaml:1:1: these are flow tests, where a flow is expected\n" + (
+        "    hint: name the file misplaced.test.yaml, or move it into a folder named tests\n"
+    )
+    (tmp_path / "misplaced.yaml").unlink()
+    assert podium(tmp_path, "validate", "tests")[:2] == (0, "valid: 1 test suite\n")
     assert podium(tmp_path, "validate", ".")[:2] == (0, "valid: 1 flow in 1 file, 1 test suite\n")
     code, _, said = podium(tmp_path, "run", "n.f", "--flows", ".", "--output", "json")
     assert code == 0

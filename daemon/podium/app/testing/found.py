@@ -13,7 +13,7 @@ from pathlib import Path
 from podium.app.plugins import load_types
 from podium.app.wiring.foreground import Text, flows_under, root_of
 from podium.flows.suites.load import ParsedSuite, Problem, mistakes_about, parse_suites
-from podium.sources.reading.tree import decode, is_test, may_be_test, yaml_files
+from podium.sources.reading.tree import decode, inside_of, is_test, may_be_test, yaml_files
 
 Key = tuple[str, str]
 
@@ -56,9 +56,7 @@ def test_files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path | None]]:
 
 
 def _holds_tests(file: Path, folder: Path) -> bool:
-    inside = file.relative_to(folder).as_posix()
-    if folder.resolve().name == "tests":
-        inside = f"tests/{inside}"
+    inside = inside_of(folder, file)
     if not may_be_test(inside):
         return False
     try:

@@ -22,7 +22,7 @@ from podium.conductor.port import StartRequest
 from podium.flows.load import Parsed, Problem, as_stored
 from podium.sources.reading.parse import parse_with_defaults
 from podium.sources.reading.project import nearest_project
-from podium.sources.reading.tree import decode, is_flow_path, is_test, looks_like_flow, yaml_files
+from podium.sources.reading.tree import decode, inside_of, is_flow_path, is_test, looks_like_flow, yaml_files
 from podium.storage.namespace import WorkTreeFiles
 
 SOURCE = "worktree"
@@ -93,7 +93,7 @@ def flows_under(root: Path) -> tuple[list[Text], list[Problem]]:
     found: list[Text] = []
     unreadable: list[Problem] = []
     for file in yaml_files(root):
-        inside = file.relative_to(root).as_posix()
+        inside = inside_of(root, file)
         if not is_flow_path(inside):
             continue
         try:

@@ -104,11 +104,12 @@ class Checker:
 
     def directory(self, folder: Path) -> Iterator[Checked]:
         """Every flow file under a directory that holds something meant as a flow."""
+        from podium.flows.load import Problem
         from podium.sources.reading.templates import FOLDER
-        from podium.sources.reading.tree import is_flow_path, is_test, looks_like_flow, yaml_files
+        from podium.sources.reading.tree import holds_tests, inside_of, is_flow_path, is_test, looks_like_flow, misplaced_test, yaml_files
 
         for path in yaml_files(folder):
-            inside = path.relative_to(folder).as_posix()
+            inside = inside_of(folder, path)
             if not is_flow_path(inside):
                 continue
             try:
@@ -117,7 +118,12 @@ class Checker:
                 yield [], [_unreadable(str(path), f"the file cannot be read: {error.strerror or error}", "check its permissions")]
                 continue
             text = body.decode("utf-8-sig", "replace")
-            if looks_like_flow(text) and not is_test(inside, text):
+            if not looks_like_flow(text) or is_test(inside, text):
+                continue
+            if holds_tests(inside, text):
+                message, hint = misplaced_test(str(path))
+                yield [], [Problem(file=str(path), line=1, column=1, path="", code="misplaced-test", message=message, hint=hint)]
+            else:
                 yield self._parse(str(path), body, self._project(path))
         for place in sorted(folder.rglob(FOLDER)):
             if place.is_dir() and not any(part.startswith(".") for part in place.relative_to(folder).parts):

@@ -13,7 +13,7 @@ from podium.flows.model import Flow
 from podium.flows.types import Types
 from podium.git.repo import Repository
 from podium.sources.reading.project import Project
-from podium.sources.reading.tree import decode, documents, is_test, looks_like_flow
+from podium.sources.reading.tree import decode, documents, holds_tests, is_test, looks_like_flow, misplaced_test
 
 log = get_logger(__name__)
 _TEMPLATE = ".Template"
@@ -77,6 +77,9 @@ def parse_body(body: bytes, *, path: str, blob: str, types: Types, project: Proj
         return _unreadable(path, str(error), code="file-unreadable")
     if not looks_like_flow(text) or is_test(path, text):
         return ParsedFile(ignored=True)
+    if holds_tests(path, text):
+        message, hint = misplaced_test(path)
+        return ParsedFile(problems=(Problem(file=path, line=1, column=1, path="", code="misplaced-test", message=message, hint=hint),))
     try:
         found = parse_with_defaults(text, path, types, project)
     except Exception as error:  # a mistake of ours or of a plug-in with one file must not hide the others

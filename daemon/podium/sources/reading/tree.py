@@ -80,6 +80,19 @@ def is_test(path: str, text: str) -> bool:
     return may_be_test(path) and holds_tests(path, text)
 
 
+def inside_of(folder: Path, file: Path) -> str:
+    """How the rules about paths see a file on disk below `folder`: that the folder itself lies in one named `tests` counts."""
+    inside = file.relative_to(folder).as_posix()
+    return f"{_TESTS_FOLDER}/{inside}" if _TESTS_FOLDER in folder.resolve().parts else inside
+
+
+def misplaced_test(path: str) -> tuple[str, str]:
+    """What is said, and the hint, of a file of flow tests that lies where flows are."""
+    name = PurePosixPath(path)
+    hint = f"name the file {name.stem}.test{name.suffix}, or move it into a folder named {_TESTS_FOLDER}"
+    return "these are flow tests, where a flow is expected", hint
+
+
 def holds_tests(path: str, text: str) -> bool:
     """The same of a file that somebody named, wherever it lies."""
     return _is_named_test(PurePosixPath(path).name) or _CASES_KEY.search(text) is not None
