@@ -18,6 +18,7 @@ from conductor_house import House, house
 from podium.base.errors import ConflictError, StoreError
 from podium.base.redact import MASK
 from podium.conductor.core import deciding
+from podium.conductor.core.evaluate import Evaluator
 from podium.conductor.port import StartRequest
 from podium.plugin import Metric, Request
 from podium.workers.work import Ended, Work
@@ -303,3 +304,25 @@ async def test_health_tells_of_a_journal_that_cannot_be_written_until_it_can(tmp
             assert health["status"] == "DOWN"
             assert "full" in health["journal"]["error"]
         assert (await h.podium.health())["status"] == "UP"
+
+
+async def test_a_heavy_expression_is_evaluated_beside_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside: list[str] = []
+    later = Evaluator.answer_later
+
+    async def noted(self: Evaluator, stream: Any, key: str) -> Any:
+        beside.append(key.partition(":")[2])
+        return await later(self, stream, key)
+
+    monkeypatch.setattr(Evaluator, "answer_later", noted)
+    heavy = "{% for i in range(1, 60000) %}{% endfor %}{{ 1 }}"
+    async with house(tmp_path) as h:
+        await h.deploy(flow(
+            f"  - {{id: heavy, type: core.flow.If, condition: '{heavy}', then: [{{id: a, type: core.log.Log, message: x}}]}}\n"
+            "  - {id: light, type: core.flow.If, condition: '{{ 1 }}', then: [{id: b, type: core.log.Log, message: x}]}",
+            f"outputs: [{{id: o, type: STRING, value: '{heavy}'}}]",
+        ))
+        done = await until(h, (await start(h))["id"], "SUCCESS")
+        assert [run["taskId"] for run in done["taskRunList"]] == ["heavy", "a", "light", "b"]
+        assert done["outputs"] == {"o": "1"}
+        assert beside == ["if", "outputs"]

@@ -13,6 +13,7 @@ import pytest
 from http_house import Server, served
 from worker_bench import Bench
 
+from podium.base.errors import TakesLong
 from podium.storage.crypto import Cipher, is_sealed
 
 
@@ -126,3 +127,15 @@ async def test_a_secret_used_by_a_task_is_masked_in_its_log(bench: Bench) -> Non
     ended, journal = await bench.go("core.execution.Fail", errorMessage="no {{ secret('TOKEN') }}")
     assert (ended.state, ended.error) == ("FAILED", "Fail always")
     assert "s3cr3t" not in "".join(journal.texts())
+
+
+async def test_an_inline_task_that_takes_long_is_left_to_whoever_can_wait(bench: Bench) -> None:
+    heavy = "{% for i in range(1, 60000) %}{% endfor %}{{ 1 }}"
+    with pytest.raises(TakesLong):
+        await bench.run(bench.task("core.debug.Return", format=heavy), at_once=True)
+    with pytest.raises(TakesLong):
+        await bench.run(bench.task("core.debug.Return", format="x", runIf=heavy), at_once=True)
+    ended, _ = await bench.go("core.debug.Return", format=heavy)
+    assert ended.outputs == {"value": "1"}
+    ended, journal = await bench.go("core.execution.Assert", conditions=[heavy])
+    assert (ended.state, journal.texts("ERROR")) == ("SUCCESS", [])

@@ -6,6 +6,7 @@
     │   ├── FlowDisabled     the flow exists and may not run
     │   └── InputError       a value for an input is missing or invalid
     ├── ExpressionError      a template cannot be parsed or evaluated
+    │   └── TakesLong        not on the daemon's loop: a thread must try it again
     ├── ConflictError        the thing asked is not possible in the current state
     │   └── NothingToDo      nor in any other: the execution has nothing that the command could work on
     ├── NotFound             no such execution, key, file or other thing
@@ -63,6 +64,10 @@ class InputError(FlowError):
 
 class ExpressionError(PodiumError):
     code = "expression-invalid"
+
+
+class TakesLong(ExpressionError):
+    pass
 
 
 class ConflictError(PodiumError):

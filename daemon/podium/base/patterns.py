@@ -78,20 +78,20 @@ class RegexBudget:
 def search(pattern: str, text: str, budget: RegexBudget | None = None) -> Any | None:
     """The first match anywhere in `text` (with `.group(n)`, `.start()`, `.end()`), or None."""
     compiled = compile_java(pattern)
-    return (budget or RegexBudget()).run(lambda timeout: compiled.search(text, timeout=timeout))
+    return (budget or RegexBudget()).run(lambda timeout: compiled.search(text, timeout=timeout, concurrent=True))
 
 
 def find_all(pattern: str, text: str, budget: RegexBudget | None = None, *, limit: int = 100_000) -> list[Any]:
     """Every match in `text`, at most `limit` of them."""
     compiled = compile_java(pattern)
-    found: list[Any] = (budget or RegexBudget()).run(lambda timeout: list(islice(compiled.finditer(text, timeout=timeout), limit)))
+    found: list[Any] = (budget or RegexBudget()).run(lambda timeout: list(islice(compiled.finditer(text, timeout=timeout, concurrent=True), limit)))
     return found
 
 
 def matches(pattern: str, text: str, budget: RegexBudget | None = None) -> bool:
     """Whether the whole of `text` matches."""
     compiled = compile_java(pattern)
-    return (budget or RegexBudget()).run(lambda timeout: compiled.fullmatch(text, timeout=timeout)) is not None
+    return (budget or RegexBudget()).run(lambda timeout: compiled.fullmatch(text, timeout=timeout, concurrent=True)) is not None
 
 
 def replace(pattern: str, text: str, replacement: str, budget: RegexBudget | None = None) -> str:
@@ -108,7 +108,7 @@ def replace(pattern: str, text: str, replacement: str, budget: RegexBudget | Non
             raise LimitError("the replaced text is too long", hint=f"the limit is {STRING_CHARS_MAX} characters", limit="STRING_CHARS_MAX")
         return new
 
-    result: str = (budget or RegexBudget()).run(lambda timeout: compiled.sub(one, text, timeout=timeout))
+    result: str = (budget or RegexBudget()).run(lambda timeout: compiled.sub(one, text, timeout=timeout, concurrent=True))
     return result
 
 
@@ -119,7 +119,7 @@ def split(pattern: str, text: str, limit: int = 0, budget: RegexBudget | None = 
     def step(timeout: float) -> list[str]:
         parts: list[str] = []
         done = 0
-        for match in compiled.finditer(text, timeout=timeout):
+        for match in compiled.finditer(text, timeout=timeout, concurrent=True):
             if limit > 0 and len(parts) == limit - 1:
                 break
             if match.end() == 0:

@@ -30,17 +30,20 @@ class Filter:
     dialects: tuple[str, ...] = BOTH
     takes_missing: bool = False
     """Whether it is given None instead of failing when its input does not exist."""
+    fuel: int = 1
+    """What a call uses; about as many as it takes microseconds. Work that grows with its input is charged by `run` itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """pure: nothing of the World is needed but its zone."""
+    """pure: nothing of the World is needed but its zone. fuel: as of Filter."""
 
     name: str
     run: Callable[[Runtime, Args], Any]
     parameters: tuple[str, ...] = ()
     dialects: tuple[str, ...] = BOTH
     pure: bool = True
+    fuel: int = 1
 
 
 Called = TypeVar("Called", Filter, Function)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -58,17 +59,17 @@ class Template:
         self.functions = self._emitted.called
         self.pure = all(name not in functions or functions[name].pure for name in self.functions)
 
-    def render(self, variables: Mapping[str, Any], world: World) -> str:
-        """The text. `variables` may be a lazy Mapping and is never changed."""
+    def render(self, variables: Mapping[str, Any], world: World, meter: Meter | None = None) -> str:
+        """The text. `variables` may be a lazy Mapping and is never changed. meter: what it may use."""
         if self._emitted is None:
             return self.text
-        return _text(self.render_in(Runtime(variables, world, self.dialect, _compile)))
+        return _text(self.render_in(Runtime(variables, world, self.dialect, _compile, meter)))
 
-    def render_leaf(self, variables: Mapping[str, Any], world: World) -> str | None:
+    def render_leaf(self, variables: Mapping[str, Any], world: World, meter: Meter | None = None) -> str | None:
         """The text, or None when every output is null: how dialect 2.0 renders a value inside a list or map."""
         if self._emitted is None:
             return self.text
-        rt = Runtime(variables, world, self.dialect, _compile)
+        rt = Runtime(variables, world, self.dialect, _compile, meter)
         writer = TextWriter(rt)
         self._run(rt, writer)
         return _text(restore_raw(writer.text(), self._raws)) if writer.pieces else None
@@ -85,11 +86,11 @@ class Template:
         raws.update(self._raws)
         return text
 
-    def evaluate(self, variables: Mapping[str, Any], world: World) -> Any:
+    def evaluate(self, variables: Mapping[str, Any], world: World, meter: Meter | None = None) -> Any:
         """The value: a template of a single output keeps its type, several outputs are joined as text; text alone is a string."""
         if self._emitted is None:
             return self.text
-        rt = Runtime(variables, world, self.dialect, _compile)
+        rt = Runtime(variables, world, self.dialect, _compile, meter)
         writer = TypedWriter(rt)
         self._run(rt, writer)
         return _text(restore_raw(writer.value, self._raws)) if isinstance(writer.value, str) else writer.value
@@ -122,44 +123,56 @@ def _cached(text: str, dialect: str) -> Template:
 
 
 def render_value(
-    value: Any, variables: Mapping[str, Any], world: World, *, dialect: str = "1.x", typed: bool = False, recursive: bool = False
+    value: Any, variables: Mapping[str, Any], world: World, *, dialect: str = "1.x", typed: bool = False, recursive: bool = False,
+    meter: Meter | None = None,
 ) -> Any:
     """`value` with every template in it rendered: strings, and the keys and leaves of maps and lists. Anything else stays.
 
     typed: templates keep the type of their single output.  recursive: render results again until they are stable.
-    When two keys become equal, the first one wins.
+    When two keys become equal, the first one wins. meter: what all templates together may use.
     """
+    meter = meter or Meter()
     if recursive:
-        return _recursively(value, variables, world, dialect)
+        return _recursively(value, Runtime(variables, world, dialect, _compile, meter))
     if isinstance(value, str):
         template = compile_template(value, dialect=dialect)
-        return template.evaluate(variables, world) if typed else template.render(variables, world)
+        return template.evaluate(variables, world, meter) if typed else template.render(variables, world, meter)
     try:
-        return _structure(value, variables, world, dialect, typed=typed)
+        return _Structure(variables, world, dialect, typed, meter).rendered(value)
     except RecursionError as exc:
         raise ExpressionError("the value is nested too deeply to render") from exc
 
 
-def _structure(value: Any, variables: Mapping[str, Any], world: World, dialect: str, *, typed: bool) -> Any:
-    if isinstance(value, str):
-        template = compile_template(value, dialect=dialect)
-        if typed:
-            return template.evaluate(variables, world)
-        return template.render_leaf(variables, world) if dialect == "2.0" else template.render(variables, world)
-    if isinstance(value, Mapping):
-        rendered: dict[Any, Any] = {}
-        for key, item in value.items():
-            name = compile_template(key, dialect=dialect).render(variables, world) if isinstance(key, str) else key
-            if name not in rendered:
-                rendered[name] = _structure(item, variables, world, dialect, typed=typed)
-        return rendered
-    if isinstance(value, (list, tuple)):
-        return [_structure(item, variables, world, dialect, typed=typed) for item in value]
-    return value
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    """Maps and lists, rendered part by part."""
+
+    variables: Mapping[str, Any]
+    world: World
+    dialect: str
+    typed: bool
+    meter: Meter
+
+    def rendered(self, value: Any) -> Any:
+        if isinstance(value, str):
+            template = compile_template(value, dialect=self.dialect)
+            if self.typed:
+                return template.evaluate(self.variables, self.world, self.meter)
+            render = template.render_leaf if self.dialect == "2.0" else template.render
+            return render(self.variables, self.world, self.meter)
+        if isinstance(value, Mapping):
+            entries: dict[Any, Any] = {}
+            for key, item in value.items():
+                name = compile_template(key, dialect=self.dialect).render(self.variables, self.world, self.meter) if isinstance(key, str) else key
+                if name not in entries:
+                    entries[name] = self.rendered(item)
+            return entries
+        if isinstance(value, (list, tuple)):
+            return [self.rendered(item) for item in value]
+        return value
 
 
-def _recursively(value: Any, variables: Mapping[str, Any], world: World, dialect: str) -> Any:
-    rt = Runtime(variables, world, dialect, _compile, Meter())
+def _recursively(value: Any, rt: Runtime) -> Any:
     rt.recursive = True
     return render_nested(rt, value, recursive=True)
 

@@ -300,5 +300,5 @@ def value_range(rt: Runtime, start: Any, end: Any, step: Any, limit: int) -> lis
     count = max(0, (last - first) // width + 1)
     if count > limit:
         raise Fault(f"the range has {count} items", hint=f"the limit is {limit} items", limit="RANGE_ITEMS_MAX")
-    rt.meter.spend(count >> 1)
+    rt.meter.spend(count >> 4)
     return list(range(first, first + count * width, width))

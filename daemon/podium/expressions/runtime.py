@@ -11,7 +11,7 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
-from podium.base.errors import ExpressionError, PodiumError
+from podium.base.errors import ExpressionError, LimitError, PodiumError
 from podium.base.limits import MACRO_DEPTH_MAX, STRING_CHARS_MAX, TEMPLATE_FUEL_MAX
 from podium.base.patterns import RegexBudget
 from podium.expressions.world import World
@@ -87,24 +87,26 @@ class Source:
         if isinstance(exc, RecursionError):
             return self.error(offset, f"{doing}: nested too deeply", "a value or a chain of calls has too many levels")
         what = getattr(exc, "what", None) or str(exc) or type(exc).__name__
-        return self.error(offset, f"{doing}: {what}", getattr(exc, "hint", ""))
+        limit = {"limit": exc.facts["limit"]} if isinstance(exc, LimitError) and "limit" in exc.facts else {}
+        return self.error(offset, f"{doing}: {what}", getattr(exc, "hint", ""), **limit)
 
 
 class Meter:
-    """What a rendering may still use. Shared by nested renderings, so that nesting does not multiply it."""
+    """What a rendering may still use. Shared by nested renderings and all parts of a value, so that they do not multiply it."""
 
-    __slots__ = ("depth", "fuel", "regex")
+    __slots__ = ("depth", "fuel", "full", "regex")
 
-    def __init__(self) -> None:
-        self.fuel = TEMPLATE_FUEL_MAX
+    def __init__(self, fuel: int | None = None, regex_s: float | None = None) -> None:
+        """fuel: by default the most there is. regex_s: how long patterns may run in all, in seconds."""
+        self.full = self.fuel = TEMPLATE_FUEL_MAX if fuel is None else fuel
         self.depth = 0
-        self.regex = RegexBudget()
+        self.regex = RegexBudget() if regex_s is None else RegexBudget(regex_s)
 
     def spend(self, amount: int) -> None:
         """Use fuel: 1 for a step of a loop or a call, more for work on long texts and lists."""
         self.fuel -= amount
         if self.fuel < 0:
-            raise Fault("the expression takes too many steps", hint=f"the limit is {TEMPLATE_FUEL_MAX} steps", limit="TEMPLATE_FUEL_MAX")
+            raise Fault("the expression takes too many steps", hint=f"the limit is {self.full} steps", limit="TEMPLATE_FUEL_MAX")
 
     def enter(self) -> None:
         """Begin a macro call or a nested rendering; `leave` ends it."""

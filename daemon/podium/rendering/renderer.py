@@ -15,11 +15,12 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from podium.base.errors import ExpressionError, PodiumError
-from podium.base.limits import UPLOAD_BYTES_MAX
+from podium.base.errors import ExpressionError, PodiumError, TakesLong
+from podium.base.limits import LOOP_FUEL_MAX, LOOP_REGEX_S, UPLOAD_BYTES_MAX
 from podium.base.ports import Reads
 from podium.base.system.clock import Clock
 from podium.expressions.compile import render_value, truthy
+from podium.expressions.runtime import Meter
 from podium.expressions.world import World
 from podium.flows.model import Task, Trigger
 from podium.rendering.fields import FieldPlan, plan
@@ -34,6 +35,8 @@ from podium.storage.secrets import Secrets
 __all__ = ["Renderer", "Scope", "has_template"]
 
 M = TypeVar("M", bound=BaseModel)
+_OF_TIME = ("TEMPLATE_FUEL_MAX", "REGEX_TIMEOUT_S")
+"""Limits that are lower while the loop waits."""
 
 
 class Renderer:
@@ -78,9 +81,12 @@ class Renderer:
         world = self.world(scope, variables)
         try:
             return render_value(
-                template, layered(self._base, variables, extra), world, dialect=scope.dialect, typed=typed, recursive=self._recursive
+                template, layered(self._base, variables, extra), world, dialect=scope.dialect, typed=typed, recursive=self._recursive,
+                meter=Meter(LOOP_FUEL_MAX, LOOP_REGEX_S) if scope.brisk else None,
             )
         except PodiumError as error:
+            if scope.brisk and error.facts.get("limit") in _OF_TIME:
+                raise TakesLong(f"it takes more than {LOOP_FUEL_MAX} steps", hint="render it in a thread") from None
             raise _without_secrets(error, scope) from None  # the cause may show a secret
 
     def truthy(self, template: str | None, variables: Mapping[str, Any], scope: Scope, *, extra: Mapping[str, Any] | None = None) -> bool:
@@ -159,6 +165,8 @@ class _Rendering:
         """A value rendered; an error names `path`."""
         try:
             return self.renderer.value(value, self.variables, self.scope, typed=typed, extra=self.extra)
+        except TakesLong:
+            raise
         except PodiumError as error:
             facts = {key: fact for key, fact in error.facts.items() if key != "property"}
             raise ExpressionError(f"{path}: {error.what}", hint=error.hint, property=path, **facts) from None  # as above

@@ -9,7 +9,10 @@ from podium.base.redact import Redactor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """source, commit: the repository and commit the execution is pinned to. redactor: is told every secret that is used."""
+    """source, commit: the repository and commit the execution is pinned to. redactor: is told every secret that is used.
+
+    brisk: rendering holds up the daemon's loop and ends with TakesLong when it would take more than a moment.
+    """
 
     namespace: str
     flow_id: str
@@ -19,3 +22,4 @@ class Scope:
     commit: str = ""
     dialect: str = "1.x"
     redactor: Redactor = field(default_factory=Redactor)
+    brisk: bool = False

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 
-from podium.base.errors import FlowNotFound, PodiumError
+from podium.base.errors import FlowNotFound, PodiumError, TakesLong
 from podium.base.ports import FlowRevision
 from podium.base.redact import Redactor
 from podium.base.system.clock import Clock
@@ -104,7 +105,10 @@ class Firing:
 
     def holds_now(self, armed: Armed, seen: Mapping[str, Any]) -> bool:
         """Whether conditions and `when` hold. Blocking. Raises PodiumError when they cannot be evaluated."""
-        trigger, variables, scope = armed.trigger, self.variables(armed, seen), self.scope(armed)
+        return self._holds(armed, seen, self.scope(armed))
+
+    def _holds(self, armed: Armed, seen: Mapping[str, Any], scope: Scope) -> bool:
+        trigger, variables = armed.trigger, self.variables(armed, seen)
         conditions = _conditions(trigger)
         if conditions and not conditions_hold(conditions, variables, scope, self._renderer):
             return False
@@ -114,13 +118,13 @@ class Firing:
         """As holds_now, without blocking."""
         if not armed.trigger.conditions and armed.trigger.when is None and not _conditions(armed.trigger):
             return True
-        return await self._evaluated(self.is_pure(armed), lambda: self.holds_now(armed, seen))
+        return await self._evaluated(armed, self.is_pure(armed), lambda scope: self._holds(armed, seen, scope))
 
     async def value(self, armed: Armed, template: Any, seen: Mapping[str, Any], *, typed: bool = False) -> Any:
         """A property of the trigger, rendered. Raises PodiumError."""
         pure = is_pure(template, dialect=armed.flow.dialect)
-        variables, scope = self.variables(armed, seen), self.scope(armed)
-        return await self._evaluated(pure, lambda: self._renderer.value(template, variables, scope, typed=typed))
+        variables = self.variables(armed, seen)
+        return await self._evaluated(armed, pure, lambda scope: self._renderer.value(template, variables, scope, typed=typed))
 
     def value_now(self, armed: Armed, template: Any, seen: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> Any:
         """As value, blocking, with variables beside those of the trigger."""
@@ -188,8 +192,13 @@ class Firing:
             labels[str(key)] = java_text(value)
         return labels
 
-    async def _evaluated(self, pure: bool, evaluate: Callable[[], T]) -> T:
-        return evaluate() if pure else await asyncio.to_thread(evaluate)
+    async def _evaluated(self, armed: Armed, pure: bool, evaluate: Callable[[Scope], T]) -> T:
+        """Evaluate on the loop what only takes a moment, else in a thread."""
+        scope = self.scope(armed)
+        if pure:
+            with suppress(TakesLong):
+                return evaluate(replace(scope, brisk=True))
+        return await asyncio.to_thread(evaluate, scope)
 
 
 def find_trigger(revision: FlowRevision, trigger_id: str) -> Trigger:

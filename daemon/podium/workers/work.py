@@ -40,6 +40,8 @@ class Work:
     dialect: str = "1.x"
     shared_directory: str | None = None
     started: bool = False
+    at_once: bool = False
+    """The daemon's loop waits for it: whoever runs it raises TakesLong instead of taking more than a moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

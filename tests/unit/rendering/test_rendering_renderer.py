@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
 
-from podium.base.errors import ExpressionError
+from podium.base.errors import ExpressionError, TakesLong
 from podium.plugin import Duration, Dyn, Model, Task
 from podium.rendering.renderer import Renderer, Scope, has_template
 
@@ -193,3 +194,30 @@ def test_a_secret_is_told_to_the_redactor_and_kept_out_of_errors(renderer: Rende
 @pytest.mark.parametrize(("value", "has"), [("a", False), ("{ {", False), ("{{", True), ({"a": ["{% x"]}, True), ({"{{ a }}": 1}, True), (5, False), (["{# #}"], True)])
 def test_what_holds_a_template(value: Any, has: bool) -> None:
     assert has_template(value) is has
+
+
+HEAVY = "{% for i in range(1, 60000) %}{% endfor %}done"
+SLOW_PATTERN = "{{ ('a' ~ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!') | replace({'(a|aa)+$': 'x'}, regexp=true) }}"
+
+
+def test_what_would_hold_up_the_loop_is_left_to_a_thread(renderer: Renderer, scope: Scope) -> None:
+    brisk = replace(scope, brisk=True)
+    assert renderer.value("{{ a + 1 }}", {"a": 1}, brisk) == "2"
+    for value in (HEAVY, ["{% for i in range(1, 12000) %}{% endfor %}"] * 2, {"k": HEAVY}):
+        with pytest.raises(TakesLong):
+            renderer.value(value, {}, brisk)
+    with pytest.raises(TakesLong):
+        renderer.task(example(uri=HEAVY), {}, brisk)
+    assert renderer.value(HEAVY, {}, scope) == "done"
+
+
+def test_a_pattern_that_takes_long_is_left_to_a_thread_and_ends_there(renderer: Renderer, scope: Scope) -> None:
+    with pytest.raises(TakesLong):
+        renderer.value(SLOW_PATTERN, {}, replace(scope, brisk=True))
+    with pytest.raises(ExpressionError, match="takes too long"):
+        renderer.value(SLOW_PATTERN, {}, scope)
+
+
+def test_all_templates_of_a_value_share_what_they_may_use(renderer: Renderer, scope: Scope) -> None:
+    with pytest.raises(ExpressionError, match="too many steps"):
+        renderer.value(["{% for i in range(1, 600000) %}{% endfor %}"] * 3, {}, scope)

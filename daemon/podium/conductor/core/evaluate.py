@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from podium.base.errors import PodiumError
+from podium.base.errors import PodiumError, TakesLong
 from podium.base.limits import LAUNCHED_ITEMS_MAX
 from podium.base.system.log import get_logger
 from podium.conductor.core.stream import Stream
@@ -24,6 +25,7 @@ from podium.flows.inputs import coerce_output
 from podium.plugins.core.files.records import read_records
 from podium.rendering.conditions import conditions_hold
 from podium.rendering.renderer import Renderer
+from podium.rendering.scope import Scope
 from podium.storage.uris import task_file_uri
 
 log = get_logger(__name__)
@@ -73,7 +75,10 @@ class Evaluator:
             return Answer(key=key, error="the task is not in this revision of the flow any more")
         if asked.lines or is_slow(asked.template, stream.tree.flow.dialect):
             return None
-        return self._answer(stream, key, asked, stream.variables(asked.run))
+        try:
+            return self._answer(stream, key, asked, stream.variables(asked.run), brisk=True)
+        except TakesLong:
+            return None
 
     async def answer_later(self, stream: Stream, key: str) -> Answer:
         """The answer, found on a worker thread."""
@@ -82,18 +87,22 @@ class Evaluator:
             return Answer(key=key, error="the task is not in this revision of the flow any more")
         return await asyncio.to_thread(self._answer, stream, key, asked, stream.variables(asked.run))
 
-    def _answer(self, stream: Stream, key: str, asked: Question, variables: Mapping[str, Any]) -> Answer:
+    def _answer(self, stream: Stream, key: str, asked: Question, variables: Mapping[str, Any], *, brisk: bool = False) -> Answer:
+        """brisk: raises TakesLong instead of taking long."""
+        scope = replace(stream.scope(asked.run), brisk=brisk)
         try:
             if key == ":outputs":
-                return _storable(Answer(key=key, value=self._outputs(stream, asked, variables)))
+                return _storable(Answer(key=key, value=self._outputs(stream, asked, variables, scope)))
             if key.startswith(":listener:"):
-                return Answer(key=key, value=self._listener(stream, int(key.removeprefix(":listener:")), variables))
+                return Answer(key=key, value=self._listener(stream, int(key.removeprefix(":listener:")), variables, scope))
             if asked.extra:
                 variables = {**variables, **{name: {**variables.get(name, {}), **more} for name, more in asked.extra.items()}}
-            rendered = self._renderer.value(asked.template, variables, stream.scope(asked.run), typed=asked.typed)
+            rendered = self._renderer.value(asked.template, variables, scope, typed=asked.typed)
             if asked.lines:
                 rendered = {**rendered, "values": self._lines(stream, asked, rendered["values"], variables), "base": _base(stream, asked)}
             return _storable(Answer(key=key, value=asked.finish(rendered)))
+        except TakesLong:
+            raise
         except (PodiumError, ValueError, TypeError, ArithmeticError) as error:
             what = error.what if isinstance(error, PodiumError) else str(error)
             return Answer(key=key, error=stream.redactor.text(what))
@@ -121,17 +130,19 @@ class Evaluator:
                 found.append(value if isinstance(value, str) else to_json(value))
             return found
 
-    def _listener(self, stream: Stream, index: int, variables: Mapping[str, Any]) -> bool:
+    def _listener(self, stream: Stream, index: int, variables: Mapping[str, Any], scope: Scope) -> bool:
         conditions = stream.tree.flow.listeners[index].conditions
-        return conditions_hold(conditions, variables, stream.scope(None), self._renderer, execution=execution_view(stream.state))
+        return conditions_hold(conditions, variables, scope, self._renderer, execution=execution_view(stream.state))
 
-    def _outputs(self, stream: Stream, asked: Question, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def _outputs(self, stream: Stream, asked: Question, variables: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
         """The flow's outputs, each rendered and made what its type says. Source: flow-language 3."""
         values: dict[str, Any] = {}
         for output in stream.tree.flow.outputs:
             try:
-                rendered = self._renderer.value(output.value, variables, stream.scope(None), typed=True)
+                rendered = self._renderer.value(output.value, variables, scope, typed=True)
                 value = coerce_output(output, rendered)
+            except TakesLong:
+                raise
             except (PodiumError, ValueError, TypeError):
                 if output.id in asked.optional:
                     continue

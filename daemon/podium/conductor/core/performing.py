@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from podium.base.errors import FlowError, NotFound, PodiumError
+from podium.base.errors import FlowError, NotFound, PodiumError, TakesLong
 from podium.base.system.faults import point
 from podium.base.system.log import get_logger
 from podium.conductor.core.evaluate import Evaluator, is_slow
@@ -87,7 +87,10 @@ class Performer:
         if task.KIND != "inline" or getattr(task, "BLOCKING", False) or self._is_slow(stream, task):
             return None
         sink = RoundSink(turn, stream, run, effect.number)
-        ended = _storable(await self._worker.run(self._work(stream, run, task, effect), sink))
+        try:
+            ended = _storable(await self._worker.run(replace(self._work(stream, run, task, effect), at_once=True), sink))
+        except TakesLong:
+            return None
         self._metrics(turn, stream, run, ended)
         return [_ended(run, effect.number, ended)]
 
@@ -149,7 +152,10 @@ class Performer:
         if found is not None:
             stream, run, task = found
             sink = AttemptSink(self._logs, self._conductor, stream, run, effect.number)
-            ended = _storable(await self._worker.run(self._work(stream, run, task, effect), sink))
+            try:
+            ended = _storable(await self._worker.run(replace(self._work(stream, run, task, effect), at_once=True), sink))
+        except TakesLong:
+            return None
             await self._report(execution_id, run, effect.number, ended)
         await self._worker.release(name)
         await self._logs.forget_cursors([name])

@@ -226,7 +226,7 @@ class ExpressionEmitter:
         bound = self._bind(found.parameters, arguments, ignore_extra=not found.parameters)
         if isinstance(bound, str):
             return self._failing(at, f"the filter `{name}`: {bound}")
-        apply, takes_missing, variadic = found.run, found.takes_missing, found.parameters == (VARIADIC,)
+        apply, takes_missing, variadic, fuel = found.run, found.takes_missing, found.parameters == (VARIADIC,), found.fuel
 
         def run(rt: Runtime) -> Any:
             try:
@@ -237,7 +237,7 @@ class ExpressionEmitter:
                 value = None
             args = _arguments(rt, bound, variadic=variadic)
             try:
-                rt.meter.spend(1 + (len(value) >> 6) if isinstance(value, (str, list, tuple)) else 1)
+                rt.meter.spend(fuel + (len(value) >> 6) if isinstance(value, (str, list, tuple)) else fuel)
                 result = apply(rt, value, args)
                 return rt.meter.text(result) if type(result) is str and len(result) > _LONG_TEXT else result
             except FAILURES as exc:
@@ -256,12 +256,12 @@ class ExpressionEmitter:
         bound = self._bind(found.parameters, node.arguments)
         if isinstance(bound, str):
             return self._failing(at, f"the function `{name}`: {bound}")
-        execute, variadic = found.run, found.parameters == (VARIADIC,)
+        execute, variadic, fuel = found.run, found.parameters == (VARIADIC,), found.fuel
 
         def run(rt: Runtime) -> Any:
             args = _arguments(rt, bound, variadic=variadic)
             try:
-                rt.meter.spend(1)
+                rt.meter.spend(fuel)
                 result = execute(rt, args)
                 return rt.meter.text(result) if type(result) is str and len(result) > _LONG_TEXT else result
             except FAILURES as exc:

@@ -40,7 +40,7 @@ def _jq(rt: Runtime, value: Any, args: Args) -> Any:
 FILTERS = (
     Filter("json", _to_json, (), ("1.x",)),
     Filter("toJson", _to_json),
-    Filter("toIon", _to_ion),
-    Filter("yaml", _yaml),
-    Filter("jq", _jq, ("expression",)),
+    Filter("toIon", _to_ion, fuel=5),
+    Filter("yaml", _yaml, fuel=20),
+    Filter("jq", _jq, ("expression",), fuel=40),
 )

@@ -66,10 +66,10 @@ def _stamp_text(divisor: int) -> Callable[[Runtime, Any, Args], Any]:
 
 
 FILTERS = (
-    Filter("date", _date, _FORMATTING),
-    Filter("dateAdd", _date_add, ("amount", "unit", *_FORMATTING)),
-    Filter("timestamp", _timestamp, _STAMP),
-    Filter("timestampMilli", _stamp_text(1_000_000), _STAMP),
-    Filter("timestampMicro", _stamp_text(1_000), _STAMP),
-    Filter("timestampNano", _stamp_text(1), _STAMP),
+    Filter("date", _date, _FORMATTING, fuel=50),
+    Filter("dateAdd", _date_add, ("amount", "unit", *_FORMATTING), fuel=50),
+    Filter("timestamp", _timestamp, _STAMP, fuel=50),
+    Filter("timestampMilli", _stamp_text(1_000_000), _STAMP, fuel=50),
+    Filter("timestampMicro", _stamp_text(1_000), _STAMP, fuel=50),
+    Filter("timestampNano", _stamp_text(1), _STAMP, fuel=50),
 )

@@ -79,7 +79,7 @@ def class_name(value: Any) -> str:
 
 FILTERS = (
     Filter("abs", _abs),
-    Filter("numberFormat", _number_format, ("format",)),
-    Filter("number", _number, ("type",)),
+    Filter("numberFormat", _number_format, ("format",), fuel=30),
+    Filter("number", _number, ("type",), fuel=5),
     Filter("className", _class_name),
 )

@@ -49,6 +49,6 @@ def _decrypt(rt: Runtime, args: Args) -> Any:
 
 
 FUNCTIONS = (
-    Function("encrypt", _encrypt, ("key", "plaintext"), pure=False),
-    Function("decrypt", _decrypt, ("key", "encrypted")),
+    Function("encrypt", _encrypt, ("key", "plaintext"), pure=False, fuel=50),
+    Function("decrypt", _decrypt, ("key", "encrypted"), fuel=50),
 )

@@ -116,7 +116,7 @@ def _calendar(name: str, run: Any, *parameters: str) -> Function:
 
 
 FUNCTIONS = (
-    Function("now", _now, ("format", "timeZone", "existingFormat", "locale"), pure=False),
+    Function("now", _now, ("format", "timeZone", "existingFormat", "locale"), pure=False, fuel=50),
     _calendar("dayOfWeek", _day_of_week),
     _calendar("dayOfMonth", _day_of_month),
     _calendar("monthOfYear", _month_of_year),

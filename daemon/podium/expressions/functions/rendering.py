@@ -77,6 +77,6 @@ def _allowed(rt: Runtime, name: str) -> None:
 
 
 FUNCTIONS = (
-    Function("render", _render, ("toRender", "recursive"), pure=False),
-    Function("renderOnce", _render_once, ("toRender",), pure=False),
+    Function("render", _render, ("toRender", "recursive"), pure=False, fuel=3),
+    Function("renderOnce", _render_once, ("toRender",), pure=False, fuel=3),
 )

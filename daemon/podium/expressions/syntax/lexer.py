@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from podium.base.limits import TEMPLATE_TOKENS_MAX
 from podium.expressions.runtime import Source
 
 TEXT, PRINT, PRINT_END, TAG, TAG_END = "text", "print", "print end", "tag", "tag end"
@@ -66,6 +67,8 @@ class _Lexer:
         return self.tokens
 
     def _add(self, kind: str, value: str, at: int) -> None:
+        if len(self.tokens) >= TEMPLATE_TOKENS_MAX:
+            raise self.source.error(at, "The template has too many parts", f"the limit is {TEMPLATE_TOKENS_MAX}", limit="TEMPLATE_TOKENS_MAX")
         self.tokens.append(Token(kind, value, at))
 
     def _add_text(self, text: str, at: int) -> None:
