@@ -152,10 +152,7 @@ class Performer:
         if found is not None:
             stream, run, task = found
             sink = AttemptSink(self._logs, self._conductor, stream, run, effect.number)
-            try:
-            ended = _storable(await self._worker.run(replace(self._work(stream, run, task, effect), at_once=True), sink))
-        except TakesLong:
-            return None
+            ended = _storable(await self._worker.run(self._work(stream, run, task, effect), sink))
             await self._report(execution_id, run, effect.number, ended)
         await self._worker.release(name)
         await self._logs.forget_cursors([name])
