@@ -31,5 +31,5 @@ fi
 if [[ $purpose == test ]]; then
   apt_install browser chromium || command -v chromium >/dev/null || lack "no chromium: browser tests are skipped"
   apt_install systemd systemd || command -v systemd-analyze >/dev/null || lack "no systemd-analyze: its tests are skipped"
-  apt_install programs openssh-client openssh-server nodejs || lack "no sshd or node: their tests are skipped"
+  apt_install programs openssh-client openssh-server nodejs wget || lack "no sshd, node or wget: their tests are skipped"
 fi

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from worker_bench import Bench, Journal
 
 from podium.workers.work import Ended
@@ -198,8 +199,10 @@ async def test_a_sqlite_file_of_the_machine(house: House, tmp_path: Path) -> Non
 
 
 async def test_a_wrong_url_is_named(house: House) -> None:
-    assert (await house.failed(LITE + "Query", url="jdbc:duckdb:", sql="select 1")).startswith("url: ")
-    assert (await house.failed(DUCK + "Query", url="jdbc:sqlite:", sql="select 1")).startswith("url: ")
+    for kind, url in ((LITE, "jdbc:duckdb:"), (DUCK, "jdbc:sqlite:")):
+        assert (await house.failed(kind + "Query", {"url": url}, url="{{ inputs.url }}", sql="select 1")).startswith("url: ")
+        with pytest.raises(ValidationError, match="a URL like"):
+            house.bench.task(kind + "Query", url=url, sql="select 1")
 
 
 async def test_a_sqlite_query_ends_when_it_is_killed(house: House) -> None:

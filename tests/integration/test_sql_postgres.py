@@ -272,7 +272,7 @@ async def test_parameters_of_the_url_are_honoured(house: House) -> None:
 
 @pytest.mark.parametrize("url", ["jdbc:mysql://localhost/x", "postgresql://localhost/x", "jdbc:postgresql://host:99999/x"])
 async def test_a_wrong_url_is_named(house: House, url: str) -> None:
-    ended, _ = await house.bench.go(SQL + "Query", url=url, sql="select 1")
+    ended, _ = await house.bench.go(SQL + "Query", url="{{ inputs.url }}", sql="select 1", variables={"inputs": {"url": url}})
     assert (ended.error or "").startswith("url: ")
 
 

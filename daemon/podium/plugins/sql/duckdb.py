@@ -33,6 +33,7 @@ _EXTENSION = re.compile(r"[A-Za-z0-9_]+")
 _WITH_FILE_NAMES = re.compile(r"\bfilename\s*=\s*(?:true|1)\b", re.IGNORECASE)
 _MEMORY = (":memory:", "memory:")
 _TEXT_TYPES = ("HUGEINT", "UHUGEINT", "BIGNUM", "VARINT")
+_INSTALL = re.compile(r"install\s+'?([A-Za-z0-9_]+)'?", re.IGNORECASE)
 _ROWS_AT_ONCE = 1_000
 _KNOWN = (bool, int, float, str, bytes, Decimal, date, time, timedelta, type(None))
 """What rows may hold; all else is shown as text."""
@@ -44,6 +45,7 @@ class DuckDb(Asking):
     The SQL may use {{ workingDir }}, {{ dbFilePath }} and {{ outputFiles.<name> }}.
     """
 
+    URL_LIKE: ClassVar[str] = "jdbc:duckdb:/path/file.db"
     url: Dyn[str] = URL
     input_files: Dyn[Any] = None
     output_files: Dyn[list[str]] | None = None
@@ -183,6 +185,8 @@ class DuckDbSession:
     def execute(self, sql: str, values: Sequence[Any] = (), *, fetch_size: int = 0) -> Rows:
         """See Session."""
         with self._errors():
+            if (named := _INSTALL.fullmatch(sql.strip())) and self._has(named[1]):
+                return Rows()  # no network is asked for what is there
             parsed = self._connection.extract_statements(sql)
             if len(parsed) != 1:
                 raise SqlError(f"one statement is expected: {shown(sql)}")
@@ -223,6 +227,11 @@ class DuckDbSession:
     def close(self) -> None:
         """See Session."""
         self._connection.close()
+
+    def _has(self, extension: str) -> bool:
+        """Whether an extension is part of this DuckDB, or loaded."""
+        found = self._connection.execute("SELECT loaded FROM duckdb_extensions() WHERE extension_name = ?", [extension.lower()]).fetchone()
+        return bool(found and found[0])
 
     def _gives_rows(self, parsed: Any, sql: str) -> bool:
         kinds = {each.name for each in parsed.expected_result_type}

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote
 
 from podium.base.system.ids import new_id
@@ -48,6 +48,7 @@ class Sqlite(Asking):
     The SQL may use {{ workingDir }} and {{ outputFiles.<name> }}.
     """
 
+    URL_LIKE: ClassVar[str] = "jdbc:sqlite:file.db"
     url: Dyn[str] = URL
     sqlite_file: Dyn[str] | None = None
     output_db_file: Dyn[bool] = False

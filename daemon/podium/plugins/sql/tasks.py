@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta, tzinfo
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from podium.base.errors import SettingsError
 from podium.base.system.zone import zone_of
+from podium.flows.dynamic import has_expression
 from podium.plugin import Duration, Dyn, Metric, Model, PollContext, Result, RunContext, Task, TaskFailed, Trigger
 from podium.plugins.sql import statements
 from podium.plugins.sql.cells import FetchType, fetched_outputs
@@ -27,14 +28,27 @@ ONE_STATEMENT = "Query task support only a single SQL statement. Use the Queries
 
 
 class Connected(Model):
-    """What names a database and how moments are read."""
+    """What names a database and how moments are read. URL_LIKE: how its addresses look, and begin up to the second colon."""
 
+    URL_LIKE: ClassVar[str] = "jdbc:"
     url: Dyn[str]
     username: Dyn[str] | None = None
     password: Dyn[str] | None = None
     time_zone_id: Dyn[str] | None = None
     connection_pooling: Dyn[bool] = True
     connection_pool_size: Dyn[int] = 10
+
+    @field_validator("url")
+    @classmethod
+    def _of_this_database(cls, url: str) -> str:
+        cls.check_url(url)
+        return url
+
+    @classmethod
+    def check_url(cls, url: str) -> None:
+        """Raises ValueError for an address of something else; one with an expression is not known yet."""
+        if not has_expression(url) and not url.strip().startswith(":".join(cls.URL_LIKE.split(":")[:2]) + ":"):
+            raise ValueError(f"a URL like {cls.URL_LIKE} is expected")
 
     def zone(self, ctx: Caller) -> tzinfo:
         """The zone of moments: `timeZoneId`, else the instance's. Raises TaskFailed."""
@@ -162,6 +176,13 @@ class QueryTrigger(Asking, Trigger):
     IN_CHILD: ClassVar[bool] = True
     interval: Duration = timedelta(seconds=60)
     fetch_type: Dyn[FetchType] = "FETCH"
+
+    @field_validator("fetch_type")
+    @classmethod
+    def _something(cls, how: str) -> str:
+        if how == "NONE":
+            raise ValueError("a trigger needs FETCH, FETCH_ONE or STORE")
+        return how
 
     def poll(self, ctx: PollContext) -> Mapping[str, Any] | None:
         """One query. None when there are no rows."""

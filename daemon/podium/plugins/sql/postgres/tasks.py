@@ -29,6 +29,7 @@ SslMode = Literal["DISABLE", "ALLOW", "PREFER", "REQUIRE", "VERIFY_CA", "VERIFY_
 class Postgres(Connected):
     """How to reach a PostgreSQL server. Certificates and the key are PEM texts, not paths."""
 
+    URL_LIKE: ClassVar[str] = "jdbc:postgresql://host:5432/database"
     ssl: Dyn[bool] = False
     ssl_mode: Dyn[SslMode] | None = None
     ssl_root_cert: Dyn[str] | None = None
