@@ -16,7 +16,7 @@ from podium.engine.decide.entry import decide, pending
 from podium.engine.questions import question
 from podium.engine.shape.view import execution_view
 from podium.engine.state import Execution, TaskRun, fold
-from podium.engine.tree import FlowTree
+from podium.engine.tree import FlowTree, Mocked
 from podium.expressions.compile import render_value, truthy
 from podium.flows.load import StoredTemplate, parse_flows
 
@@ -62,11 +62,11 @@ class Play:
 
     def __init__(
         self, text: str, *, outcome: Outcome = ordinary, inputs: Mapping[str, Any] | None = None, running: int = 0,
-        templates: Sequence[StoredTemplate] = (),
+        templates: Sequence[StoredTemplate] = (), mocked: Mocked | None = None,
     ) -> None:
         parsed = parse_flows(text, file="flow.yaml", types=load_types(), templates=templates)[0]
         assert parsed.flow is not None, [str(each) for each in parsed.problems]
-        self.tree = FlowTree(parsed.flow)
+        self.tree = FlowTree(parsed.flow, mocked)
         self.state = Execution()
         self.now = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
         self.events: list[Any] = []
