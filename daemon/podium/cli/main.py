@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("podium.cli.local.run:run", "Run one flow in the foreground, without a daemon."),
     "schema": ("podium.cli.local.schema:schema", "Print the JSON Schema of the flow language."),
     "serve": ("podium.cli.serve:serve", "Run the daemon."),
-    "test": ("podium.cli.local.test:test", "Run flow tests."),
+    "test": ("podium.cli.testing.test:test", "Run flow tests."),
     "triggers": ("podium.cli.remote.triggers:triggers", "List triggers, pause them, backfill schedules."),
     "validate": ("podium.cli.local.validate:validate", "Check flow files."),
 }

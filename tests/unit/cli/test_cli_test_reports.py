@@ -8,8 +8,8 @@ import click
 from click.testing import CliRunner
 
 from podium.app.testing.results import CaseResult, Checked, Coverage, Report, SuiteResult
-from podium.cli.local.test_junit import junit_xml
-from podium.cli.local.test_text import Text, printable
+from podium.cli.testing.junit import junit_xml
+from podium.cli.testing.text import Text, printable
 from podium.flows.suites.load import Problem
 
 WRONG = Checked(

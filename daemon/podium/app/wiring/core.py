@@ -83,14 +83,10 @@ async def open_core(
     settings: Settings, *, namespace_files: NamespaceSource, secrets: Secrets | None = None, results: bool = True, clock: Clock | None = None,
     environ: Mapping[str, str] | None = None, text_of: Callable[[str, str], str | None] | None = None, mocks: Mocks | None = None,
 ) -> AsyncIterator[Core]:
-    """Everything but what comes in. results: whether records go to a branch (else they stay in the journal). text_of: see Library.
-
-    mocks: tasks that are not run, for flow tests.
-    """
+    """Everything but what comes in. results: whether records go to a branch (else they stay in the journal). text_of: see Library."""
     env = os.environ if environ is None else environ
     clock = clock or SystemClock()
-    home = settings.home
-    home.mkdir(parents=True, exist_ok=True)
+    (home := settings.home).mkdir(parents=True, exist_ok=True)
     zone = zone_of(settings.timezone)
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
@@ -101,11 +97,10 @@ async def open_core(
         reads = StoreReads(documents=documents, logs=logs, views=views, clock=clock)
         cipher = Cipher(load_or_make_key(home / "instance.key"))
         files = FileStorage(settings.storage.url or home / "storage")
-        secrets = secrets or secrets_of(settings, env)
         allowed_paths = [Path(each) for each in settings.security.allowed_paths]
         library = Library(catalog, load_types(), text_of, mocks.tree if mocks else FlowTree)
         renderer = Renderer(
-            files=files, namespace_files=namespace_files, secrets=secrets, reads=reads, clock=clock, zone=zone,
+            files=files, namespace_files=namespace_files, secrets=secrets or secrets_of(settings, env), reads=reads, clock=clock, zone=zone,
             envs=env_variables(env, settings.env_prefixes), globals_=settings.globals, allowed_paths=allowed_paths,
             locate=library.locate, subflow=lambda **options: starter.call(loop, **options),
         )
@@ -121,11 +116,10 @@ async def open_core(
         )
         upkeep = Upkeep(views=views, logs=logs, files=files, journal=journal, documents=documents, clock=clock)
         requests = Requests(documents, upkeep)
-        evaluator = Evaluator(renderer)
         conductor = Conductor(
             journal=journal, library=library, reads=reads, closer=closer, cipher=cipher, clock=clock, attempts_max=settings.runner.concurrency,
             commands_max=settings.limits.queued_commands_max,
-            performer=lambda owner: Performer(owner, worker=worker, evaluator=evaluator, logs=logs, requests=requests, files=files),
+            performer=lambda owner: Performer(owner, worker=worker, evaluator=Evaluator(renderer), logs=logs, requests=requests, files=files),
         )
         podium = Podium(
             conductor=conductor, closer=closer, reads=reads, documents=documents, catalog=catalog, views=views, logs=logs, files=files, clock=clock,

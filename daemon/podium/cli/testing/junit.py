@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from podium.cli.local.test_text import failure_lines
+from podium.cli.testing.text import failure_lines
 
 if TYPE_CHECKING:
     from podium.app.testing.results import CaseResult, Report, SuiteResult

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from podium.app.settings import Settings
     from podium.app.testing.found import Found
     from podium.app.testing.results import Report
-    from podium.cli.local.test_text import Text
+    from podium.cli.testing.text import Text
     from podium.flows.load import Problem
 
 EXIT_INTERRUPTED = 130
@@ -51,7 +51,7 @@ def test(
     from podium.app.settings import load_settings
     from podium.app.testing.found import Finder
     from podium.base.system.log import configure_logging
-    from podium.cli.local.test_text import Text
+    from podium.cli.testing.text import Text
 
     configure_logging(level="ERROR")
     settings = load_settings(config, overrides={"runner.type": runner})
@@ -113,7 +113,7 @@ async def _run(
 
 def _write_junit(path: Path, report: Report) -> None:
     from podium.base.errors import SettingsError
-    from podium.cli.local.test_junit import junit_xml
+    from podium.cli.testing.junit import junit_xml
 
     draft = path.with_name(f".{path.name}.draft")
     try:
