@@ -209,12 +209,13 @@ def apply(state: Execution, fact: ev.Event) -> None:  # noqa: C901, PLR0912 - on
         case ev.AttemptOpened():
             run = state.runs[fact.run_id]
             run.attempts.append(Attempt(fact.number, "CREATED", [("CREATED", fact.at)]))
-            if run.state != "CREATED":
+            if run.state not in ("CREATED", "RUNNING"):  # RUNNING: the engine carries it out itself, and opens the attempt on the way
                 _move(state, run, "CREATED", fact.at)
         case ev.AttemptStarted():
             run = state.runs[fact.run_id]
             _attempt(run, fact.number, "RUNNING", fact.at)
-            _move(state, run, "RUNNING", fact.at)
+            if run.state != "RUNNING":
+                _move(state, run, "RUNNING", fact.at)
         case ev.AttemptClosed():
             attempt = _attempt(state.runs[fact.run_id], fact.number, fact.state, fact.at)
             attempt.facts, attempt.error = fact.facts, fact.error

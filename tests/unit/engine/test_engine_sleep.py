@@ -44,3 +44,9 @@ def test_more_values_than_task_runs_are_refused_before_any_starts() -> None:
     done = play("- {id: a, type: core.flow.ForEach, values: '{{ range(1, 100001) }}', tasks: [{id: b, type: core.log.Log, message: x}]}")
     assert done.state.state == "FAILED"
     assert done.states() == {"a": "FAILED"}
+
+
+def test_a_subflow_is_created_once_and_then_runs() -> None:
+    done = play("- {id: a, type: core.flow.Subflow, namespace: n, flowId: child}")
+    assert states(done.run_of("a").history)[:2] == ["CREATED", "RUNNING"]
+    assert "CREATED" not in states(done.run_of("a").history)[1:]
