@@ -8,13 +8,18 @@ import os
 import pwd
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from podium.base.system.clock import SystemClock
 
 USER, PASSWORD = "podium", "let-me-in-71f0"
 _START_S = 30.0
@@ -132,3 +137,75 @@ def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+class TlsDoor:
+    """Speaks TLS to clients of a server that cannot, with a certificate for `localhost` of an authority of its own."""
+
+    def __init__(self, server: Postgres, folder: Path) -> None:
+        self._server = server
+        self.authority, certificate = _certificates(folder)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listening.getsockname()[1])
+        self.encrypted = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Accept no more."""
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", self._server.port)) as server:
+            first = client.recv(8)
+            if first[4:] == (80877103).to_bytes(4, "big"):  # SSLRequest
+                client.sendall(b"S")
+                client = self._context.wrap_socket(client, server_side=True)
+                self.encrypted += 1
+            else:
+                server.sendall(first)
+            threading.Thread(target=_pump, args=[server, client], daemon=True).start()
+            _pump(client, server)
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+def _certificates(folder: Path) -> tuple[str, Path]:
+    """The authority's certificate as PEM text, and a file with the server's key and certificate."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    now = SystemClock().now()
+
+    def made(name: str, key: Any, signer: Any, issuer: str, extensions: list[Any]) -> Any:
+        builder = x509.CertificateBuilder().subject_name(_named(name)).issuer_name(_named(issuer)).public_key(key.public_key())
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(signer, hashes.SHA256())
+
+    def _named(name: str) -> Any:
+        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+
+    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    authority = made("test authority", authority_key, authority_key, "test authority", [x509.BasicConstraints(ca=True, path_length=None)])
+    server = made("localhost", key, authority_key, "test authority", [x509.SubjectAlternativeName([x509.DNSName("localhost")])])
+    pem = serialization.Encoding.PEM
+    path = folder / "server.pem"
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + server.public_bytes(pem)
+    )
+    return authority.public_bytes(pem).decode(), path

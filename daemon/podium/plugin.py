@@ -25,7 +25,7 @@ from podium.runners.port import Places
 from podium.storage.uris import NamespaceFile
 
 __all__ = [
-    "Cached", "CommandContext", "CommandSpec", "Commanding", "Delegating", "Duration", "Dyn", "FileStore", "Logger", "Metric", "Model",
+    "Cached", "CommandContext", "CommandSpec", "Commanding", "Delegating", "Duration", "Dyn", "FileStore", "Late", "Logger", "Metric", "Model",
     "NamespaceFile", "PollContext", "Polling", "Request", "Result", "RunContext", "Runnable", "Task", "TaskFailed", "Trigger",
 ]
 
@@ -178,6 +178,20 @@ class Runnable(Protocol):
 
     def run(self, ctx: RunContext) -> Result:
         """Do the work. Raises TaskFailed, or anything else: the task then ends FAILED with the error in its log."""
+        ...
+
+
+@runtime_checkable
+class Late(Protocol):
+    """A task that renders some properties itself when it runs, because they name places that are not known before.
+
+    LATE: their attributes. same_places: stand-ins for those places, so that two runs can be compared (taskCache).
+    """
+
+    LATE: tuple[str, ...]
+
+    def same_places(self) -> Mapping[str, Any]:
+        """The extra variables."""
         ...
 
 

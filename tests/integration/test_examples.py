@@ -26,6 +26,7 @@ ENDS: dict[str, dict[str, Any]] = {
     "batches": {"options": ["--flows", "."], "outputs": {"count": 3, "taxes": '{"tax":50.0}\n{"tax":20.0}\n{"tax":10.0}'}},
     "branches": {"inputs": {"environment": "staging"}, "tasks": {"choose": "SUCCESS", "quick": "SUCCESS", "page-somebody": "SKIPPED"}},
     "child": {"inputs": {"amount": "250"}, "outputs": {"tax": 50.0}},
+    "duckdb": {"outputs": {"first_total": 20.5, "days": 2}},
     "errors-and-retries": {"state": "WARNING", "tasks": {"flaky": "SUCCESS", "optional": "WARNING", "tidy": "SUCCESS"}},
     "etl": {"inputs": {"orders": "20"}, "tasks": {"extract": "SUCCESS", "transform": "SUCCESS", "load": "SUCCESS"}},
     "file-drop": {"inputs": {"file": "/srv/inbox/a.csv"}},
@@ -41,6 +42,7 @@ ENDS: dict[str, dict[str, Any]] = {
     "python-from-file": {"outputs": {"top": "the, dog, quick"}},
     "python-inline": {"outputs": {"mean": 3.875}},
     "schedule": {},
+    "sqlite": {"inputs": {"name": "O'Hara"}, "outputs": {"newest": "O'Hara since 2026-01-06"}},
     "webhook": {"inputs": {"name": "Ada"}, "outputs": {"name": "Ada"}},
     "working-directory": {"outputs": {"text": "1: HELLO FROM THE FLOW"}},
 }

@@ -212,3 +212,15 @@ async def test_a_sqlite_query_ends_when_it_is_killed(house: House) -> None:
     await asyncio.sleep(2)
     await house.bench.worker.kill(work.attempt_id)
     assert (await asyncio.wait_for(running, 10)).state == "KILLED"
+
+
+async def test_runs_with_other_sql_are_never_taken_for_the_same(house: House) -> None:
+    async def key(n: int) -> str:
+        task = house.bench.task(DUCK + "Query", sql="select {{ inputs.n }} as n, '{{ outputFiles.x }}{{ workingDir }}' as p", outputFiles=["x"], taskCache={"enabled": True})
+        work = house.bench.work(task, variables={"inputs": {"n": n}})
+        ended = await house.bench.worker.run(work, Journal())
+        assert ended.state == "SUCCESS", ended.error
+        return next(str(request.body["key"]) for request in ended.requests)
+
+    assert await key(1) == await key(1)
+    assert await key(1) != await key(2)

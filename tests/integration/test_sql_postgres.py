@@ -14,7 +14,7 @@ import pytest
 from worker_bench import Bench, Journal
 
 from podium.workers.work import Ended
-from postgres_house import PASSWORD, USER, Postgres
+from postgres_house import PASSWORD, USER, Postgres, TlsDoor
 
 SQL = "jdbc.postgresql."
 
@@ -279,6 +279,22 @@ async def test_a_wrong_url_is_named(house: House, url: str) -> None:
 async def test_a_server_that_is_away_is_named(house: House, free_port: int) -> None:
     error = await house.failed("Query", url=f"jdbc:postgresql://127.0.0.1:{free_port}/x", sql="select 1")
     assert f"127.0.0.1:{free_port}" in error
+
+
+async def test_tls_is_used_and_verified_as_asked(house: House, tmp_path: Path) -> None:
+    door = TlsDoor(house.server, tmp_path)
+    here, there = (f"jdbc:postgresql://{host}:{door.port}/{house.database}" for host in ("localhost", "127.0.0.1"))
+    query: dict[str, Any] = {"sql": "select 1 as a", "fetchType": "FETCH_ONE"}
+    await house.ok("Query", url=here, sslMode="DISABLE", **query)
+    assert door.encrypted == 0
+    await house.ok("Query", url=here, sslMode="REQUIRE", **query)
+    await house.ok("Query", url=there, sslMode="VERIFY_CA", sslRootCert=door.authority, **query)
+    await house.ok("Query", url=here, ssl=True, sslRootCert=door.authority, **query)
+    assert door.encrypted == 3
+    assert "certificate verify failed" in await house.failed("Query", url=here, sslMode="VERIFY_FULL", **query)
+    assert "does not match host name" in await house.failed("Query", url=there, sslMode="VERIFY_FULL", sslRootCert=door.authority, **query)
+    assert "SSL" in await house.failed("Query", sslMode="REQUIRE", **query)
+    door.close()
 
 
 # ---- batch

@@ -61,6 +61,9 @@ class NoReads:
     def kv(self, namespace: str, key: str) -> Mapping[str, Any] | None:
         return {"key": key, "value": f"{namespace}/{key}", "type": "STRING"} if key == "known" else None
 
+    def document(self, kind: str, namespace: str, key: str) -> Any:
+        return None
+
 
 class Bench:
     """Makes works, runs them and remembers nothing else."""

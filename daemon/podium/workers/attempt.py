@@ -27,7 +27,7 @@ from podium.base.redact import Redactor
 from podium.base.system.clock import Clock
 from podium.expressions.compile import is_pure
 from podium.flows.model import TaskCache
-from podium.plugin import Delegating, Metric, Request, Runnable, Task, TaskFailed
+from podium.plugin import Delegating, Late, Metric, Request, Runnable, Task, TaskFailed
 from podium.rendering.renderer import Renderer, Scope, has_template
 from podium.storage.crypto import Cipher
 from podium.storage.task_files import TaskFiles
@@ -136,6 +136,8 @@ class Attempt:
             return None
         if task.KIND == "command":
             rendered = await asyncio.to_thread(self._tools.renderer.task, task, self._work.variables, self._scope, cache.SAME_PLACES)
+        elif isinstance(rendered, Late):
+            rendered = await asyncio.to_thread(self._with_late, rendered)
         key = cache.key_of(self._work, rendered)
         self._kept_as = key, wanted
         kept = cache.usable(self._tools.reads.document(cache.DOCUMENT, self._work.namespace, key), wanted, self._tools.clock.now())
@@ -149,6 +151,14 @@ class Attempt:
         self._kept_as = None
         self._log.log("INFO", f"taskCache: the task did not run; its outputs are those of execution {kept.execution_id} at {to_text(kept.at)}")
         return Outcome(state="SUCCESS", outputs=outputs, facts={"reusedFrom": kept.execution_id})
+
+    def _with_late(self, task: Any) -> Task:
+        """The task with what it renders itself, as far as it can be compared. Blocks."""
+        late: Late = task
+        given = {name: getattr(task, name) for name in late.LATE}
+        found = {name: self._tools.renderer.value(text, self._work.variables, self._scope, extra=late.same_places()) for name, text in given.items()}
+        same: Task = task.model_copy(update=found)
+        return same
 
     async def _inherited(self, kept: cache.Kept) -> dict[str, Any]:
         """The outputs of an earlier run, with copies of its files. Raises NotFound when one is gone."""

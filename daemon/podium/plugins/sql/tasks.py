@@ -65,8 +65,9 @@ class Connected(Model):
 
 
 class Asking(Connected):
-    """The properties of a query."""
+    """The properties of a query. The SQL may name places of this very run, so it is rendered when it runs."""
 
+    LATE: ClassVar[tuple[str, ...]] = ("sql", "after_sql")
     sql: str
     fetch_type: Dyn[FetchType] = "NONE"
     fetch_size: Dyn[int] = 10_000
@@ -75,6 +76,11 @@ class Asking(Connected):
     fetch: bool = False
     fetch_one: bool = False
     store: bool = False
+
+    def same_places(self) -> Mapping[str, Any]:
+        """See plugin.Late."""
+        listed = getattr(self, "output_files", None) or []
+        return {"workingDir": "workingDir", "dbFilePath": "dbFilePath", "outputFiles": {name: name for name in listed}}
 
     @property
     def how(self) -> FetchType:
