@@ -12,8 +12,9 @@ from pydantic import Field
 
 from podium.base.durations import format_duration, parse_duration
 from podium.base.globs import compile_globs
-from podium.base.moments import from_text, to_text
+from podium.base.moments import from_text
 from podium.base.system.clock import SystemClock
+from podium.expressions.text import java_text
 from podium.plugin import Duration, Dyn, Model, Request, Result, RunContext, Task, TaskFailed
 from podium.plugins.core.fields import Text
 
@@ -184,7 +185,7 @@ def typed_value(value: Any, kind: KvType | None) -> tuple[Any, KvType]:
     if isinstance(value, (int, float)):
         return value, "NUMBER"
     if isinstance(value, datetime):
-        return to_text(value if value.tzinfo else value.replace(tzinfo=UTC)), "DATETIME"
+        return java_text(value if value.tzinfo else value.replace(tzinfo=UTC)), "DATETIME"
     if isinstance(value, date):
         return value.isoformat(), "DATE"
     if isinstance(value, timedelta):
@@ -203,7 +204,7 @@ def _from_text(text: str, kind: KvType) -> Any:
             case "BOOLEAN":
                 return text.strip().lower() == "true"
             case "DATETIME":
-                return to_text(from_text(text.strip()))
+                return java_text(from_text(text.strip()))
             case "DATE":
                 return date.fromisoformat(text.strip()).isoformat()
             case "DURATION":
