@@ -32,6 +32,14 @@ bench: dev ## Measure, and print the figures as ratios
 	@tools/machine.sh demo
 	@$(BIN)/python -m benchmarks
 
+.PHONY: simulate
+simulate: dev ## Run many simulated worlds (SEEDS=2000, FIRST=0), or one and make it smaller if it fails (SEED=n)
+	@nice $(BIN)/python -m tools.simulate $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000) --first $(or $(FIRST),0))
+
+.PHONY: mutants
+mutants: dev ## Break the engine in many small ways, one at a time: the tests must notice (takes a quarter of an hour)
+	@nice $(BIN)/python -m tools.mutants
+
 .PHONY: docs
 docs: dev ## Write the generated pages of docs/ (settings, errors, command line)
 	@$(BIN)/python -m tools.docs

@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "engine"))
 from engine_driver import Play, ended, ordinary
+from flow_writer import Writer
 
 from podium.base.errors import PodiumError
 from podium.engine import codec
@@ -26,100 +27,6 @@ from podium.engine.state import TaskRun, fold
 
 SEEDS = 120
 STEPS_MAX = 5_000
-
-
-class Writer:
-    """Writes a random flow."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-        self.count = 0
-
-    def flow(self) -> dict[str, Any]:
-        flow = {"id": "f", "namespace": "n", "tasks": self.tasks(3)}
-        for name in ("errors", "finally", "afterExecution"):
-            if self.rng.random() < 0.3:
-                flow[name] = self.tasks(1)
-        if self.rng.random() < 0.3:
-            flow["outputs"] = [{"id": "o", "type": "STRING", "value": "x"}]
-        if self.rng.random() < 0.15:
-            behavior = self.rng.choice(["FAIL", "CANCEL", "NONE"])
-            flow["sla"] = [{"id": "m", "type": "MAX_DURATION", "duration": f"PT{self.rng.randint(2, 10)}S", "behavior": behavior}]
-        return flow
-
-    def tasks(self, depth: int) -> list[dict[str, Any]]:
-        return [self.task(depth) for _ in range(self.rng.randint(1, 3))]
-
-    def task(self, depth: int) -> dict[str, Any]:
-        task = self._leaf() if depth <= 0 or self.rng.random() < 0.4 else self._group(depth - 1)
-        for name, chance in (("allowFailure", 0.15), ("allowWarning", 0.1), ("disabled", 0.05)):
-            if self.rng.random() < chance:
-                task[name] = True
-        if self.rng.random() < 0.1:
-            task["runIf"] = self.rng.choice(["{{ false }}", "{{ true }}", "{{ nope.x }}"])
-        return task
-
-    def _new(self, kind: str, **more: Any) -> dict[str, Any]:
-        self.count += 1
-        return {"id": f"t{self.count}", "type": f"core.{kind}", **more}
-
-    def _leaf(self) -> dict[str, Any]:
-        rng = self.rng
-        kind = rng.choices(["return", "sleep", "subflow", "pause", "exit", "fail"], [45, 15, 10, 10, 5, 15])[0]
-        match kind:
-            case "sleep":
-                task = self._new("flow.Sleep", duration=f"PT{rng.randint(1, 5)}S")
-            case "subflow":
-                task = self._new("flow.Subflow", namespace="n", flowId="o", wait=rng.random() < 0.7)
-            case "pause":
-                task = self._new("flow.Pause")
-                if rng.random() < 0.5:
-                    task.update(pauseDuration="PT3S", behavior=rng.choice(["RESUME", "WARN", "FAIL", "CANCEL"]))
-                if rng.random() < 0.4:
-                    task["onPause"] = self._new("debug.Return", format="p")
-            case "exit":
-                task = self._new("execution.Exit", state=rng.choice(["SUCCESS", "WARNING", "KILLED", "FAILED", "CANCELED"]))
-            case "fail":
-                task = self._new("execution.Fail")
-            case _:
-                task = self._new("debug.Return", format="x")
-        if rng.random() < 0.2:
-            behavior = "CREATE_NEW_EXECUTION" if rng.random() < 0.1 else "RETRY_FAILED_TASK"
-            task["retry"] = {"type": "constant", "interval": "PT1S", "maxAttempts": 2, "behavior": behavior}
-        return task
-
-    def _group(self, depth: int) -> dict[str, Any]:
-        rng = self.rng
-        kind = rng.choice(["Sequential", "Parallel", "If", "Switch", "ForEach", "EachParallel", "EachSequential", "LoopUntil", "AllowFailure",
-                           "Dag", "WorkingDirectory", "Pause"])
-        task = self._new(f"flow.{kind}")
-        match kind:
-            case "If":
-                task.update({"condition": rng.choice(["{{ true }}", "{{ false }}", "{{ nope.x }}"]), "then": self.tasks(depth), "else": self.tasks(depth)})
-            case "Switch":
-                task.update(value=rng.choice("abc"), cases={"a": self.tasks(depth)}, defaults=self.tasks(depth) if rng.random() < 0.7 else [])
-            case "ForEach":
-                task.update(values=["1", "2", "3"], concurrencyLimit=rng.randint(0, 2), tasks=self.tasks(depth))
-            case "EachParallel" | "EachSequential":
-                task.update(value=["1", "2"], tasks=self.tasks(depth))
-            case "LoopUntil":
-                often = {"interval": "PT1S", "maxIterations": 3}
-                task.update(condition=f"{{{{ outputs.{task['id']}.iterationCount >= 2 }}}}", checkFrequency=often, tasks=self.tasks(depth))
-            case "Dag":
-                tasks = self.tasks(depth)
-                task["tasks"] = [
-                    {"task": each, **({"dependsOn": [tasks[index - 1]["id"]]} if index and rng.random() < 0.6 else {})} for index, each in enumerate(tasks)
-                ]
-            case "WorkingDirectory":
-                task["tasks"] = [self._new("debug.Return", format="x"), self._new("execution.Fail") if rng.random() < 0.3 else self._new("debug.Return")]
-            case _:
-                task["tasks"] = self.tasks(depth)
-        if kind == "Parallel":
-            task["concurrent"] = rng.randint(0, 2)
-        for name in ("errors", "finally"):
-            if rng.random() < 0.2:
-                task[name] = self.tasks(depth)
-        return task
 
 
 class Life(Play):

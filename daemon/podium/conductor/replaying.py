@@ -92,13 +92,14 @@ class _Copy:
             return False
         if run.phase in ("errors", "finally", "after") and (run.parent_id is None or run.parent_id in self._running):
             inside = any(each.id == run.id for path in self._paths for each in path)
-            if not inside and not any(self._same_list(run, path) for path in self._paths):
+            if not inside and not any(self._before(run, path) for path in self._paths):
                 return True
         return any(self._follows(run, path) for path in self._paths)
 
-    def _same_list(self, run: TaskRun, path: list[TaskRun]) -> bool:
-        """Whether a chosen run is, or is inside, a later task of the same errors or finally list."""
-        return any(each.parent_id == run.parent_id and each.phase == run.phase for each in path)
+    def _before(self, run: TaskRun, path: list[TaskRun]) -> bool:
+        """Whether a chosen run is, or is inside, a task of the same list of handlers (`_follows` tells which comes first) or of a later one."""
+        mine = _PHASES.index(run.phase)
+        return any(each.parent_id == run.parent_id and _PHASES.index(each.phase) >= mine for each in path)
 
     def _follows(self, run: TaskRun, chosen: list[TaskRun]) -> bool:
         """Whether a run is inside the chosen one (the last of its path) or comes after it in the graph."""

@@ -66,9 +66,13 @@ class OpenWorkspace(Effect, frozen=True, kw_only=True):
 
 
 class CloseWorkspace(Effect, frozen=True, kw_only=True):
-    """Collect the output files of a WorkingDirectory task and remove its directory. keep: only remove."""
+    """Collect the output files of a WorkingDirectory task and remove its directory. collect: False: only remove.
+
+    task_id: of the run, which may be gone by then.
+    """
 
     run_id: str
+    task_id: str
     collect: bool = True
 
 

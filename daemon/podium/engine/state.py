@@ -115,6 +115,8 @@ class Execution:
     closed: bool = False
     run_number: int = 1
     version: int = 0
+    at: datetime | None = None
+    """When the last event became true."""
     output_tree: dict[str, Any] = field(default_factory=dict)
     _owned: set[int] = field(default_factory=set)
 
@@ -181,7 +183,7 @@ def fold(facts: Iterable[ev.Event], state: Execution | None = None) -> Execution
 
 def apply(state: Execution, fact: ev.Event) -> None:  # noqa: C901, PLR0912 - one flat case an event reads better than a table
     """Enter one event into the state."""
-    state.version += 1
+    state.version, state.at = state.version + 1, fact.at
     match fact:
         case ev.ExecutionCreated():
             _created(state, fact)
@@ -230,7 +232,7 @@ def apply(state: Execution, fact: ev.Event) -> None:  # noqa: C901, PLR0912 - on
         case ev.OutputsSet():
             state.outputs = fact.outputs
         case ev.ExecutionClosed():
-            state.closed = True
+            state.closed, state.asked = True, {}  # what was asked by runs that were stopped: nobody wants to know any more
         case ev.ExecutionReopened():
             state.closed = False
             state.run_number = fact.number

@@ -118,8 +118,11 @@ class Worker:
         return [named] if named is not None else []
 
     async def reap(self, live: set[str]) -> None:
-        """Remove what belongs to no live attempt: after a start, and from time to time. A home in which nothing ever ran costs nothing."""
-        if not self._folders.attempts.is_dir():
+        """Remove what belongs to no live attempt or task run (`live` has the ids of both): after a start, before anything begins.
+
+        A home in which nothing ever ran costs nothing.
+        """
+        if not self._folders.attempts.is_dir() and not self._folders.workspaces.is_dir():
             return
         live = live | self._held
         for runner in self._runners.values():
@@ -181,9 +184,14 @@ class Worker:
         return name if name in self._runners else f"{PREFIX}{name}"
 
     def _reap_folders(self, live: set[str]) -> None:
-        for folder in self._folders.attempts.iterdir():
+        for folder in self._folders.attempts.glob("*"):
             if folder.name not in live:
                 remove(folder)
-        for outputs in self._folders.workspaces.glob("*/outputs.json"):
-            if self._clock.now().timestamp() - outputs.stat().st_mtime > _CLOSED_KEPT.total_seconds():
-                remove(outputs.parent)
+        for workspace in self._folders.workspaces.glob("*"):
+            outputs = workspace / "outputs.json"
+            if not outputs.exists():
+                gone = workspace.name not in live
+            else:
+                gone = self._clock.now().timestamp() - outputs.stat().st_mtime > _CLOSED_KEPT.total_seconds()
+            if gone:
+                remove(workspace)

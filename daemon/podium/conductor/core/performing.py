@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -58,6 +59,8 @@ class Performer:
         self._slow: dict[int, tuple[Task, bool]] = {}
         self._reaped = asyncio.Event()
         """Set once nothing of a former life is left: until then no attempt begins, so that reaping can take none for an old one."""
+        self._directories: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By task run: what becomes of a directory is done one after the other, in the order in which it was decided."""
 
     # ---- in the round
     async def at_once(self, turn: Round, stream: Stream, effect: fx.AnyEffect) -> list[cmd.Command] | None:
@@ -295,37 +298,39 @@ class Performer:
         if run is None:
             return
         await self._reaped.wait()
-        error, work = None, self._workspace(stream, run)
-        try:
-            await self._worker.open_workspace(work)
-        except PodiumError as failure:
-            error = stream.redactor.text(failure.what)
-        current = self._conductor.stream(stream.state.id)
-        now = current.state.runs.get(run_id) if current is not None else None
-        if now is None or now.ended:  # it was stopped meanwhile, and what was to remove the directory may have come too early
-            await self._worker.close_workspace(work, collect=False)
-            return
+        error, work = None, self._workspace(stream, run, run_id=run_id, task_id=run.task_id)
+        async with self._directory(run_id):
+            try:
+                await self._worker.open_workspace(work)
+            except PodiumError as failure:
+                error = stream.redactor.text(failure.what)
         await self._until_taken(stream.state.id, cmd.WorkspaceOpened(run_id=run_id, error=error))
 
     async def _close(self, stream: Stream, effect: fx.CloseWorkspace) -> None:
-        run = stream.state.runs.get(effect.run_id)
-        if run is None:
-            return
         outputs: Mapping[str, Any] = {}
         error = None
-        try:
-            outputs = await self._worker.close_workspace(self._workspace(stream, run), collect=effect.collect)
-        except PodiumError as failure:
-            error = stream.redactor.text(failure.what)
+        async with self._directory(effect.run_id):
+            run = stream.state.runs.get(effect.run_id)  # none once a restart does the directory over
+            work = self._workspace(stream, run, run_id=effect.run_id, task_id=effect.task_id)
+            try:
+                outputs = await self._worker.close_workspace(work, collect=effect.collect and run is not None)
+            except PodiumError as failure:
+                error = stream.redactor.text(failure.what)
         if effect.collect:
-            await self._until_taken(stream.state.id, cmd.WorkspaceClosed(run_id=run.id, outputs=outputs, error=error))
+            await self._until_taken(stream.state.id, cmd.WorkspaceClosed(run_id=effect.run_id, outputs=outputs, error=error))
 
-    def _workspace(self, stream: Stream, run: TaskRun) -> WorkspaceWork:
+    def _directory(self, run_id: str) -> asyncio.Lock:
+        lock = self._directories.get(run_id)
+        if lock is None:
+            lock = self._directories[run_id] = asyncio.Lock()
+        return lock
+
+    def _workspace(self, stream: Stream, run: TaskRun | None, *, run_id: str, task_id: str) -> WorkspaceWork:
         state = stream.state
-        task = stream.tree.task(run.task_id)
+        task = stream.tree.task(task_id)
         assert isinstance(task, WorkingDirectory)
         return WorkspaceWork(
-            task_run_id=run.id, execution_id=state.id, namespace=state.namespace, flow_id=state.flow_id, revision=state.revision,
+            task_run_id=run_id, execution_id=state.id, namespace=state.namespace, flow_id=state.flow_id, revision=state.revision,
             source=state.source, commit=state.commit, task=task, variables=stream.variables(run),
             redactor=stream.redactor, dialect=stream.tree.flow.dialect,
         )

@@ -26,8 +26,8 @@ def decide(tree: FlowTree, state: Execution, command: cmd.Command, now: datetime
 
     now: aware, UTC; never before the execution's last event (a clock that stepped back is held).
     """
-    if state.history:
-        now = max(now, state.history[-1][1])
+    if state.at is not None:
+        now = max(now, state.at)
     d = Decision(tree, state, now)
     _dispatch(d, command)
     _drain(d)

@@ -113,7 +113,7 @@ def _settled(d: Decision, run: TaskRun) -> bool:
     if isinstance(task, WorkingDirectory) and not run.notes.get("collected"):
         if not run.notes.get("collecting"):
             d.note(run, collecting=True)
-            d.effect(fx.CloseWorkspace(run_id=run.id, collect=True))
+            d.effect(fx.CloseWorkspace(run_id=run.id, task_id=run.task_id, collect=True))
         return False
     return True
 
@@ -132,8 +132,8 @@ def outcome(d: Decision, run: TaskRun | None, scope: Scope) -> str:
         state = "WARNING"
     else:
         state = "SUCCESS"
-    if run is None:
-        return state
+    if run is None:  # what was retried ended this execution before; it goes on without another in its place
+        return "FAILED" if state == "RETRIED" else state
     forced = run.notes.get("outcome")
     if state in ("SUCCESS", "WARNING") and forced:
         state = forced
@@ -147,7 +147,7 @@ def _finish(d: Decision, run: TaskRun | None, state: str) -> None:
         return finish_execution(d, state)
     task = d.tree.task(run.task_id)
     if isinstance(task, WorkingDirectory) and not run.notes.get("collecting"):
-        d.effect(fx.CloseWorkspace(run_id=run.id, collect=False))
+        d.effect(fx.CloseWorkspace(run_id=run.id, task_id=run.task_id, collect=False))
     if isinstance(task, Approval):
         return approval.end(d, run, state)
     return d.end_run(run, state)

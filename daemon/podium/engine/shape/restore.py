@@ -28,6 +28,7 @@ def restore(state: Execution, view: Mapping[str, Any], flow: Mapping[str, Any], 
     state.attempt_number = metadata.get("attemptNumber", 1)
     state.history = _history(view["state"])
     state.state = state.history[-1][0]
+    state.at = max(state.at, state.history[-1][1]) if state.at is not None else state.history[-1][1]
     created = metadata.get("originalCreatedDate")
     state.original_created_at = _moment(created) if created else state.created_at
     state.outputs = dict(view.get("outputs") or {})

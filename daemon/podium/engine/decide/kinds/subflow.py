@@ -51,8 +51,10 @@ def subflow_ended(d: Decision, command: cmd.SubflowEnded) -> None:
     if run is not None and not run.ended and command.index is not None:
         many.item_ended(d, run, command.index, command)
         return
-    if run is None or run.ended or not _runs(run) or run.notes.get("child") != command.execution_id:
+    if run is None or run.ended or not _runs(run) or command.execution_id not in (run.notes.get("child"), run.notes.get("fresh")):
         return
+    if command.execution_id != run.notes.get("child"):  # it ended before this was told that it was made in the place of the former one
+        d.note(run, child=command.execution_id)
     if not run.notes.get("wait", True) and run.state != "KILLING":  # it ended before this was told that it exists
         return
     if command.successor is not None:

@@ -1,0 +1,76 @@
+"""`make simulate SEEDS=2000`: many worlds from seeds, on all cores; `make simulate SEED=7`: one, made smaller if it fails.
+
+Says how fast it goes and which seeds fail. The worlds themselves: tests/simulation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from podium.base.system.log import configure_logging
+from tools.harness import ROOT
+
+sys.path.insert(0, str(ROOT / "tests" / "simulation"))
+CHUNK = 10
+SHOWN_EVERY = 200
+
+
+def _judge(seed: int) -> tuple[int, str | None, int, int, int]:
+    from sim_shrink import judge
+
+    found = judge(seed)
+    return found.seed, found.wrong, found.events, found.lives, found.executions
+
+
+def one(seed: int) -> int:
+    """Run a seed; if it fails, print the smallest world in which it still does."""
+    from sim_shrink import judge, smaller
+
+    verdict = judge(seed)
+    if verdict.wrong is None:
+        sys.stdout.write(f"seed {seed} is fine: {verdict.executions} executions, {verdict.events} events, {verdict.lives} lives of the daemon\n")
+        return 0
+    sys.stdout.write(f"seed {seed} fails: {verdict.wrong}\nmaking it smaller …\n")
+    setup, wrong = smaller(seed)
+    sys.stdout.write(f"{wrong}\nwith {', '.join(sorted(setup.faults)) or 'no trouble at all'}, order {setup.order}, and these flows:\n")
+    for each in setup.flows:
+        sys.stdout.write(json.dumps(json.loads(each), indent=2) + "\n")
+    return 1
+
+
+def many(first: int, count: int, jobs: int) -> int:
+    """Run seeds first … first + count - 1; 1 if any fails."""
+    began, done, failed, events, lives, executions = time.perf_counter(), 0, 0, 0, 0, 0
+    with ProcessPoolExecutor(jobs) as pool:
+        for seed, wrong, some, ends, ran in pool.map(_judge, range(first, first + count), chunksize=CHUNK):
+            done, events, lives, executions = done + 1, events + some, lives + ends, executions + ran
+            if wrong is not None:
+                failed += 1
+                sys.stdout.write(f"seed {seed} fails: {wrong[:500]}\n  again: make simulate SEED={seed}\n")
+            if done % SHOWN_EVERY == 0 or done == count:
+                took = time.perf_counter() - began
+                sys.stdout.write(f"{done} seeds, {failed} failed, {done / took:.1f} seeds/s, {took:.0f} s\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{executions} executions, {events} events, {lives} lives of a daemon\n")
+    return 1 if failed else 0
+
+
+def main() -> int:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    asked = parser.parse_args()
+    configure_logging(level="CRITICAL")
+    return one(asked.seed) if asked.seed is not None else many(asked.first, asked.seeds, asked.jobs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
