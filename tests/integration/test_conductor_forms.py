@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,12 @@ async def test_the_answers_of_a_pause_can_be_tried_without_resuming(tmp_path: Pa
         await h.podium.wait(view["id"], timeout_s=5)
         with pytest.raises(ConflictError):
             await h.podium.validate_answers(view["id"], {})
+
+
+async def test_callers_set_no_system_label_but_the_correlation_id(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.deploy(FLOW)
+        with pytest.raises(InputError, match=r"offending label: system\.foo=1"):
+            await h.podium.start(replace(request(), labels={"system.foo": "1"}))
+        view = await h.podium.start(replace(request(), labels={"system.correlationId": "abc"}))
+        assert {"key": "system.correlationId", "value": "abc"} in view["labels"]

@@ -105,6 +105,7 @@ class Starter:
         inputs: dict[str, Any] = {}
         warnings: list[str] = []
         try:
+            _refuse_system_labels(request.labels)
             inputs = await self.forms.inputs(revision, execution_id, request.inputs)
             warnings = undeclared(revision, request.inputs)
             if failed_because is None:
@@ -195,6 +196,7 @@ class Starter:
                 f"Unable to find flow '{namespace}'.'{flow_id}' with revision '{wanted or 'latest'}'", hint="is it deployed?"
             ) from error
         given = request.get("inputs") or {}
+        _refuse_system_labels(request.get("labels") or {})
         inputs = await self.forms.inputs(revision, execution_id, given)
         task = parent.tree.task(run.task_id)
         state = parent.state
@@ -270,6 +272,14 @@ def chain_depth(trigger: Mapping[str, Any] | None) -> int:
     """How many flow triggers in a row led to an execution that this started it; a subflow counts as what it is a part of."""
     depth = (trigger or {}).get("depth", 0)
     return depth if isinstance(depth, int) else 0
+
+
+def _refuse_system_labels(labels: Mapping[str, Any]) -> None:
+    """Callers may say what an execution belongs to, and no other system label. Source: flow-language 1.10."""
+    for key, value in labels.items():
+        if key.startswith("system.") and key != CORRELATION:
+            what = f"System labels can only be set by Kestra itself, offending label: {key}={value}"
+            raise InputError(what, hint="use a key that does not begin with 'system.'", input="labels")
 
 
 def labels_for(flow: Flow, supplied: Mapping[str, str], execution_id: str) -> dict[str, str]:
