@@ -69,8 +69,8 @@ class Library:
             )
             self._models.pop(key, None)
         self.commits[deployment.source] = deployment.commit
-
         self.changed()
+
     def known(self) -> dict[Key, KnownFlow]:
         """Newest revision of every flow, deleted ones included."""
         return {key: known(each) for key, each in self._current.items()}
@@ -84,7 +84,6 @@ class Library:
                     found.append(self.newest(*key))
         return found
 
-    def locate(self, namespace: str) -> tuple[str, str] | None:
     def mentioning(self, word: str) -> list[FlowRevision]:
         """The deployed flows in whose text `word` may stand; the others need not even be read."""
         found = []
@@ -94,6 +93,7 @@ class Library:
                     found.append(self.newest(*key))
         return found
 
+    def locate(self, namespace: str) -> tuple[str, str] | None:
         """(source, newest commit) where the files of a namespace are, or None."""
         for key in self._current:
             if key[0] == namespace and not self._current[key].deleted:

@@ -385,10 +385,3 @@ def _live(state: Execution) -> set[str]:
     open_runs = [run for run in state.runs.values() if not run.ended]
     attempts = {attempt_id(run.id, len(run.attempts)) for run in open_runs if run.attempts and run.attempts[-1].state in ("CREATED", "RUNNING")}
     return attempts | {run.id for run in open_runs}
-
-
-def _live(state: Execution) -> set[str]:
-    """Ids of the attempts of an execution that are not over, and of its task runs, which may have a directory: what reaping must spare."""
-    open_runs = [run for run in state.runs.values() if not run.ended]
-    attempts = {attempt_id(run.id, len(run.attempts)) for run in open_runs if run.attempts and run.attempts[-1].state in ("CREATED", "RUNNING")}
-    return attempts | {run.id for run in open_runs}

@@ -247,7 +247,7 @@ class Performer:
         """What a closed child means for the run that started it. Outputs that are to be kept as files are stored first."""
         ended = _child_ended(run_id, child, index)
         run = stream.state.runs.get(run_id) if stream is not None else None
-        if stream is None or run is None or index is None or not ended.outputs:
+        if stream is None or run is None or index is None or not ended.outputs or not run.notes.get("wait", True):
             return ended
         loop = isinstance(stream.tree.task(run.task_id), Loop)
         if loop and not run.notes.get("store"):

@@ -85,15 +85,6 @@ def _turn_away(d: Decision, state: str) -> None:
     d.step(None)
 
 
-def _turn_away(d: Decision, state: str) -> None:
-    """End it before it began. One that goes on from a task run has task runs already."""
-    for run in d.state.runs.values():
-        if not run.ended:
-            d.move_run(run, "KILLED")
-    d.move_execution(state)
-    d.step(None)
-
-
 def _wake(d: Decision) -> None:
     """Have everything looked at that may go on: what has not begun, and the scopes that were cut short."""
     for run in list(d.state.runs.values()):
@@ -246,15 +237,6 @@ def _let_ancestors_go_on(d: Decision, runs: Mapping[str, TaskRun]) -> set[str]:
             d.note(run, outcome=None, done=None, over=None)
             d.move_run(run, "RUNNING")
     return {run_id for run_id in above if run_id not in runs}
-
-
-def _remove(d: Decision, gone: set[str]) -> None:
-    """Forget task runs that are done over; what still runs of them outside is ended."""
-    if not gone:
-        return
-    for run in [run for run in d.state.runs.values() if run.id in gone and not run.ended]:
-        release(d, run)
-    d.emit(ev.RunsRemoved(at=d.now, ids=[run_id for run_id in d.state.runs if run_id in gone]))
 
 
 def _remove(d: Decision, gone: set[str]) -> None:

@@ -57,19 +57,6 @@ def release(d: Decision, run: TaskRun) -> None:
         d.effect(fx.KillAttempt(attempt_id=attempt_id(run.id, len(run.attempts))))
 
 
-def release(d: Decision, run: TaskRun) -> None:
-    """End what runs outside for a task run that is to be forgotten before its end."""
-    task = d.tree.task(run.task_id)
-    going_on = bool(run.attempts) and run.attempts[-1].state in ("CREATED", "RUNNING")
-    if isinstance(task, WorkingDirectory):
-        d.effect(fx.CloseWorkspace(run_id=run.id, task_id=run.task_id, collect=False))
-    elif isinstance(task, (Subflow, Launcher)) and going_on:
-        for child in _started(run):
-            d.effect(fx.KillSubflow(execution_id=child))
-    elif going_on and task is not None and not is_flowable(task) and task.KIND != "timer":
-        d.effect(fx.KillAttempt(attempt_id=attempt_id(run.id, len(run.attempts))))
-
-
 def _stop_run(d: Decision, run: TaskRun, cascade: bool) -> None:
     task = d.tree.task(run.task_id)
     started = bool(run.attempts) and run.attempts[-1].state == "RUNNING"
