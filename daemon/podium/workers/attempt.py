@@ -138,6 +138,9 @@ class Attempt:
             rendered = await asyncio.to_thread(self._tools.renderer.task, task, self._work.variables, self._scope, cache.SAME_PLACES)
         elif isinstance(rendered, Late):
             rendered = await asyncio.to_thread(self._with_late, rendered)
+        elif cache.is_open(rendered):
+            self._log.log("WARN", "taskCache: the task renders a property by itself while it runs, so nothing is reused")
+            return None
         key = cache.key_of(self._work, rendered)
         self._kept_as = key, wanted
         kept = cache.usable(self._tools.reads.document(cache.DOCUMENT, self._work.namespace, key), wanted, self._tools.clock.now())

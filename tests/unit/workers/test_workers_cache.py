@@ -49,6 +49,12 @@ def test_a_task_with_namespace_files_is_another_in_another_commit() -> None:
     assert cache.key_of(work(), plain) == cache.key_of(work(commit="d" * 40), plain)
 
 
+def test_a_task_that_renders_a_property_by_itself_is_not_compared() -> None:
+    """Its condition may hold now and not the next time."""
+    assert cache.is_open(task("core.execution.Assert", conditions=["{{ vars.x }}"]))
+    assert not cache.is_open(task())
+
+
 @pytest.mark.parametrize(("written", "found"), [(None, False), ({"enabled": False}, False), ({"enabled": True}, True), ({"enabled": True, "ttl": 5}, True)])
 def test_a_cache_is_wanted_when_it_is_switched_on(written: Any, found: bool) -> None:
     assert (cache.wanted(task(taskCache=written)) is not None) is found

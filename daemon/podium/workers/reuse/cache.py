@@ -16,6 +16,7 @@ from typing import Any
 from podium.base.moments import from_text, to_text
 from podium.flows.models.base import TaskCache
 from podium.plugin import Request, Task
+from podium.rendering.renderer import has_template
 from podium.storage.uris import execution_prefix, uri_of
 from podium.workers.work import Work
 
@@ -58,6 +59,11 @@ def key_of(work: Work, task: Task) -> str:
     if getattr(task, "namespace_files", None) is not None:
         compared["commit"] = [work.source, work.commit]
     return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_open(task: Task) -> bool:
+    """Whether expressions are left in the rendered task: what it gives may then depend on more than its properties."""
+    return has_template(task.model_dump(mode="json", exclude=set(_NOT_COMPARED)))
 
 
 def usable(document: Any, cache: TaskCache, now: datetime) -> Kept | None:
