@@ -310,6 +310,10 @@ def test_broken_files_keep_no_other_from_running(tmp_path: Path) -> None:
     assert "1 passed, 6 broken files in" in out
     root = ElementTree.parse(tmp_path / "deep" / "er" / "junit.xml").getroot()
     assert (root.get("tests"), root.get("errors")) == ("7", "6")
+    (tmp_path / "link.xml").symlink_to("junit-target.xml")
+    assert podium(tmp_path, "test", "f.test.yaml", "--junit", "link.xml")[0] == 0
+    assert (tmp_path / "link.xml").is_symlink()
+    assert ElementTree.parse(tmp_path / "junit-target.xml").getroot().get("tests") == "1"
     code, out, _ = podium(tmp_path, "validate", "f.test.yaml", "typo.test.yaml")
     assert code == 1
     assert "typo.test.yaml:5:13: testCases[0].asserts" in out

@@ -8,6 +8,7 @@ import sys
 import click
 
 from podium.base.errors import PodiumError
+from podium.cli.shown import printable
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("podium.cli.config:config", "Show the settings in force and where each comes from."),
@@ -56,9 +57,9 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except PodiumError as error:
-            click.echo(f"error: {error.what}", err=True)
+            click.echo(printable(f"error: {error.what}"), err=True)
             if error.hint:
-                click.echo(f"hint: {error.hint}", err=True)
+                click.echo(printable(f"hint: {error.hint}"), err=True)
             code = error.facts.get("exit_code")
             sys.exit(code if isinstance(code, int) else EXIT_FAILED)
 

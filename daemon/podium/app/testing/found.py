@@ -73,7 +73,7 @@ def parse_test_file(file: Path, shown: str | None = None) -> list[ParsedSuite]:
     except OSError as error:
         return [_unreadable(name, f"the file cannot be read: {error.strerror or error}", "check its permissions")]
     except ValueError as error:
-        return [_unreadable(name, str(error), "save it as UTF-8 text")]
+        return [_unreadable(name, str(error), "tests are UTF-8 texts of at most 1 MiB")]
     found = parse_suites(text, file=name, types=load_types())
     return found or [_unreadable(name, "the file is empty", "write id, namespace, flowId and testCases", code="empty")]
 

@@ -99,8 +99,8 @@ def flows_under(root: Path) -> tuple[list[Text], list[Problem]]:
         try:
             text = decode(file.read_bytes())
         except (OSError, ValueError) as error:
-            what = f"the file cannot be read: {error}"
-            unreadable.append(Problem(file=str(file), line=1, column=1, path="", code="file-unreadable", message=what, hint="save it as UTF-8 text"))
+            what, hint = f"the file cannot be read: {error}", "flows are UTF-8 texts of at most 1 MiB"
+            unreadable.append(Problem(file=str(file), line=1, column=1, path="", code="file-unreadable", message=what, hint=hint))
             continue
         if looks_like_flow(text) and not is_test(inside, text):
             found += _parse(file)[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import click
 
 from podium.cli.main import EXIT_FAILED, EXIT_USAGE
 from podium.cli.remote.client import label_pairs, pairs
+from podium.cli.shown import json_text, printable
 
 if TYPE_CHECKING:
     from podium.app.settings import Settings
@@ -46,7 +46,7 @@ def _inputs(values: Sequence[str], chosen: Chosen) -> dict[str, str]:
 )
 @click.option("--input", "-i", "inputs", multiple=True, metavar="NAME=VALUE", help="An input; may repeat. NAME=@path gives the file, or its text.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; may repeat.")
-@click.option("--timeout", "timeout_s", type=float, help="Seconds after which the execution is killed.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 1e9), help="Seconds after which the execution is killed.")
 @click.option(
     "--secrets", "secrets_file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="File of NAME=value lines for secret()."
 )
@@ -69,7 +69,7 @@ def run(
     settings = load_settings(config, overrides={"runner.type": runner})
     chosen = choose(target, flows)
     for problem in chosen.problems:
-        click.echo(f"left out: {problem}", err=True)
+        click.echo(printable(f"left out: {problem}"), err=True)
     code = asyncio.run(_run(
         settings, chosen, inputs=_inputs(inputs, chosen), labels=dict(label_pairs(labels)), timeout_s=timeout_s, secrets_file=secrets_file,
         output=output,
@@ -88,8 +88,7 @@ async def _run(
         try:
             view = await start(core, chosen, inputs, labels)
         except InputError as error:
-            click.echo(f"error: {error.what}", err=True)
-            click.echo(f"hint: {error.hint}", err=True)
+            click.echo(printable(f"error: {error.what}\nhint: {error.hint}"), err=True)
             return EXIT_USAGE
         interrupted = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted.set)
@@ -100,7 +99,7 @@ async def _run(
             await asyncio.wait({shown}, timeout=2)
             shown.cancel()
         if output == "json":
-            click.echo(json.dumps(ended, ensure_ascii=False))
+            click.echo(json_text(ended))
         else:
             _summary(ended)
         return code or (0 if ended["state"]["current"] in GOOD else EXIT_FAILED)

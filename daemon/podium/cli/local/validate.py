@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from podium.cli.shown import json_text, printable
 
 if TYPE_CHECKING:
     from podium.flows.load import Parsed, Problem
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _STDIN = "-"
+_TEXT_HINT = "flows are UTF-8 texts of at most 1 MiB"
 
 
 @click.command()
@@ -69,17 +71,17 @@ def validate(paths: tuple[str, ...], output: str, warnings: bool, dialect: str |
 def _print_json(problems: Sequence[Problem], warnings: Sequence[Problem]) -> None:
     rows: list[dict[str, object]] = [{**each.as_dict()} for each in problems]
     rows += [{**each.as_dict(), "severity": "warning"} for each in warnings]
-    click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    click.echo(json_text(rows, indent=2))
 
 
 def _print_text(problems: Sequence[Problem], warnings: Sequence[Problem], *, valid: str) -> None:
     for each in problems:
-        click.echo(str(each))
+        click.echo(printable(str(each)))
         if each.hint:
-            click.echo(f"    hint: {each.hint}")
+            click.echo(printable(f"    hint: {each.hint}"))
     for each in warnings:
         place = f"{each.path}: " if each.path else ""
-        click.echo(f"{each.file}:{each.line}:{each.column}: warning: {place}{each.message}", err=True)
+        click.echo(printable(f"{each.file}:{each.line}:{each.column}: warning: {place}{each.message}"), err=True)
     if problems:
         click.echo(f"{len(problems)} mistake{'s' if len(problems) != 1 else ''}", err=True)
     else:
@@ -164,7 +166,7 @@ class Checker:
         try:
             text = decode(body)
         except ValueError as error:
-            return [], [_unreadable(name, str(error), "save it as UTF-8 text")]
+            return [], [_unreadable(name, str(error), _TEXT_HINT)]
         return [parsed for parsed, _ in parse_with_defaults(text, name, self._types, project, dialect=self._dialect)], list(project.problems)
 
     def text(self, path: str, text: str) -> list[Parsed]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podium.cli.main import EXIT_FAILED, EXIT_USAGE
+from podium.cli.shown import json_text
 
 if TYPE_CHECKING:
     from podium.app.settings import Settings
@@ -33,7 +33,7 @@ JOBS_MAX = 64
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How results are printed.")
 @click.option("--runner", type=click.Choice(["docker", "process"]), help="Where the commands of tasks run that are not mocked.")
 @click.option("--jobs", "-j", type=click.IntRange(1, JOBS_MAX), help="Cases at the same time; default: one a processor, up to 4.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001), default=300.0, show_default=True, help="Seconds that a case may take.")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 1e9), default=300.0, show_default=True, help="Seconds that a case may take.")
 @click.option(
     "--secrets", "secrets_file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="File of NAME=value lines for secret()."
 )
@@ -66,7 +66,7 @@ def test(
     if text is not None:
         text.summary(report)
     else:
-        click.echo(json.dumps(report.as_dict(), ensure_ascii=False, indent=2))
+        click.echo(json_text(report.as_dict(), indent=2))
     if junit is not None:
         _write_junit(junit, report)
     if not report.suites and not problems:
@@ -115,9 +115,13 @@ def _write_junit(path: Path, report: Report) -> None:
     from podium.base.errors import SettingsError
     from podium.cli.testing.junit import junit_xml
 
-    draft = path.with_name(f".{path.name}.draft")
+    path = path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():  # a pipe or a terminal
+            path.write_bytes(junit_xml(report))
+            return
+        draft = path.with_name(f".{path.name}.draft")
         draft.write_bytes(junit_xml(report))
         draft.replace(path)
     except OSError as error:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from podium.cli.shown import on_one_line, printable
+
 if TYPE_CHECKING:
     from podium.app.testing.results import CaseResult, Checked, Report, SuiteResult
     from podium.flows.load import Problem
@@ -33,10 +35,10 @@ class Text:
         """One result; the name of its suite before the first one."""
         if suite is not self._suite:
             self._suite = suite
-            click.echo(click.style(printable(f"{suite.namespace}.{suite.id}"), bold=True) + printable(f"  {suite.file}"))
+            click.echo(click.style(on_one_line(f"{suite.namespace}.{suite.id}"), bold=True) + printable(f"  {suite.file}"))
         mark, colour = _MARKS[case.outcome]
         took = f"  {case.duration_s:.2f} s" if case.outcome != "skipped" else ""
-        click.echo(f"  {click.style(mark, fg=colour)}  {printable(case.id)}{took}")
+        click.echo(f"  {click.style(mark, fg=colour)}  {on_one_line(case.id)}{took}")
         if case.outcome in ("failed", "error"):
             self._why(suite, case)
         elif self._verbose:
@@ -94,12 +96,3 @@ def failure_lines(suite: SuiteResult, check: Checked, *, indent: str = "") -> li
 def _one_line(text: str) -> str:
     joined = " ".join(text.split())
     return joined if len(joined) <= 200 else f"{joined[:199]}…"
-
-
-def printable(text: str) -> str:
-    """Text that may go to a terminal: control characters are escaped, but for line ends and tabs; so is half a surrogate pair."""
-    return "".join(char if char in "\n\t" or _is_plain(char) else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text)
-
-
-def _is_plain(char: str) -> bool:
-    return not (char < " " or "\x7f" <= char < "\xa0" or "\ud800" <= char <= "\udfff")

@@ -1,0 +1,1 @@
+"""The command that runs flow tests, and the forms in which it tells results."""
