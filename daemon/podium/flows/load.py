@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from podium.flows.checks import input_rules, rules, task_rules, trigger_rules
+from podium.flows.checks import dialect_rules, input_rules, rules, task_rules, trigger_rules
 from podium.flows.checks.rules import Checked, Rule, static_text
 from podium.flows.model import AnyTask, Flow, Model, Task, TaskTemplate, Template
 from podium.flows.reading.defaults import NAMES, inject
@@ -25,7 +25,7 @@ from podium.flows.reading.yaml import Document, Fields, Node, Scalar, parse_docu
 from podium.flows.types import Types
 
 _TASK: TypeAdapter[Task] = TypeAdapter(AnyTask)
-_RULES: tuple[Rule, ...] = (*rules.RULES, *task_rules.RULES, *input_rules.RULES, *trigger_rules.RULES)
+_RULES: tuple[Rule, ...] = (*rules.RULES, *task_rules.RULES, *input_rules.RULES, *trigger_rules.RULES, *dialect_rules.RULES)
 _TEMPLATE_RULES = tuple(each for each in _RULES if each not in rules.ABOUT_THE_FLOW)
 Key = tuple[str, str]
 """Namespace and id, of a flow or a template."""

@@ -125,6 +125,13 @@ def _bounds(flow: Checked) -> None:
                 parse_value(each.name, text)
             except ValueError as error:
                 flow.problem(key_of(each.node, name), join(each.path, name), "input", f"Illegal flow yaml: {error}", "")
+        rows = each.node.get("rows")
+        if each.name == "TABLE" and isinstance(rows, Fields):
+            least, most = rows.get("min"), rows.get("max")
+            counts = [number.value for number in (least, most) if isinstance(number, Scalar) and isinstance(number.value, int)]
+            if len(counts) == 2 and counts[0] > counts[1]:
+                what = f"no table can have at least {counts[0]} and at most {counts[1]} rows: 'min' is more than 'max'"
+                flow.problem(key_of(rows, "max"), join(each.path, "rows.max"), "input", what, "swap min and max")
         low, high = each.node.get("min"), each.node.get("max")
         if isinstance(low, Scalar) and isinstance(high, Scalar) and each.name in ("INT", "FLOAT"):
             numbers = [each.value for each in (low, high) if isinstance(each.value, (int, float)) and not isinstance(each.value, bool)]
@@ -204,9 +211,10 @@ def _forms(flow: Checked) -> None:
     for each in flow.shaping.of("input"):
         outer = each.parent if each.parent is not None and each.parent.what == "input" else None
         if each.name == "FORM":
-            if not is_empty(each.node.get("defaults")) or not is_empty(each.node.get("prefill")):
+            own = next((name for name in ("defaults", "prefill") if _is_given(each.node.get(name))), None)
+            if own is not None:
                 what = "A FORM input groups other inputs and cannot declare a default value or a prefill."
-                flow.problem(key_of(each.node, "defaults"), each.path, "input", what, "set them on the inputs inside")
+                flow.problem(key_of(each.node, own), each.path, "input", what, "set them on the inputs inside")
             if is_empty(each.node.get("inputs")) and "inputs" in each.node.entries:
                 flow.problem(key_of(each.node, "inputs"), join(each.path, "inputs"), "empty", "must not be empty", "add inputs")
             if outer is not None:
@@ -217,6 +225,11 @@ def _forms(flow: Checked) -> None:
             flow.problem(key_of(each.node, "type"), each.path, "enterprise", what, "write the inputs out")
         if outer is not None and outer.name in ("OBJECT", "TABLE"):
             _inside_object(flow, each, outer.name)
+
+
+def _is_given(node: Node | None) -> bool:
+    """Whether something is written there, be it empty."""
+    return node is not None and not (isinstance(node, Scalar) and node.value is None)
 
 
 def _inside_object(flow: Checked, seen: Seen, outer: str) -> None:
@@ -230,7 +243,7 @@ def _inside_object(flow: Checked, seen: Seen, outer: str) -> None:
 
 
 def _deprecated(flow: Checked) -> None:
-    for each in flow.shaping.of("input"):
+    for each in flow.shaping.of("input") if flow.dialect != "2.0" else ():
         if "name" in each.node.entries:
             flow.warning(each.node.entries["name"], join(each.path, "name"), "deprecated", "'name' of an input is deprecated", "write id:")
         now = {"BOOLEAN": "BOOL", "ENUM": "SELECT"}.get(each.name)

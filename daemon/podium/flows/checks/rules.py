@@ -176,7 +176,7 @@ def _enterprise(flow: Checked) -> None:
     where += [(each.node, each.path) for each in flow.shaping.seen if each.what in ("task", "trigger")]
     for node, path in where:
         entry = node.entries.get("workerGroup")
-        if entry is not None and not is_empty(entry.node):
+        if entry is not None and not is_empty(entry.node) and flow.dialect != "2.0":
             what = "Worker Group is an Enterprise Edition functionality"
             flow.problem(entry, join(path, "workerGroup"), "enterprise", what, "remove it: one daemon runs every task")
         _worker_selector(flow, node.entries.get("workerSelector"), join(path, "workerSelector"))
@@ -282,14 +282,16 @@ def _deprecated(flow: Checked) -> None:
         at = each.node.get("type") or each.node
         current = flow.types.canonical(each.name)
         old = getattr(each.cls, "DEPRECATED", "")
-        if each.cls is not None and each.what != "input" and current not in (each.name, f"io.kestra.plugin.{each.name}"):
+        if flow.dialect == "2.0":
+            pass  # refused: see dialect_rules
+        elif each.cls is not None and each.what != "input" and current not in (each.name, f"io.kestra.plugin.{each.name}"):
             flow.warning(at, each.path, "replaced-type", f"{each.name} is replaced by {current}", f"write type: {current}")
         elif old:
             flow.warning(at, each.path, "deprecated", f"{each.name} is deprecated", old)
         if pending := getattr(each.cls, "PENDING", ""):
             flow.warning(at, each.path, "not-carried-out", f"{each.name} is not carried out by this version of Podium", pending)
     for name, now in (("taskDefaults", "pluginDefaults"), ("listeners", "afterExecution, or a flow of its own with a Flow trigger")):
-        if name in flow.root.entries:
+        if name in flow.root.entries and flow.dialect != "2.0":
             flow.warning(flow.root.entries[name], name, "deprecated", f"'{name}' is deprecated", f"use {now}")
 
 

@@ -147,7 +147,7 @@ def _pauses(flow: Checked) -> None:
         if outer is not None and _is(outer, Pause) and each.via == "onPause" and each.cls is not None and issubclass(each.cls, Flowable):
             what = f"{outer.node.text('id')}: Only a runnable task is allowed as 'onPause'"
             flow.problem(key_of(each.node, "type"), each.path, "pause", what, "use a task that does not hold others")
-        if _is(each, Pause):
+        if _is(each, Pause) and flow.dialect != "2.0":
             for name, now in (("delay", "use 'pauseDuration'"), ("tasks", "put the tasks after the Pause")):
                 if name in each.node.entries:
                     flow.warning(key_of(each.node, name), join(each.path, name), "deprecated", f"'{name}' of a Pause is deprecated", now)
@@ -161,6 +161,15 @@ def _caches(flow: Checked) -> None:
             flow.warning(at, path, "no-effect", "'taskCache' has no effect on a task that holds others", "set it on the tasks inside")
 
 
+def _loop_values(flow: Checked) -> None:
+    """A text that can be no list, map or file of values."""
+    for each in flow.shaping.of("task"):
+        text = static_text(each.node.get("values")) if _is(each, Loop) else None
+        if text is not None and not text.lstrip().startswith(("[", "{")) and "://" not in text:
+            what = f"The values must be a list, a map, or an expression that renders to one, but got: '{text[:80]}'"
+            flow.warning(key_of(each.node, "values"), join(each.path, "values"), "loop-values", what, "write a list: [a, b]")
+
+
 def _unreachable_outer(flow: Checked) -> None:
     """A Loop inside a 1.x loop mixes two ways to name the item."""
     for each in flow.shaping.of("task"):
@@ -170,5 +179,5 @@ def _unreachable_outer(flow: Checked) -> None:
 
 
 RULES: tuple[Rule, ...] = (
-    _lists_filled, _dags, _switches, _working_directories, _pauses, _caches, _unreachable_outer,
+    _lists_filled, _dags, _switches, _working_directories, _pauses, _caches, _loop_values, _unreachable_outer,
 )

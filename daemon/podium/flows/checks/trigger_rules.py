@@ -192,9 +192,10 @@ def _dependencies(flow: Checked, seen: Seen) -> None:
 
 def _window_2(flow: Checked, node: Fields, path: str) -> None:
     groups = {_GROUPS_2[name]: name for name in node.entries if name in _GROUPS_2}
-    if len(groups) > 1:
-        what = f"a window is one of deadline, from and to, every, lookback; this one has {', '.join(groups)}"
-        flow.problem(key_of(node, list(groups.values())[1]), path, "time-window", what, "keep one of them")
+    if len(groups) != 1:
+        what = f"a window is one of deadline, from and to, every, lookback; this one has {', '.join(groups) or 'none of them'}"
+        hint = "keep one of them" if groups else "add one of them, or leave the window out: it is a day then"
+        flow.problem(key_of(node, list(groups.values())[1]) if groups else node, path, "time-window", what, hint)
     for one, other in (("from", "to"), ("to", "from")):
         if one in node.entries and other not in node.entries:
             flow.problem(node, join(path, other), "time-window", f"must not be null: '{one}' needs '{other}'", f"add {other}: '17:00:00'")
@@ -202,6 +203,10 @@ def _window_2(flow: Checked, node: Fields, path: str) -> None:
         flow.warning(key_of(node, "offset"), join(path, "offset"), "time-window", "'offset' without 'every' shifts a window of one day", "add every:")
     for name in ("deadline", "from", "to"):
         _clock(flow, node, name, path)
+        text = static_text(node.get(name))
+        if text is not None and _CLOCK.fullmatch(text) and re.search(r"[Z+-]", text):
+            what = f"'{name}' has an offset: Kestra takes a local time here, in the zone that 'timezone' names"
+            flow.warning(key_of(node, name), join(path, name), "time-window", what, "leave the offset out, and set timezone")
     _zone(flow, node, path)
 
 

@@ -46,7 +46,8 @@ def _rewrite(draft: Draft, here: Here) -> None:
     split: list[tuple[str, Any] | Verbatim] = [("id", f"{here.id}_split"), ("type", f"{_CORE}storage.Split")]
     split.append(draft.verbatim(items, key="from", above=_above(draft, task, items)))
     if batch is not None:
-        split += [draft.verbatim(pair, above=_above(draft, batch, pair)) for pair in batch.pairs if pair.key.text in _BATCH]
+        wanted = [pair for pair in batch.pairs if pair.key.text in _BATCH]
+        split += [draft.verbatim(pair, above=None if batch.flow else _above(draft, batch, pair), flow=batch.flow) for pair in wanted]
     if batch is None or not any(batch.pair(name) for name in ("bytes", "partitions", "rows")):
         split.append(("rows", 1))
     call: list[tuple[str, Any] | Verbatim] = [("id", f"{here.id}_item"), ("type", f"{_CORE}flow.Subflow")]
@@ -70,16 +71,19 @@ def _rewrite(draft: Draft, here: Here) -> None:
     indent = draft.source.newline + " " * draft.source.column(task.start)
     end = draft.source.line_end(task.end)
     lines = block_lines(entries)
-    lines = [each for each in draft.source.comments(task.start, end, task) if not any(each in line for line in lines)] + lines
+    lines[1:1] = [each for each in draft.source.comments(task.start, end, task) if not any(each in line for line in lines)]
     text = "".join(indent + line if line else draft.source.newline for line in lines).removeprefix(indent)
     but = [("outputs of the batches are not merged into one file", f"give the Loop '{here.id}_items' outputs, and read them with loopOutputs()")]
     draft.change(kind, "ForEachItem → Split, Loop and Subflow", draft.cut(task.start, end, text), but=but)
 
 
 def _above(draft: Draft, task: Part, pair: Pair) -> int | None:
-    """From where comments belong to a pair: behind the line of the pair before it."""
+    """From where comments belong to a pair: behind the line of the pair before it, or of the key of its map."""
     index = task.pairs.index(pair)
-    return draft.source.line_end(task.pairs[index - 1].end) if index else None
+    if index:
+        return draft.source.line_end(task.pairs[index - 1].end)
+    before = draft.source.text.rfind(":", 0, pair.start)
+    return draft.source.line_end(before) if draft.source.leads(pair.start) and before >= 0 else None
 
 
 def _in_item(lines: Verbatim, *, in_loop: bool) -> Verbatim:

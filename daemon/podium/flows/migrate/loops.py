@@ -175,8 +175,8 @@ class _Seen:
         if token.value in ("parent", "parents"):
             return _parents(tokens, index, self.here)
         if token.value == "taskrun" and index + 2 < len(tokens) and tokens[index + 1].value == ".":
-            name = {"value": "value", "items": "value", "iteration": "index"}.get(tokens[index + 2].value)
-            if name is not None and (name == "value" or self.here.direct):
+            name = {"value": "value", "iteration": "index"}.get(tokens[index + 2].value)
+            if name == "value" or (name == "index" and self.here.direct and self.here.kind != "flow.ForEachItem"):
                 what = f"taskrun.{tokens[index + 2].value} → item.{name}"
                 return [Swap(token.at, tokens[index + 2].end, f"item.{name}", what)], index + 3
         return [], index + 1

@@ -118,7 +118,7 @@ def _exit(draft: Draft, here: Here, root: Part) -> None:
 def _purge_kv(draft: Draft, here: Here, root: Part) -> None:
     pair = here.task.pair("expiredOnly")
     if pair is not None and here.task.pair("behavior") is None:
-        value = Entries((("type", "key"), draft.verbatim(pair)))
+        value = Entries((("type", "key"), draft.verbatim(pair, flow=here.task.flow)))
         draft.change(pair.key, "PurgeKV: expiredOnly → behavior", draft.put(here.task, pair, [("behavior", value)]))
 
 
@@ -230,7 +230,7 @@ def _http(draft: Draft, task: Part) -> None:
     if first is None or inner.pair("auth") is not None:
         return
     pairs = [(user, "username"), (password, "password")]
-    value = Entries((("type", "BASIC"), *(draft.verbatim(pair, key=name) for pair, name in pairs if pair is not None)))
+    value = Entries((("type", "BASIC"), *(draft.verbatim(pair, key=name, flow=inner.flow) for pair, name in pairs if pair is not None)))
     edits = [draft.put(inner, first, [("auth", value)])]
     if user is not None and password is not None:
         edits.append(draft.remove(inner, password))
@@ -249,16 +249,17 @@ def _script(draft: Draft, here: Here) -> None:
     inside = [pair for pair in (options.pairs if options is not None else []) if pair.key.text != "image"]
     image = options.pair("image") if options is not None else None
     new: list[tuple[str, Any] | Verbatim] = []
+    flow = options is not None and options.flow
     if runner is not None and runner.value.text == "PROCESS":
         new.append(("taskRunner", {"type": f"{_CORE}runner.Process"}))
         inside, image = [], None
     elif given is None or runner is not None:
-        new.append(("taskRunner", Entries((("type", _DOCKER), *map(draft.verbatim, inside)))))
+        new.append(("taskRunner", Entries((("type", _DOCKER), *(draft.verbatim(pair, flow=flow) for pair in inside)))))
     elif inside:
         draft.cannot(first.key, "'docker' beside 'taskRunner' is no property of 2.0", "move its options into taskRunner")
         return
     if image is not None and task.pair("containerImage") is None:
-        new.append(draft.verbatim(image, key="containerImage"))
+        new.append(draft.verbatim(image, key="containerImage", flow=flow))
     if given is not None and runner is not None:
         draft.cannot(first.key, "'runner' beside 'taskRunner' is no property of 2.0", "keep taskRunner, and write the one that is meant")
         return

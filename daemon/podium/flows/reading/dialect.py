@@ -31,10 +31,12 @@ _INPUTS_1X = ("BOOLEAN", "ENUM")
 _INPUTS_2 = ("FORM", "REUSABLE_INPUTS", "ION", "OBJECT", "TABLE")
 _TASK_LISTS = ("tasks", "errors", "finally", "afterExecution", "listeners")
 
-_INSIDE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+INSIDE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _WORDS_1X = re.compile(
     r"(?<!\w)json\s*\(|\|\s*json\b|(?<![\w.])schedule\.\w|\b(?:currentEachOutput|parentOutput)\s*\(|\bread\s*\([^)]*\bversion\s*="
 )
+_OWN_ITEM = re.compile(r"\{%-?\s*(?:for\s+item\s+in|set\s+item\s*=)")
+"""A template that calls something of its own `item`."""
 _WORDS_2 = re.compile(
     r"(?<![\w.])item\.(?:value|index|key|parents?)\b|\bread\s*\([^)]*\brevision\s*=|"
     r"\b(?:loopOutputs|isWeekend|isPublicHoliday|isDayWeekInMonth|isLastWorkingDay|isDateBetween|dayOfWeek|dayOfMonth|monthOfYear|hourOfDay)\s*\("
@@ -88,9 +90,11 @@ def detect(root: Fields, texts: list[tuple[Scalar, str]], report: Report) -> str
         return "1.x" if marks.old else "2.0"
     found_old = found_new = False
     for scalar, _ in texts:
-        for inside in _INSIDE.findall(scalar.text):
+        own_item = _OWN_ITEM.search(scalar.text) is not None
+        for inside in INSIDE.findall(scalar.text):
             found_old = found_old or _WORDS_1X.search(inside) is not None
-            found_new = found_new or _WORDS_2.search(inside) is not None
+            found = _WORDS_2.search(inside)
+            found_new = found_new or (found is not None and not (own_item and found[0].startswith("item")))
     return "2.0" if found_new and not found_old else "1.x"
 
 

@@ -131,14 +131,14 @@ class Draft:
 
     # ---- parts as they are
 
-    def verbatim(self, part: Part | Pair, *, key: str = "", above: int | None = None) -> Verbatim:
+    def verbatim(self, part: Part | Pair, *, key: str = "", above: int | None = None, flow: bool = False) -> Verbatim:
         """The lines of a block list or map, or of a pair, with what stands behind it in its last line.
 
-        key: another key for a pair. above: from where comment lines before it belong to it.
+        key: another key for a pair. above: from where comment lines before it belong to it. flow: it stands between brackets.
         """
         source = self.source
         column = source.column(part.start)
-        lines = source.text[part.start : source.line_end(part.end)].replace("\r\n", "\n").split("\n")
+        lines = source.text[part.start : part.end if flow else source.line_end(part.end)].replace("\r\n", "\n").split("\n")
         lines = [lines[0], *(_cut(line, column) for line in lines[1:])]
         if key and isinstance(part, Pair):
             lines[0] = key + lines[0][part.key.end - part.key.start :]
