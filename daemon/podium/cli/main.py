@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import math
 import sys
+from typing import Any
 
 import click
 
@@ -33,6 +35,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command → where it is and its line in the help."""
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NO_DAEMON, EXIT_REFUSED = 1, 2, 3, 4
+
+
+class Seconds(click.FloatRange):
+    """A length of time on the command line: more than nothing, and no more than a machine can wait."""
+
+    def __init__(self) -> None:
+        super().__init__(0.001, 1e9)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See click.ParamType."""
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):  # click does not notice that it is in no range
+            self.fail("it is no number", param, ctx)
+        return seconds
 
 
 class LazyGroup(click.Group):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podium.cli.main import EXIT_FAILED, EXIT_USAGE
+from podium.cli.main import EXIT_FAILED, EXIT_USAGE, Seconds
 from podium.cli.remote.client import label_pairs, pairs
 from podium.cli.shown import json_text, printable
 
@@ -46,7 +46,7 @@ def _inputs(values: Sequence[str], chosen: Chosen) -> dict[str, str]:
 )
 @click.option("--input", "-i", "inputs", multiple=True, metavar="NAME=VALUE", help="An input; may repeat. NAME=@path gives the file, or its text.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; may repeat.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 1e9), help="Seconds after which the execution is killed.")
+@click.option("--timeout", "timeout_s", type=Seconds(), help="Seconds after which the execution is killed.")
 @click.option(
     "--secrets", "secrets_file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="File of NAME=value lines for secret()."
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from podium.cli.main import EXIT_FAILED, EXIT_USAGE
+from podium.cli.main import EXIT_FAILED, EXIT_USAGE, Seconds
 from podium.cli.shown import json_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ JOBS_MAX = 64
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How results are printed.")
 @click.option("--runner", type=click.Choice(["docker", "process"]), help="Where the commands of tasks run that are not mocked.")
 @click.option("--jobs", "-j", type=click.IntRange(1, JOBS_MAX), help="Cases at the same time; default: one a processor, up to 4.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 1e9), default=300.0, show_default=True, help="Seconds that a case may take.")
+@click.option("--timeout", "timeout_s", type=Seconds(), default=300.0, show_default=True, help="Seconds that a case may take.")
 @click.option(
     "--secrets", "secrets_file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="File of NAME=value lines for secret()."
 )
@@ -115,12 +115,12 @@ def _write_junit(path: Path, report: Report) -> None:
     from podium.base.errors import SettingsError
     from podium.cli.testing.junit import junit_xml
 
-    path = path.resolve()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():  # a pipe or a terminal
             path.write_bytes(junit_xml(report))
             return
+        path = path.resolve()
+        path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.draft")
         draft.write_bytes(junit_xml(report))
         draft.replace(path)
