@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command → where it is and its line in the help."""
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NO_DAEMON, EXIT_REFUSED = 1, 2, 3, 4
+EXIT_INTERRUPTED = 130
+"""After Ctrl-C, as shells have it."""
 
 
 class Seconds(click.FloatRange):
@@ -72,6 +74,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(EXIT_INTERRUPTED)
         except PodiumError as error:
             click.echo(printable(f"error: {error.what}"), err=True)
             if error.hint:

@@ -10,7 +10,7 @@ import base64
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,9 @@ from podium.rendering.renderer import Scope
 from podium.storage.namespace import WorkTreeFiles
 from podium.storage.secrets import Secrets
 
-GOOD = ("SUCCESS", "WARNING")
 _FILE_URI = re.compile(r"\s*\{\{\s*fileURI\([^{}]*\)\s*\}\}\s*")
 _KILL_S_MAX = 30.0
-_LOG_LINES_MAX = 20
+_LOG_LINES_MAX, _LOG_CHARS_MAX = 20, 500
 
 
 class _Broken(Exception):
@@ -206,8 +205,8 @@ class _Run:
         if not ended:
             await self._end(core, execution_id)
         self._view = await core.podium.execution(execution_id) if ended else {**self._view, "state": {"current": stream.state.state}}
-        self._log = tuple(f"{each['level']} {each.get('taskId') or 'execution'}: {each['message']}" for each in logs[-_LOG_LINES_MAX:])
-        self._reached = await self._tasks_of(core, stream)
+        self._log = _last_lines(logs)
+        self._reached = self._tasks_of(stream)
         failed = any(not each.ok for each in checks)
         return self.result("failed" if failed else "passed", checks=checks)
 
@@ -243,8 +242,8 @@ class _Run:
         except (ConflictError, NotFound):
             return
         self._view = await core.podium.wait(execution_id, timeout_s=_KILL_S_MAX)
-        logs = await core.podium.logs(execution_id)
-        self._log = tuple(f"{each['level']} {each.get('taskId') or 'execution'}: {each['message']}" for each in logs[-_LOG_LINES_MAX:])
+        self._log = _last_lines(await core.podium.logs(execution_id))
+        self._reached = self._tasks_of(await core.conductor.read_back(execution_id))
 
     def _secret_values(self) -> list[str]:
         """Secrets that the execution may have used: what it told its own redactor is gone with it."""
@@ -257,10 +256,15 @@ class _Run:
                 continue
         return values
 
-    async def _tasks_of(self, core: Core, stream: Stream) -> frozenset[str]:
+    def _tasks_of(self, stream: Stream) -> frozenset[str]:
         """Tasks that were run or mocked, iterations that are executions of their own included."""
         found = {run.task_id for run in stream.state.runs.values() if run.state != "SKIPPED"}
         return frozenset(found | self._mocks.reached)
+
+
+def _last_lines(logs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    lines = [f"{each['level']} {each.get('taskId') or 'execution'}: {each['message']}" for each in logs[-_LOG_LINES_MAX:]]
+    return tuple(line if len(line) <= _LOG_CHARS_MAX else f"{line[:_LOG_CHARS_MAX]}…" for line in lines)
 
 
 def _result(case: Case, at: Any, outcome: Outcome, **more: Any) -> CaseResult:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podium.cli.main import EXIT_FAILED, EXIT_USAGE, Seconds
+from podium.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Seconds
 from podium.cli.remote.client import label_pairs, pairs
 from podium.cli.shown import json_text, printable
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from podium.app.wiring.foreground import Chosen
 
 GOOD = ("SUCCESS", "WARNING")
-EXIT_INTERRUPTED = 130
 EXIT_TIMEOUT = 124
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from podium.cli.main import EXIT_FAILED, EXIT_USAGE, Seconds
+from podium.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Seconds
 from podium.cli.shown import json_text
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from podium.cli.testing.text import Text
     from podium.flows.load import Problem
 
-EXIT_INTERRUPTED = 130
 JOBS_MAX = 64
 
 
