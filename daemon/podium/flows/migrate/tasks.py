@@ -166,7 +166,7 @@ def _state(draft: Draft, here: Here, root: Part) -> None:
     name = task.string("name") or "default"
     shared = (task.string("namespace") or "false").lower()
     per_value = bool(here.loops) and (task.string("taskrunValue") or "true").lower() != "false"
-    if "{{" in name or shared not in ("true", "false") or per_value or not _SIMPLE_ID.fullmatch(flow_id) or task.flow:
+    if "{{" in name or shared not in ("true", "false") or per_value or not _SIMPLE_ID.fullmatch(flow_id):
         draft.cannot(kind, f"2.0 has no task {here.kind}", "use the tasks of core.kv with a key of your own")
         return
     key = ("" if shared == "true" else f"{flow_id}_") + f"states_tasks-states_{name}"
