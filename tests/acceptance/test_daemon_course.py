@@ -320,6 +320,32 @@ pluginDefaults:
 """
 
 
+WATCH = """\
+id: watch
+namespace: course
+
+triggers:
+  - id: rides
+    type: io.kestra.plugin.jdbc.postgresql.Trigger
+    interval: PT1S
+    sql: SELECT count(*) AS rides FROM public.yellow_tripdata HAVING count(*) > 0
+    fetchType: FETCH_ONE
+    stopAfter: [SUCCESS]
+
+tasks:
+  - id: say
+    type: io.kestra.plugin.core.log.Log
+    message: "{{ trigger.row.rides }} rides"
+
+pluginDefaults:
+  - type: io.kestra.plugin.jdbc.postgresql
+    values:
+      url: URL
+      username: USER
+      password: PASSWORD
+"""
+
+
 def written(text: str, files: str, url: str = "") -> str:
     """A flow with the places of this test in it."""
     extract = EXTRACT.replace("YELLOW", BRANCH.replace("COLOUR", "yellow"), 1).replace("GREEN", BRANCH.replace("COLOUR", "green"), 1)
@@ -358,7 +384,7 @@ def test_download_python_in_a_container_and_duckdb(tmp_path: Path, free_port: in
 def test_taxi_files_go_into_postgresql_once_and_are_analysed(tmp_path: Path, free_port: int, files: str, postgres: Postgres) -> None:
     database = postgres.database()
     with daemon_house(tmp_path, free_port, '[runner]\ntype = "process"\n') as house, postgres.connect(database) as connection:
-        house.push({name: written(text, files, postgres.url(database)) for name, text in {"taxi.yaml": ONCE, "analysis.yaml": ANALYSIS}.items()})
+        house.push({name: written(text, files, postgres.url(database)) for name, text in {"taxi.yaml": ONCE, "analysis.yaml": ANALYSIS, "watch.yaml": WATCH}.items()})
         house.deployed("course", "postgres_taxi")
         for _ in range(2):  # the second time merges nothing
             ended = ended_well(house, house.execute("course", "postgres_taxi"))
@@ -377,6 +403,9 @@ def test_taxi_files_go_into_postgresql_once_and_are_analysed(tmp_path: Path, fre
         assert "2 rides of yellow_tripdata_2019-01.csv for 26.25" in house.messages(analysed["id"])
         assert outputs_of(analysed, "batch") == {"rowCount": 2, "updatedCount": 2}
         assert [(vendor, float(amount)) for vendor, amount in connection.execute("select * from totals order by 1")] == [("1", 10.95), ("2", 16.3)]
+        (watched,) = wait_for(lambda: house.call("GET", "/api/v1/executions/search?namespace=course&flowId=watch")["results"], "the trigger to fire")
+        ended_well(house, watched["id"])
+        assert house.messages(watched["id"]) == ["2 rides"]
         assert PASSWORD not in house.log.read_text("utf-8", "replace")
         wait_for(lambda: analysed["id"] in house.records(), "the record")
 

@@ -22,7 +22,7 @@ from trigger_house import House, flow_with, until
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    made = House(tmp_path, SystemClock(), types=Types.build(tasks=[Log], triggers=sql.TRIGGERS))
+    made = House(tmp_path, SystemClock(), secrets={"WORD": "abracadabra"}, types=Types.build(tasks=[Log], triggers=sql.TRIGGERS))
     board = TriggerBoard(
         orchestrator=made.orchestrator, renderer=made.renderer, types=made.types, clock=made.clock, zone=made.zone, home=tmp_path,
         polls=Polls(os.environ, made.clock),
@@ -75,6 +75,16 @@ async def test_an_error_is_shown_without_the_password(house: House, postgres: Po
     reason = house.started[0].failed_because or ""
     assert "nowhere" in reason
     assert PASSWORD not in reason
+
+
+async def test_a_secret_in_the_sql_is_shown_to_nobody(house: House, postgres: Postgres, capsys: pytest.CaptureFixture[str]) -> None:
+    query = "select * from nowhere where word = '{{ secret('WORD') }}'"
+    house.orchestrator.install(house.flow(trigger(postgres, "postgres", query, "failOnTriggerError: true")))
+    await until(lambda: house.started, "the failed execution")
+    assert "word = '********'" in (house.started[0].failed_because or "")
+    said = capsys.readouterr()
+    assert "word = '********'" in said.out + said.err
+    assert "abracadabra" not in said.out + said.err + str(house.orchestrator.states)
 
 
 async def test_a_poll_that_hangs_ends_when_its_trigger_changes(house: House, postgres: Postgres) -> None:

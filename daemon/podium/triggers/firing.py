@@ -91,11 +91,11 @@ class Firing:
             "trigger": trigger, "schedule": trigger, "vars": flow.variables, "labels": dict(flow.labels),
         }
 
-    def scope(self, armed: Armed) -> Scope:
-        """Where the expressions of a trigger stand: in its flow, before there is an execution."""
+    def scope(self, armed: Armed, redactor: Redactor | None = None) -> Scope:
+        """Where the expressions of a trigger stand: in its flow, before there is an execution. redactor: learns the secrets they use."""
         return Scope(
             namespace=armed.revision.namespace, flow_id=armed.revision.flow_id, execution_id="", task_run_id=None,
-            source=armed.revision.source, commit=armed.revision.commit, dialect=armed.flow.dialect, redactor=Redactor(),
+            source=armed.revision.source, commit=armed.revision.commit, dialect=armed.flow.dialect, redactor=redactor or Redactor(),
         )
 
     def is_pure(self, armed: Armed) -> bool:
@@ -126,9 +126,11 @@ class Firing:
         variables = self.variables(armed, seen)
         return await self._evaluated(armed, pure, lambda scope: self._renderer.value(template, variables, scope, typed=typed))
 
-    def value_now(self, armed: Armed, template: Any, seen: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> Any:
+    def value_now(
+        self, armed: Armed, template: Any, seen: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None, redactor: Redactor | None = None
+    ) -> Any:
         """As value, blocking, with variables beside those of the trigger."""
-        return self._renderer.value(template, self.variables(armed, seen), self.scope(armed), extra=extra)
+        return self._renderer.value(template, self.variables(armed, seen), self.scope(armed, redactor), extra=extra)
 
     def files(self, armed: Armed, event_id: str) -> TaskFiles:
         """Where a trigger stores files before there is an execution: under an id of the event's own. Its calls block."""
@@ -137,9 +139,9 @@ class Firing:
             self._renderer.file_reader, self._renderer.file_scope(scope), task_id="trigger", task_run_id=armed.trigger.id,
         )
 
-    async def rendered(self, armed: Armed, seen: Mapping[str, Any]) -> Trigger:
+    async def rendered(self, armed: Armed, seen: Mapping[str, Any], redactor: Redactor | None = None) -> Trigger:
         """A copy of the trigger in which every dynamic property is rendered. Raises PodiumError."""
-        variables, scope = self.variables(armed, seen), self.scope(armed)
+        variables, scope = self.variables(armed, seen), self.scope(armed, redactor)
         return await asyncio.to_thread(lambda: self._renderer.model(armed.trigger, variables, scope))
 
     # ---- starting

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
@@ -18,6 +19,7 @@ from typing import Any
 
 from podium.base.errors import PodiumError
 from podium.base.moments import to_text
+from podium.base.redact import Redactor
 from podium.base.system.ids import new_id
 from podium.base.system.log import get_logger
 from podium.base.system.threads import in_own_thread
@@ -75,14 +77,15 @@ class PollRunner(Runner):
         armed, remembered = self.armed, dict(self.state.poll)
         variables: Mapping[str, Any] | None = None
         trouble: str | None = None
+        redactor = Redactor()
         try:
             async with self.tools.polls:
-                variables = await self._poll(armed, remembered)
+                variables = await self._poll(armed, remembered, redactor)
         except (PodiumError, TaskFailed) as error:
-            trouble = str(error)
-        except Exception as error:  # a plug-in may fail in any way
-            log.exception("poll_crashed", trigger=armed.name)
-            trouble = f"{type(error).__name__}: {error}"
+            trouble = redactor.text(str(error))
+        except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way
+            trouble = redactor.text(f"{type(error).__name__}: {error}")
+            log.error("poll_crashed", trigger=armed.name, trace=redactor.text("".join(traceback.format_exception(error))))
         finally:
             self._asking = False
         async with self.busy:
@@ -92,15 +95,15 @@ class PollRunner(Runner):
         if self.retry_at is None:
             await self.ring()
 
-    async def _poll(self, armed: Armed, remembered: dict[str, Any]) -> Mapping[str, Any] | None:
-        rendered = await self.tools.firing.rendered(armed, {})
+    async def _poll(self, armed: Armed, remembered: dict[str, Any], redactor: Redactor) -> Mapping[str, Any] | None:
+        rendered = await self.tools.firing.rendered(armed, {}, redactor)
         assert is_polling(rendered)
         asked: Any = rendered
         if self.tools.children is None or not getattr(asked, "IN_CHILD", False):
-            return await in_own_thread(_called, asked, armed, self.tools.firing, remembered)
+            return await in_own_thread(_called, asked, armed, self.tools.firing, remembered, redactor)
         folder = await asyncio.to_thread(tempfile.mkdtemp, prefix=_FOLDER)
         try:
-            context = _Context(armed, self.tools.firing, remembered, Path(folder))
+            context = _Context(armed, self.tools.firing, remembered, Path(folder), redactor)
             self._asked = armed.trigger
             self._child = asyncio.ensure_future(self.tools.children.poll(asked, context, remembered))
             return await self._child
@@ -144,20 +147,23 @@ class PollRunner(Runner):
             await self.remember()
 
 
-def _called(trigger: Polling, armed: Armed, firing: Firing, remembered: dict[str, Any]) -> Mapping[str, Any] | None:
+def _called(
+    trigger: Polling, armed: Armed, firing: Firing, remembered: dict[str, Any], redactor: Redactor
+) -> Mapping[str, Any] | None:
     with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder:
-        return trigger.poll(_Context(armed, firing, remembered, Path(folder)))
+        return trigger.poll(_Context(armed, firing, remembered, Path(folder), redactor))
 
 
 class _Log:
     """The log of a poll goes to the daemon's own."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, redactor: Redactor) -> None:
         self._log = log.bind(trigger=name)
+        self._redactor = redactor
 
     def log(self, level: str, message: str) -> None:
         """See plugin.Logger."""
-        getattr(self._log, _LEVELS.get(level, "info"))("poll_says", message=message)
+        getattr(self._log, _LEVELS.get(level, "info"))("poll_says", message=self._redactor.text(message))
 
 
 @dataclass
@@ -168,6 +174,7 @@ class _Context:
     firing: Firing
     state: dict[str, Any]
     working_dir: Path
+    redactor: Redactor
     _id: str = field(default_factory=new_id)
 
     @property
@@ -188,7 +195,7 @@ class _Context:
     @property
     def log(self) -> _Log:
         """See PollContext."""
-        return _Log(self.armed.name)
+        return _Log(self.armed.name, self.redactor)
 
     @property
     def files(self) -> FileStore:
@@ -202,4 +209,4 @@ class _Context:
 
     def render(self, template: Any, extra: Mapping[str, Any] | None = None) -> Any:
         """See PollContext."""
-        return self.firing.value_now(self.armed, template, {}, extra=extra)
+        return self.firing.value_now(self.armed, template, {}, extra=extra, redactor=self.redactor)
