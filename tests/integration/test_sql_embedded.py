@@ -55,7 +55,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 DUCK_VALUES: dict[str, Any] = {
     "null": None, "true": True, "7::tinyint": 7, "sum(3)": "3", "1.50::decimal(8,2)": 1.5, "2.5::float": 2.5, "'nan'::double": "NaN",
-    "date '2026-01-05'": "2026-01-05", "time '08:00'": "08:00:00", "timestamp '2026-01-05 08:09:10.5'": "2026-01-05T08:09:10.500000Z",
+    "date '2026-01-05'": "2026-01-05", "time '08:00'": "08:00:00", "timestamp '2026-01-05 08:09:10.5'": "2026-01-05T08:09:10.5Z",
     "timestamptz '2026-01-05 08:00+02'": "2026-01-05T06:00:00Z", "interval '90 minutes'": "PT1H30M", "[1, 2]": [1, 2],
     "{'a': 1, 'b': [date '2026-01-05']}": {"a": 1, "b": ["2026-01-05"]}, "map {'x': 1}": {"x": 1}, "'ab'::blob": "YWI=", "'101'::bit": "101",
     "'{\"k\": [1]}'::json": {"k": [1]}, "'6c8ad0f5-4f0e-4b0e-8b1c-0d7d2f9a2a11'::uuid": "6c8ad0f5-4f0e-4b0e-8b1c-0d7d2f9a2a11",

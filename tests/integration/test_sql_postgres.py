@@ -123,7 +123,7 @@ VALUES: dict[str, Any] = {
     "12345678901234567890::numeric": 12345678901234567890, "'NaN'::numeric": "NaN", "'Infinity'::numeric": "Infinity",
     "'plain'::text": "plain", "'ab'::char(4)": "ab  ", "'x'::\"char\"": "x", "'12.30'::money": "$12.30",
     "date '2026-01-05'": "2026-01-05", "'infinity'::date": "infinity", "'0044-03-15 BC'::date": "0044-03-15 BC",
-    "time '08:09:10.5'": "08:09:10.500000", "time '24:00'": "24:00:00", "timetz '08:00+02'": "08:00:00+02:00",
+    "time '08:09:10.5'": "08:09:10.5", "time '24:00'": "24:00:00", "timetz '08:00+02'": "08:00:00+02:00",
     "timestamp '2026-01-05 08:09:10'": "2026-01-05T08:09:10", "timestamp '2026-01-05 08:09:10.123456'": "2026-01-05T08:09:10.123456",
     "timestamptz '2026-01-05 08:00+02'": "2026-01-05T06:00:00Z", "'infinity'::timestamptz": "infinity",
     "interval '1 year 2 mons 3 days 04:05:06.7'": "P1Y2M3DT4H5M6.7S", "interval '90 minutes'": "PT1H30M", "interval '0'": "PT0S",

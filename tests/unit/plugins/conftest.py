@@ -96,6 +96,7 @@ class Context:
     attempt = 1
     namespace = "company.team"
     flow_id = "etl"
+    zone = UTC
 
     def __init__(self, bench: Bench, variables: Mapping[str, Any]) -> None:
         self.log = Lines()
@@ -155,11 +156,12 @@ class Bench:
         )
 
     def task(self, name: str, /, **properties: Any) -> Task:
-        """The validated model; name without the prefix."""
+        """The validated model; name without the prefix of core, or from `serdes.` on."""
         types = load_types()
-        found = types.task(CORE + name)
+        full = f"io.kestra.plugin.{name}" if name.startswith("serdes.") else CORE + name
+        found = types.task(full)
         assert found is not None, name
-        return found.model_validate({"id": "t", "type": CORE + name, **properties}, context={"types": types})
+        return found.model_validate({"id": "t", "type": full, **properties}, context={"types": types})
 
     def context(self, **variables: Any) -> Context:
         return Context(self, variables)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -240,12 +241,14 @@ def test_records_survive_being_written_and_read(tmp_path: Path) -> None:
     rows: list[Any] = [
         {"a": 1, "b": 1.5, "n": None, "t": True, "é": ["x", {"y": "\u2028"}]}, "text", [1, 2], 5,
         {"at": datetime(2026, 1, 5, 8, tzinfo=UTC), "day": date(2026, 1, 5), "dec": Decimal("1.50"), "raw": b"\x00\xff"}, {"z": float("inf")},
+        {"local": datetime(2026, 1, 5, 8, 0, 0, 5), "zoned": datetime(2026, 1, 5, 8, tzinfo=ZoneInfo("Europe/Paris")), "clock": time(8, 30)},
+        {"fine": datetime(2026, 1, 5, 8, 0, 0, 123456, tzinfo=UTC), "long": timedelta(minutes=90), "digits": Decimal("0.1234567890123456789012")},
     ]
     path = tmp_path / "r.ion"
-    assert write_records(path, rows) == 6
+    assert write_records(path, rows) == 8
     assert [value for value, _ in read_records(path)] == rows
     assert path.read_bytes().splitlines()[0] == '{"a":1,"b":1.5,"n":null,"t":true,"é":["x",{"y":"\u2028"}]}'.encode()
-    assert record_line({"d": timedelta(minutes=90)}) == b'{d:"PT1H30M"}\n'
+    assert record_line({"d": timedelta(minutes=90)}) == b'{d:Duration::"PT1H30M"}\n'
 
 
 def test_binary_ion_and_values_over_several_lines_are_read(tmp_path: Path) -> None:

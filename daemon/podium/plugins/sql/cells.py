@@ -10,7 +10,7 @@ import json
 import math
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ def as_output(value: Any) -> Any:
             return _not_finite(float(value))
         return int(value) if int(value.as_tuple().exponent) >= 0 else float(value)
     if isinstance(value, (datetime, time)):
-        return value.isoformat().replace("+00:00", "Z")
+        return _iso(value)
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -75,6 +75,18 @@ def fetched_outputs(ctx: Caller, rows: Rows, how: FetchType) -> dict[str, Any]:
 def _maps(rows: Rows) -> Iterator[dict[str, Any]]:
     columns = rows.columns or ()
     return (dict(zip(columns, cells, strict=True)) for cells in rows.cells)
+
+
+def _iso(value: datetime | time) -> str:
+    """ISO text with as many digits of a second as there are; an instant has three or six."""
+    text = value.isoformat().replace("+00:00", "Z")
+    if not value.microsecond:
+        return text
+    whole = f".{value.microsecond:06d}"
+    short = f".{value.microsecond:06d}".rstrip("0")
+    if isinstance(value, datetime) and value.tzinfo is UTC:
+        short = short.ljust(4, "0") if len(short) <= 4 else whole
+    return text.replace(whole, short, 1)
 
 
 def _not_finite(value: float) -> str:
