@@ -242,6 +242,20 @@ async def test_what_cannot_be_in_a_transaction_says_how(house: House) -> None:
     await house.ok("Query", sql="vacuum t")
 
 
+async def test_copy_in_a_query_says_which_tasks_copy(house: House) -> None:
+    house.do("create table t (a int)")
+    assert "use jdbc.postgresql.CopyIn or CopyOut" in await house.failed("Query", sql="copy t to stdout")
+
+
+async def test_a_database_of_another_encoding_is_read_as_text(house: House) -> None:
+    with house.server.connect() as connection:
+        connection.execute(f"create database latin_{house.database} encoding 'LATIN1' template template0")
+        connection.execute(f"create database ascii_{house.database} encoding 'SQL_ASCII' template template0")
+    for kind in ("latin", "ascii"):
+        out = await house.ok("Query", url=house.server.url(f"{kind}_{house.database}"), sql="select 'caf\u00e9' as a", fetchType="FETCH_ONE")
+        assert out["row"] == {"a": "caf\u00e9"}
+
+
 async def test_notices_of_the_server_are_in_the_log(house: House) -> None:
     _, journal = await house.go("Query", sql="do $$ begin raise notice 'half way'; raise warning 'careful'; end $$")
     assert "NOTICE: half way" in journal.texts("INFO")

@@ -197,7 +197,7 @@ class DuckDbSession:
             return Rows()
         names = [column[0] for column in described]
         kinds = [str(column[1]) for column in described]
-        return Rows(names, self._cells(cursor, names, kinds, fetch_size or _ROWS_AT_ONCE))
+        return Rows(names, self._cells(cursor, names, kinds, fetch_size if fetch_size > 0 else _ROWS_AT_ONCE))
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
         """See Session."""

@@ -21,6 +21,7 @@ from podium.plugins.sql.postgres import values
 from podium.plugins.sql.postgres.address import Address
 
 _LEVELS = {"WARNING": "WARN", "DEBUG": "DEBUG", "LOG": "DEBUG"}
+_DEFAULTS = {"application_name": "podium", "client_encoding": "UTF8", "connect_timeout": "10"}
 _WATCHES_CLIENT = 140_000
 """The version of the server that ends statements whose client is gone."""
 _WATCH_MS = "1000"
@@ -39,7 +40,7 @@ def opened(address: Address, *, zone: tzinfo, log: Logger) -> Iterator[PostgresS
         log.log("WARN", f"url: the parameter '{name}' is not known and has no effect")
     try:
         connection = psycopg.connect(
-            "", **{"application_name": "podium", **address.parameters}, autocommit=True, cursor_factory=psycopg.RawCursor,
+            "", **{**_DEFAULTS, **address.parameters}, autocommit=True, cursor_factory=psycopg.RawCursor,
             prepare_threshold=address.prepare_threshold,
         )
     except psycopg.Error as error:
