@@ -53,6 +53,28 @@ def test_a_file_is_given_with_or_without_an_at_sign_and_a_text_is_read_from_one(
     code, out, said = podium(tmp_path, "run", "f.yaml", "--output", "json", "-i", "data=@gone.txt")
     assert (code, out) == (2, "")
     assert "gone.txt" in said
+    (tmp_path / "binary").write_bytes(b"\xff")
+    code, out, said = podium(tmp_path, "run", "f.yaml", "-i", "data=d.txt", "-i", "text=@binary")
+    assert (code, out) == (2, "")
+    assert "cannot be read as text" in said
+    assert podium(tmp_path, "run", "f.yaml", "-i", "data=d.txt", "--timeout", "nan")[0] == 2
+
+
+def test_control_characters_of_a_log_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    message = '"\\e[31mred\\e[2J\\r"'
+    (tmp_path / "f.yaml").write_text(f"id: f\nnamespace: n\ntasks:\n  - {{id: l, type: io.kestra.plugin.core.log.Log, message: {message}}}\n")
+    _, _, said = podium(tmp_path, "run", "f.yaml")
+    assert "\x1b[31mred\\x1b[2J\\r" in said
+
+
+def test_of_many_task_runs_the_first_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text(
+        "id: f\nnamespace: n\ntasks:\n  - {id: l, type: io.kestra.plugin.core.flow.ForEach, values: '{{ range(1, 700) }}', concurrencyLimit: 0, "
+        "tasks: [{id: r, type: io.kestra.plugin.core.debug.Return}]}\n"
+    )
+    code, _, said = podium(tmp_path, "run", "f.yaml")
+    assert code == 0
+    assert "more task runs: --output json tells of all" in said
 
 
 def test_the_defaults_of_podium_yaml_hold(tmp_path: Path) -> None:

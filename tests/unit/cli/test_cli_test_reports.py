@@ -8,7 +8,7 @@ import click
 from click.testing import CliRunner
 
 from podium.app.testing.results import CaseResult, Checked, Coverage, Report, SuiteResult
-from podium.cli.shown import json_text, on_one_line, printable
+from podium.cli.shown import json_text, on_one_line, printable, printable_log
 from podium.cli.testing.junit import junit_xml
 from podium.cli.testing.text import Text
 from podium.flows.suites.load import Problem
@@ -86,6 +86,9 @@ def test_text_says_where_what_was_expected_and_what_there_was() -> None:
 def test_control_characters_never_reach_the_terminal() -> None:
     assert printable("a\tb\nc\x1b[2J\x9b\r\ud83d") == "a\tb\nc\\x1b[2J\\x9b\\r\\ud83d"
     assert on_one_line("a\nb\t\x1b") == "a\\nb\\t\\x1b"
+
+    assert printable_log("\x1b[31mred\x1b[2J\r") == "\x1b[31mred\\x1b[2J\\r\x1b[0m"
+    assert printable_log("a\rb") == "a\\rb"
 
 
 def test_json_is_utf8_whatever_is_in_it() -> None:

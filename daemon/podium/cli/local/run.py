@@ -34,8 +34,15 @@ def _inputs(values: Sequence[str], chosen: Chosen) -> dict[str, str]:
     for name, value in found.items():
         path = Path(value[1:])
         if value.startswith("@") and path.is_file():
-            found[name] = str(path) if name in files else path.read_text("utf-8")
+            found[name] = str(path) if name in files else _text_of(path, name)
     return found
+
+
+def _text_of(path: Path, name: str) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"the file {path} for '{name}' cannot be read as text: {error}", param_hint="--input") from None
 
 
 @click.command()
@@ -138,15 +145,33 @@ async def _show(core: Core, execution_id: str) -> None:
             seen[each] = entry["seq"]
             progress.log(entry, names[each])
 
-    async for event in core.podium.subscribe(after_seq=0):
-        for each in dict.fromkeys((execution_id, event.get("executionId") or execution_id)):
-            await log_of(each)
-        view = await core.conductor.view(execution_id)
-        progress.update(view)
-        if view.get("closed"):
-            for each in list(seen):
+    changed: dict[str, None] = {}
+    news = asyncio.Event()
+    news.set()
+
+    async def listen() -> None:
+        async for event in core.podium.subscribe(after_seq=0):
+            changed[event.get("executionId") or execution_id] = None
+            news.set()
+
+    listening = asyncio.create_task(listen())
+    try:
+        while await news.wait():
+            news.clear()
+            began = asyncio.get_running_loop().time()
+            heard, changed = changed, {}
+            for each in dict.fromkeys((execution_id, *heard)):
                 await log_of(each)
-            return
+            view = await core.conductor.view(execution_id)
+            progress.update(view)
+            if view.get("closed"):
+                for each in list(seen):
+                    await log_of(each)
+                return
+            # Many changes are shown together, so that looking on never takes more time than doing.
+            await asyncio.sleep(3 * (asyncio.get_running_loop().time() - began))
+    finally:
+        listening.cancel()
 
 
 def _name(view: Mapping[str, Any]) -> str:
