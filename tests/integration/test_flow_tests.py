@@ -308,6 +308,8 @@ def test_broken_files_keep_no_other_from_running(tmp_path: Path) -> None:
     assert "binary.test.yaml:1:1: the file is not UTF-8" in out
     assert "ok  good" in out
     assert "1 passed, 6 broken files in" in out
+    _, _, said = podium(tmp_path, "test", "--filter", "good", "f.test.yaml")
+    assert said == "warning: flows with mistakes are left out, look at them with podium validate: g.yaml\n"
     root = ElementTree.parse(tmp_path / "deep" / "er" / "junit.xml").getroot()
     assert (root.get("tests"), root.get("errors")) == ("7", "6")
     (tmp_path / "link.xml").symlink_to("junit-target.xml")

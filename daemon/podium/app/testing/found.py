@@ -31,7 +31,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Flows:
-    """The flows of a directory. good: by namespace and id. texts: those that are deployed, the tested one among them."""
+    """The flows of a directory, by namespace and id. problems: of files that cannot be read. texts: what is deployed, the tested one among them."""
 
     folder: Path
     good: dict[Key, Text] = field(default_factory=dict)
@@ -122,6 +122,11 @@ class Finder:
                 found.append(good)
         return found, sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line, problem.column))
 
+    def left_out(self) -> list[str]:
+        """Files beside the tested flows with mistakes: what is in them is not there for subflows."""
+        files = {str(text.file) for each in self._known.values() for text in each.broken.values()}
+        return sorted(files | {problem.file for each in self._known.values() for problem in each.problems})
+
     def _flows_for(self, parsed: ParsedSuite, file: Path, folder: Path | None) -> Flows:
         """The flows among which a suite's is: of --flows, else below the directory that was given, else of the file's repository."""
         if self._flows is not None:
@@ -170,4 +175,7 @@ def _no_flow(parsed: ParsedSuite, key: Key, flows: Flows) -> list[Problem]:
 def _home_of(file: Path) -> Path:
     """Where the flows of a test file are: its repository, else its folder, else the one above `tests`."""
     top = root_of(file)
-    return top.parent if top.name == "tests" and not (top / ".git").exists() else top
+    if top.name == "tests" and not (top / ".git").exists():
+        top = top.parent
+    here = Path.cwd()
+    return top.relative_to(here) if top.is_relative_to(here) else top

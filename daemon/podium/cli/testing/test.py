@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podium.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, Seconds
-from podium.cli.shown import json_text
+from podium.cli.shown import json_text, printable
 
 if TYPE_CHECKING:
     from podium.app.settings import Settings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from podium.flows.load import Problem
 
 JOBS_MAX = 64
+_LEFT_OUT_SHOWN_MAX = 5
 
 
 @click.command()
@@ -56,7 +57,12 @@ def test(
     settings = load_settings(config, overrides={"runner.type": runner})
     for name, reason in load_types().broken:
         click.echo(f"warning: the plug-in '{name}' cannot be loaded: {reason}", err=True)
-    found, problems = Finder(flows).find(paths or (Path(),))
+    finder = Finder(flows)
+    found, problems = finder.find(paths or (Path(),))
+    left_out = [file for file in finder.left_out() if not any(problem.file == file for problem in problems)]
+    if left_out:
+        listed = ", ".join(left_out[:_LEFT_OUT_SHOWN_MAX]) + (", …" if len(left_out) > _LEFT_OUT_SHOWN_MAX else "")
+        click.echo(printable(f"warning: flows with mistakes are left out, look at them with podium validate: {listed}"), err=True)
     text = Text(verbose=verbose) if output == "text" else None
     if text is not None:
         text.problems(problems)
