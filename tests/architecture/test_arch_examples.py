@@ -13,6 +13,7 @@ from podium.app.plugins import load_types
 from podium.app.settings import load_settings
 from podium.cli.main import cli
 from podium.flows.load import parse_flows
+from podium.flows.suites.load import parse_suites
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
@@ -38,6 +39,8 @@ def test_settings_in_the_documentation_are_settings(text: str, tmp_path: Path) -
 def test_flows_in_the_documentation_are_flows(text: str) -> None:
     """A whole flow must be valid; a part of one must at least be YAML."""
     content = yaml.safe_load(text)
+    if isinstance(content, dict) and "testCases" in content:
+        assert [str(problem) for parsed in parse_suites(text, file="page", types=load_types()) for problem in parsed.problems] == []
     if not isinstance(content, dict) or not {"id", "namespace", "tasks"} <= set(content):
         return
     for parsed in parse_flows(text, file="page", types=load_types()):

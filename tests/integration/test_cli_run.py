@@ -67,6 +67,14 @@ def test_control_characters_of_a_log_do_not_reach_the_terminal(tmp_path: Path) -
     assert "\x1b[31mred\\x1b[2J\\r" in said
 
 
+def test_a_directory_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"cd {gone} && rmdir {gone} && {sys.executable} -m podium run x.yaml"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.splitlines()[-2:]) == (1, ["error: the directory you are in is gone", "hint: change to another one"])
+
+
 def test_of_many_task_runs_the_first_are_shown(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text(
         "id: f\nnamespace: n\ntasks:\n  - {id: l, type: io.kestra.plugin.core.flow.ForEach, values: '{{ range(1, 700) }}', concurrencyLimit: 0, "

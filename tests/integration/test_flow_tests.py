@@ -346,9 +346,10 @@ def test_tests_are_no_flows_for_validate_and_run(tmp_path: Path) -> None:
     (tmp_path / "f.test.yaml").rename(tmp_path / "misplaced.yaml")
     code, out, _ = podium(tmp_path, "validate", ".")
     assert code == 1
-    assert out == "misplaced.yaml:1:1: these are flow tests, where a flow is expected\n" + (
-        "    hint: name the file misplaced.test.yaml, or move it into a folder named tests\n"
-    )
+    assert out.splitlines() == [
+        "misplaced.yaml:1:1: these are flow tests, where a flow is expected",
+        "    hint: name the file misplaced.test.yaml, or move it into a folder named tests",
+    ]
     (tmp_path / "misplaced.yaml").unlink()
     assert podium(tmp_path, "validate", "tests")[:2] == (0, "valid: 1 test suite\n")
     assert podium(tmp_path, "validate", ".")[:2] == (0, "valid: 1 flow in 1 file, 1 test suite\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -72,6 +73,11 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> object:
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            click.echo("error: the directory you are in is gone\nhint: change to another one", err=True)
+            sys.exit(EXIT_FAILED)
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
