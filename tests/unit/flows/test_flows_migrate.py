@@ -639,3 +639,18 @@ def test_the_result_is_2_0_where_it_has_marks() -> None:
     result = run(HEAD + f"tasks:\n  - id: e\n    type: {CORE}.flow.ForEach\n    values: [1]\n    tasks: [{{id: l, type: core.log.Log, message: x}}]\n")
     (parsed,) = parse_flows(result.text, file="f", types=TYPES)
     assert (parsed.dialect, parsed.problems) == ("2.0", ())
+
+
+def test_deep_loops_and_long_flows_take_no_time() -> None:
+    text = HEAD + "tasks:\n"
+    for depth in range(25):
+        text += dedent(f"""\
+            - id: t{depth}
+              type: {CORE}.flow.EachParallel
+              value: [1]
+              tasks:
+            """).replace("- id", "  - id", 1).replace("\n  ", "\n    ").replace("\n", "\n" + "  " * depth).rstrip(" ").replace("  - id", "  " * depth + "  - id", 1)
+    text += "  " * 25 + "  - {id: z, type: core.log.Log, message: '{{ parents[3].taskrun.value }}'}\n"
+    assert "item.parents[3].value" in run(text).text
+    many = HEAD + "tasks:\n" + "".join(f"  - {{id: t{number}, type: {CORE}.debug.Echo, format: x}}\n" for number in range(1_000))
+    assert len(migrate(many, file="f.yaml", types=TYPES).changes) == 1_000

@@ -7,6 +7,7 @@ tasks, as each stands on what the earlier ones leave.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -92,18 +93,21 @@ def _is_flow(document: Document) -> bool:
 def _chosen(steps: list[Step]) -> list[Step]:
     """The steps that can be made together, the earlier ones first."""
     done: list[Step] = []
-    taken: list[Edit] = []
+    taken: list[tuple[int, int]] = []
     for step in steps:
-        if not any(_overlap(edit, other) for edit in step.edits for other in taken):
-            taken += step.edits
+        if not any(_meets(edit, taken) for edit in step.edits):
+            for edit in step.edits:
+                insort(taken, (edit.start, edit.end))
             done.append(step)
     return done
 
 
-def _overlap(one: Edit, other: Edit) -> bool:
-    if one.start == other.start:
+def _meets(edit: Edit, taken: list[tuple[int, int]]) -> bool:
+    """Whether an edit touches what others change. taken: their places, sorted; they do not overlap."""
+    index = bisect_left(taken, (edit.start, -1))
+    if index < len(taken) and (taken[index][0] == edit.start or taken[index][0] < edit.end):
         return True
-    return one.start < other.end and other.start < one.end
+    return index > 0 and taken[index - 1][1] > edit.start
 
 
 def _round(source: Source, types: Types) -> Draft:

@@ -153,7 +153,8 @@ def _pause(draft: Draft, here: Here, root: Part) -> None:
         before = start - len(source.newline)
         draft.change(tasks.key, "Pause: its tasks follow it", draft.cut(before, at, "".join(indent + each for each in head) + text))
     else:
-        draft.change(tasks.key, "Pause: its tasks follow it", draft.remove(here.task, tasks), draft.cut(at, at, text))
+        edits = [draft.remove(here.task, tasks, [("tasks", moved)]), draft.cut(at, at, text)]
+        draft.change(tasks.key, "Pause: its tasks follow it", *edits)
 
 
 # ---- state → kv
@@ -213,11 +214,11 @@ def _http(draft: Draft, task: Part) -> None:
     inner = options.value if options is not None and options.value.kind == "map" else None
     if ssl is not None and not task.flow:
         if inner is None and options is None:
-            new = ("options", Entries((draft.verbatim(ssl, key="ssl"),)))
-            draft.change(ssl.key, "sslOptions → options.ssl", draft.put(task, ssl, [new]))
+            whole = ("options", Entries((draft.verbatim(ssl, key="ssl"),)))
+            draft.change(ssl.key, "sslOptions → options.ssl", draft.put(task, ssl, [whole]))
         elif inner is not None and inner.pairs and inner.pair("ssl") is None:
-            moved = draft.add(inner, inner.pairs[-1], [draft.verbatim(ssl, key="ssl")])
-            draft.change(ssl.key, "sslOptions → options.ssl", draft.remove(task, ssl), moved)
+            moved = [draft.verbatim(ssl, key="ssl")]
+            draft.change(ssl.key, "sslOptions → options.ssl", draft.remove(task, ssl, moved), draft.add(inner, inner.pairs[-1], moved))
         else:
             draft.cannot(ssl.key, "2.0 has no sslOptions", "write it as options.ssl")
     if inner is None:
@@ -231,9 +232,10 @@ def _http(draft: Draft, task: Part) -> None:
         return
     pairs = [(user, "username"), (password, "password")]
     value = Entries((("type", "BASIC"), *(draft.verbatim(pair, key=name, flow=inner.flow) for pair, name in pairs if pair is not None)))
-    edits = [draft.put(inner, first, [("auth", value)])]
+    new = [("auth", value)]
+    edits = [draft.put(inner, first, new)]
     if user is not None and password is not None:
-        edits.append(draft.remove(inner, password))
+        edits.append(draft.remove(inner, password, new))
     draft.change(first.key, "options: basicAuthUser, basicAuthPassword → auth", *edits)
 
 
@@ -265,7 +267,7 @@ def _script(draft: Draft, here: Here) -> None:
         return
     edits = [draft.put(task, first, new) if new else draft.remove(task, first)]
     if runner is not None and docker is not None:
-        edits.append(draft.remove(task, docker))
+        edits.append(draft.remove(task, docker, new))
     draft.change(first.key, "runner, docker → taskRunner, containerImage", *edits)
 
 

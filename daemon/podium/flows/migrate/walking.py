@@ -122,9 +122,10 @@ def _in(
 
 def _ids(task: Part) -> Iterator[str]:
     """The ids of the tasks inside a task."""
-    for pair in task.pairs:
-        if pair.key.text in DATA:
-            continue
-        for here in _in(pair.value, (), (), direct=False, ordered=False, section=""):
-            if here.id:
-                yield here.id
+    stack = [pair.value for pair in task.pairs if pair.key.text not in DATA]
+    while stack:
+        part = stack.pop()
+        if is_task(part) and (name := part.string("id")):
+            yield name
+        stack += part.items
+        stack += [pair.value for pair in part.pairs if pair.key.text not in DATA]

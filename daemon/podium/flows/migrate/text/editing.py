@@ -75,8 +75,8 @@ class Draft:
             return Edit(part.start, part.end, " " + _quoted_as(part, text))
         return Edit(part.start, part.end, _quoted_as(part, text))
 
-    def remove(self, parent: Part, pair: Pair) -> Edit:
-        """Without the pair. Its comments stay where it was."""
+    def remove(self, parent: Part, pair: Pair, moved: Sequence[tuple[str, Any] | Verbatim] = ()) -> Edit:
+        """Without the pair. Its comments stay where it was, but for those that go with what is `moved`."""
         index = next((index for index, each in enumerate(parent.pairs) if each is pair), -1)
         if index < 0:  # it came by `<<` from elsewhere
             return Edit(pair.start, pair.start, "")
@@ -87,7 +87,7 @@ class Draft:
             return Edit(parent.pairs[index - 1].end if index else pair.start, pair.end, "")
         source = self.source
         end = source.line_end(pair.end)
-        comments = source.comments(pair.start, end, Part("map", pair.start, end, pairs=[pair]))
+        comments = self._comments(pair, moved)
         indent = " " * source.column(pair.start)
         if source.leads(pair.start):
             after = end + len(source.newline) if end < len(source.text) else end
@@ -117,13 +117,15 @@ class Draft:
             return Edit(pair.start, pair.end, written)
         indent = source.newline + " " * source.column(pair.start)
         end = source.line_end(pair.end)
-        kept = {line.strip() for each in entries for line in _verbatim_lines(each)}
-        comments = [
-            each for each in source.comments(pair.start, end, Part("map", pair.start, end, pairs=[pair]))
-            if not any(each in line for line in kept)
-        ]
-        lines = [*comments, *block_lines(entries)]
+        lines = [*self._comments(pair, entries), *block_lines(entries)]
         return Edit(pair.start, end, indent.join(lines).replace(indent + source.newline, source.newline * 2))
+
+    def _comments(self, pair: Pair, moved: Sequence[tuple[str, Any] | Verbatim]) -> list[str]:
+        """The comments of a pair, without those that stand in what is moved."""
+        end = self.source.line_end(pair.end)
+        lines = [line for each in moved for line in _verbatim_lines(each)]
+        found = self.source.comments(pair.start, end, Part("map", pair.start, end, pairs=[pair]))
+        return [each for each in found if not any(line.endswith(each) for line in lines)]
 
     def cut(self, start: int, end: int, new: str = "") -> Edit:
         """Whatever stands there, replaced."""

@@ -6,6 +6,7 @@ Only for texts that flows/reading/yaml has read without mistakes in the text its
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,6 +15,7 @@ import yaml
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ANCHOR = re.compile(r"&\S+\s*")
+_BREAK = re.compile("\n")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#[^\r\n]*")
 
 
@@ -100,11 +102,15 @@ class Source:
     def __init__(self, text: str, origins: list[int] | None = None) -> None:
         self.text = text
         self.newline = "\r\n" if "\r\n" in text else "\n"
-        self.origins = origins if origins is not None else list(range(1, text.count("\n") + 2))
+        self._starts = [0, *(each.end() for each in _BREAK.finditer(text))]
+        self.origins = origins if origins is not None else list(range(1, len(self._starts) + 1))
 
     def line(self, at: int) -> int:
         """The line of the original file."""
-        return self.origins[self.text.count("\n", 0, at)]
+        return self.origins[self._index(at)]
+
+    def _index(self, at: int) -> int:
+        return bisect_right(self._starts, at) - 1
 
     def line_start(self, at: int) -> int:
         """Where the line of `at` begins."""
@@ -141,13 +147,12 @@ class Source:
         at = 0
         for edit in sorted(edits, key=lambda each: (each.start, each.end)):
             kept = self.text[at : edit.start]
-            first = self.text.count("\n", 0, at)
+            first = self._index(at)
             origins += self.origins[first + 1 : first + 1 + kept.count("\n")]
             origins += [self.line(edit.start)] * edit.new.count("\n")
             pieces += [kept, edit.new]
             at = edit.end
-        first = self.text.count("\n", 0, at)
-        origins += self.origins[first + 1 :]
+        origins += self.origins[self._index(at) + 1 :]
         return Source("".join([*pieces, self.text[at:]]), origins)
 
 
