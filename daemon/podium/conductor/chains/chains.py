@@ -46,6 +46,7 @@ T = TypeVar("T")
 KIND = "chain"
 _STREAMS_KEPT = 256
 """Transitions that wait for one trigger keep their execution in memory up to this many; what is behind is read back."""
+_AGAIN_S = 1.0
 _CORRELATIONS_MAX = 10_000
 _AT_ONCE = 64
 """Transitions that a trigger without windows looks at together: they share a transaction."""
@@ -136,9 +137,13 @@ class Chains:
             while queue:
                 listener = self._index.at(place)
                 batch = [queue[0]] if listener is not None and listener.remembers else list(islice(queue, _AT_ONCE))
-                await asyncio.gather(*(self._look(note, stream) for note, stream in batch))
+                outcomes = await asyncio.gather(*(self._look(note, stream) for note, stream in batch), return_exceptions=True)
+                queue.extend(again := [each for each, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, Exception)])
                 for _ in batch:
                     queue.popleft()
+                if again:
+                    log.error("flow_trigger_looks_again", trigger="/".join(place), exc_info=next(filter(None, outcomes)))
+                    await asyncio.sleep(_AGAIN_S)
         finally:
             del self._queues[place]
 
@@ -178,11 +183,11 @@ class Chains:
         await self._enter(note, command, change)
 
     async def _evaluated(self, listener: Listener, evaluate: Callable[[], T]) -> T:
-        """On a thread when an expression of the trigger may have to wait for the outside."""
+        """On a thread when an expression of the trigger may have to wait for the outside, or a pattern may take long."""
         known = self._slow.get(listener.place)
         if known is None or known[0] is not listener:
             written = listener.trigger.model_dump(mode="json", by_alias=True)
-            known = self._slow[listener.place] = (listener, is_slow(written, listener.revision.model.dialect))
+            known = self._slow[listener.place] = (listener, listener.has_pattern or is_slow(written, listener.revision.model.dialect))
         return await asyncio.to_thread(evaluate) if known[1] else evaluate()
 
     # ---- starting

@@ -56,6 +56,12 @@ class Listener:
         return "/".join(self.place)
 
     @property
+    def has_pattern(self) -> bool:
+        """Whether it compares with a regular expression, which may take as long as one may."""
+        entries = (each for gate in self.gates for each in gate.entries.values() if isinstance(each, Where))
+        return any(each.type == "REGEX" for entry in entries for each in entry.filters)
+
+    @property
     def remembers(self) -> bool:
         """Whether what came before counts. If not, one entry of its only gate is enough, and nothing has to be stored."""
         return len(self.gates) > 1 or any(gate.needed > 1 or not gate.reset for gate in self.gates)

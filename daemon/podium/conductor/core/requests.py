@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from podium.base.errors import PodiumError
+from podium.base.moments import to_text
 from podium.base.system.log import get_logger
 from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
@@ -58,8 +59,10 @@ class Requests:
     def _toggle(self, turn: Round, stream: Stream, body: Mapping[str, Any]) -> None:
         namespace = body.get("namespace") or stream.state.namespace
         flow_id = body.get("flowId") or stream.state.flow_id
+        now = to_text(turn.now)
+        state = {"disabled": None, "enabledDate": now} if body["enabled"] else {"disabled": True}
         merge_trigger(
-            turn, self._documents, namespace=namespace, flow_id=flow_id, trigger_id=body["triggerId"], state={"disabled": not body["enabled"]},
+            turn, self._documents, namespace=namespace, flow_id=flow_id, trigger_id=body["triggerId"], state={**state, "updatedDate": now},
         )
 
     async def carry_out(self, stream: Stream, request: fx.Request) -> None:

@@ -45,7 +45,7 @@ class Stream:
         """The inputs with secrets in plain text; those are masked everywhere from then on."""
         if self._plain_inputs is None:
             self._plain_inputs = reveal(self.state.inputs, self.cipher, lambda secret: self.redactor.add([secret]))
-            self.sealed = self.sealed or self._plain_inputs is not self.state.inputs
+            self.sealed = self.sealed or self._plain_inputs is not self.state.inputs or holds_sealed(self.state.trigger)
         return self._plain_inputs
 
     def inherit(self, above: Stream) -> None:
