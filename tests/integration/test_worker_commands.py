@@ -273,6 +273,21 @@ async def test_logs_can_go_to_a_file(bench: Bench) -> None:
     assert sorted(line.split(" ", 1)[1] for line in lines) == ["ERROR two", "INFO one"]
 
 
+@pytest.mark.parametrize("how", ["timeout", "kill"])
+async def test_a_flood_of_output_does_not_hold_up_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """What was printed until then would take minutes to be stored."""
+    monkeypatch.setattr("podium.workers.commands.command.ENDED_OUTPUT_S_MAX", 0.3)
+    more = {"timeout": "PT1.5S"} if how == "timeout" else {}
+    going = asyncio.ensure_future(bench.go(**shell("yes | head -c 60000000; sleep 60", **more)))
+    if how == "kill":
+        await asyncio.sleep(1.5)
+        await asyncio.gather(*(bench.worker.kill(each) for each in list(bench.worker._running)))
+    async with asyncio.timeout(20):
+        ended, journal = await going
+    assert (ended.state, ended.error) == (("FAILED", "Timeout after PT1.5S") if how == "timeout" else ("KILLED", None))
+    assert "y" in journal.texts("INFO")
+
+
 async def test_a_timeout_ends_the_command(bench: Bench) -> None:
     ended, journal = await bench.go(**shell("echo up", "sleep 60", timeout="PT0.5S"))
     assert (ended.state, ended.error) == ("FAILED", "Timeout after PT0.5S")

@@ -18,6 +18,7 @@ from typing import Any
 
 from podium.base.durations import format_duration, parse_duration
 from podium.base.errors import LimitError, RunnerRefused
+from podium.base.limits import ENDED_OUTPUT_S_MAX
 from podium.base.ports import LogSink
 from podium.base.system.clock import Clock
 from podium.plugin import Commanding, CommandSpec, Metric, Request, Task, TaskFailed
@@ -213,7 +214,12 @@ class Command:
         self, runner: Runner, job: Job, launch: Mapping[str, Any], carry_out: Awaitable[Finished | None]
     ) -> Outcome | None:
         grace_s = parse_duration(job.options.get("killGracePeriod") or 0).total_seconds()
-        self._running.end = lambda: runner.kill(job.attempt_id, grace_s=grace_s)
+
+        async def end() -> None:
+            self._output.cut_in(grace_s + ENDED_OUTPUT_S_MAX)
+            await runner.kill(job.attempt_id, grace_s=grace_s)
+
+        self._running.end = end
         if self._running.killed:
             await runner.kill(job.attempt_id)
         doing = asyncio.ensure_future(carry_out)
@@ -222,6 +228,8 @@ class Command:
             finished = await doing
         except LimitError:
             await runner.kill(job.attempt_id)
+            if timed_out:
+                return Outcome(state="FAILED", error=_timed_out(launch["timeout_s"]))
             raise
         if finished is None:
             return None
@@ -267,7 +275,7 @@ class Command:
         if self._running.killed:
             return "KILLED", None
         if timeout_s is not None:
-            return "FAILED", f"Timeout after {format_duration(timedelta(seconds=timeout_s))}"
+            return "FAILED", _timed_out(timeout_s)
         if finished.exit_code != 0:
             return "FAILED", f"Command failed with exit code {finished.exit_code}"
         return "SUCCESS", None
@@ -275,6 +283,10 @@ class Command:
     def _tidy_shared(self, job: Job) -> None:
         for name in job.unwanted:
             (self._directory / name).unlink(missing_ok=True)
+
+
+def _timed_out(seconds: float) -> str:
+    return f"Timeout after {format_duration(timedelta(seconds=seconds))}"
 
 
 def _prune_caches(job: Job) -> None:

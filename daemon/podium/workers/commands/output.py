@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from podium.base.errors import LimitError
 from podium.base.limits import COMMAND_OUTPUT_BYTES_MAX, LOG_LINE_COSTS_BYTES
 from podium.base.ports import LogSink
 from podium.runners.port import Line, too_much
@@ -22,7 +23,7 @@ _LEVELS = {"stdout": "INFO", "stderr": "ERROR", "runner": "WARN"}
 
 
 class CommandOutput:
-    """An OutputSink. Raises LimitError for a command that prints more than the limit."""
+    """An OutputSink. Raises LimitError for a command that prints more than the limit, or still prints when it has been ended."""
 
     def __init__(self, sink: LogSink, log: AttemptLog, messages: Path, *, bytes_max: int = COMMAND_OUTPUT_BYTES_MAX) -> None:
         self._sink = sink
@@ -32,10 +33,19 @@ class CommandOutput:
         self._kept = 0
         self._bytes = 0
         self._cursor: str | None = None
+        self._cut_at: float | None = None
         self.said = Said()
+
+    def cut_in(self, seconds: float) -> None:
+        """The command is being ended: take what it has said for so long and no longer, as a flood would hold up its end."""
+        if self._cut_at is None:
+            self._cut_at = asyncio.get_running_loop().time() + seconds
 
     async def lines(self, lines: Sequence[Line], *, cursor: str | None) -> None:
         """See OutputSink."""
+        if self._cut_at is not None and asyncio.get_running_loop().time() > self._cut_at:
+            await self._log.flush()
+            raise LimitError("what the command had still said when it was ended is left out", hint="print less", limit="ENDED_OUTPUT_S_MAX")
         messages: list[str] = []
         for line in lines:
             self._bytes += len(line.text) + LOG_LINE_COSTS_BYTES
