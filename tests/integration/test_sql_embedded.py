@@ -141,6 +141,12 @@ async def test_an_extension_that_cannot_be_had_is_only_told_of(house: House) -> 
     assert len(journal.texts("WARN")) == 2
 
 
+async def test_a_token_in_the_url_of_duckdb_is_in_no_message(house: House) -> None:
+    ended, journal = await house.go(DUCK + "Query", url="jdbc:duckdb:md:x?motherduck_token=hush-hush-hush", sql="select 1")
+    assert ended.state == "FAILED"
+    assert "hush-hush" not in (ended.error or "") + "".join(journal.texts())
+
+
 async def test_a_duckdb_query_ends_with_its_timeout(house: House) -> None:
     began = time.monotonic()
     ended, _ = await house.go(DUCK + "Query", sql="select count(*) from range(100000000) a, range(100000000) b where (a.range * b.range) % 7 = 3", timeout="PT1S")

@@ -154,6 +154,8 @@ async def test_types_of_users_and_extensions(house: House) -> None:
 
 
 async def test_moments_are_in_the_zone_asked_for(house: House) -> None:
+    house.do(f"alter database {house.database} set datestyle = 'German'; alter database {house.database} set intervalstyle = 'sql_standard'")
+    assert await house.value("array[interval '1 day 02:00', interval '1 year']") == ["P1DT2H", "P1Y"]
     assert await house.value("timestamptz '2026-01-05 08:00+00'", timeZoneId="Europe/Paris") == "2026-01-05T09:00:00+01:00"
     assert await house.value("current_setting('TimeZone')", timeZoneId="Europe/Paris") == "Europe/Paris"
     assert "timeZoneId" in await house.failed("Query", sql="select 1", timeZoneId="Mars/Base")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
+from podium.base.redact import Redactor
 from podium.base.system.ids import new_id
 from podium.plugin import Dyn, TaskFailed
 from podium.plugins.core.fields import json_value
@@ -33,6 +34,7 @@ _EXTENSION = re.compile(r"[A-Za-z0-9_]+")
 _WITH_FILE_NAMES = re.compile(r"\bfilename\s*=\s*(?:true|1)\b", re.IGNORECASE)
 _MEMORY = (":memory:", "memory:")
 _TEXT_TYPES = ("HUGEINT", "UHUGEINT", "BIGNUM", "VARINT")
+_SECRET_SETTING = re.compile("token|secret|password|key", re.IGNORECASE)
 _INSTALL = re.compile(r"install\s+'?([A-Za-z0-9_]+)'?", re.IGNORECASE)
 _ROWS_AT_ONCE = 1_000
 _KNOWN = (bool, int, float, str, bytes, Decimal, date, time, timedelta, type(None))
@@ -160,6 +162,7 @@ class DuckDbSession:
         self._directory = directory
         self._zone, self._machine_zone = zone, machine_zone
         self._relative_names = False
+        self._redactor = Redactor(value for name, value in config.items() if _SECRET_SETTING.search(name))
         with self._errors():
             self._connection = duckdb.connect(target, config=dict(config))
 
@@ -276,4 +279,4 @@ class DuckDbSession:
         try:
             yield
         except self._duckdb.Error as error:
-            raise SqlError(" ".join(str(error).split())) from None
+            raise SqlError(self._redactor.text(" ".join(str(error).split()))) from None

@@ -65,7 +65,7 @@ class Sqlite(Asking):
             in_memory = path in ("", ":memory:")
             target = ":memory:" if in_memory else path
             if self.sqlite_file or self.output_db_file:
-                name = PurePosixPath(path).name if not in_memory else f"sqlite-{new_id()}.db"
+                name = ("" if in_memory else PurePosixPath(path).name) or f"sqlite-{new_id()}.db"
                 target = str(place.directory / name)
             if self.sqlite_file:
                 place.database_file(self.sqlite_file, Path(target).name)

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 _SHOWN_CHARS = 300
+_MASKED_CHARS = 20_000
+"""How much of a statement is looked through for what must not be shown; far more than is shown of it."""
 _WORD = re.compile(r"[A-Za-z_\u0080-\U0010ffff][\w$]*")
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_\u0080-\U0010ffff][\w]*)?\$")
-_PRIVATE = re.compile(r"\b(password|secret|token|key|key_id|session_token)(\s*(?:=|:=|\s)\s*)(?:E|e)?'(?:[^']|'')*'", re.IGNORECASE)
+_PRIVATE = re.compile(r"\b(password|secret|token|key|key_id|session_token)(\s*(?:=|:=|\s)\s*)(?:E|e)?'(?:[^']|'')*(?:'|$)", re.IGNORECASE)
 _BODY_STARTS = re.compile(r"create\s+(?:or\s+replace\s+)?(?:temp\s+|temporary\s+)?trigger\b", re.IGNORECASE)
 
 
@@ -121,7 +123,7 @@ def bind_questions(sql: str, dialect: Dialect) -> tuple[str, int]:
 
 def shown(statement: str) -> str:
     """A statement as messages show it: on one line, not too long, without what follows PASSWORD, SECRET and their like."""
-    text = _PRIVATE.sub(lambda match: f"{match[1]}{match[2]}'********'", " ".join(statement.split()))
+    text = _PRIVATE.sub(lambda match: f"{match[1]}{match[2]}'********'", " ".join(statement[:_MASKED_CHARS].split()))
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 

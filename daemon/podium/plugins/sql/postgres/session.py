@@ -22,6 +22,8 @@ from podium.plugins.sql.postgres.address import Address
 
 _LEVELS = {"WARNING": "WARN", "DEBUG": "DEBUG", "LOG": "DEBUG"}
 _DEFAULTS = {"application_name": "podium", "client_encoding": "UTF8", "connect_timeout": "10"}
+_SESSION = {"DateStyle": "ISO", "IntervalStyle": "postgres"}
+"""So that moments and intervals come as they are read here, whatever a role or database prefers."""
 _WATCHES_CLIENT = 140_000
 """The version of the server that ends statements whose client is gone."""
 _WATCH_MS = "1000"
@@ -65,7 +67,7 @@ class PostgresSession:
 
     def set_up(self, address: Address, zone: tzinfo) -> None:
         """Make the session what tasks expect. Raises SqlError."""
-        settings = {"TimeZone": getattr(zone, "key", "UTC"), **address.session}
+        settings = {**_SESSION, "TimeZone": getattr(zone, "key", "UTC"), **address.session}
         with self.errors():
             for name, value in settings.items():
                 self.connection.execute("select set_config($1, $2, false)", [name, value])

@@ -26,6 +26,7 @@ _AS_TEXT = (
 )
 _INTERVAL_PART = re.compile(r"([+-]?\d+) (year|mon|day)s?")
 _INTERVAL_TIME = re.compile(r"([+-]?)(\d+):(\d\d):(\d\d)(\.\d+)?$")
+_INTERVAL = re.compile(r"(?:[+-]?\d+ (?:years?|mons?|days?) ?)*(?:[+-]?\d+:\d\d:\d\d(?:\.\d+)?)?")
 _CUSTOM = """
 select t.typname, t.oid, t.typarray from pg_catalog.pg_type t
 where t.typtype = 'e' or t.typname in ('hstore', 'citext')
@@ -48,7 +49,7 @@ def register(connection: psycopg.Connection[Any]) -> None:
 
 def interval_text(text: str) -> str:
     """An interval as the server writes it (`1 year 2 mons -3 days 04:05:06.7`) as an ISO duration (`P1Y2M-3DT4H5M6.7S`)."""
-    if text.startswith("P"):
+    if not text or not _INTERVAL.fullmatch(text):
         return text
     parts = {unit: number for number, unit in _INTERVAL_PART.findall(text)}
     date_part = "".join(f"{parts[unit].lstrip('+')}{letter}" for unit, letter in (("year", "Y"), ("mon", "M"), ("day", "D")) if unit in parts)
@@ -59,8 +60,6 @@ def interval_text(text: str) -> str:
         seconds = f"{int(match[4])}{fraction}"
         numbers = ((str(int(match[2])), "H"), (str(int(match[3])), "M"), (seconds, "S"))
         time_part = "".join(f"{sign}{number}{letter}" for number, letter in numbers if number != "0")
-    elif not parts:
-        return text
     return f"P{date_part}" + (f"T{time_part}" if time_part else "") if date_part or time_part else "PT0S"
 
 
