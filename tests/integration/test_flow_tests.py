@@ -263,6 +263,34 @@ def test_ends_that_are_no_ends_are_told(tmp_path: Path) -> None:
     assert code == 1
 
 
+def test_a_pause_inside_of_a_subflow_or_a_loop_is_noticed(tmp_path: Path) -> None:
+    write(
+        tmp_path, child=flow(f"  - {{id: inner, type: {CORE}.flow.Pause}}\n", name="child"),
+        sub=flow(f"  - {{id: call, type: {CORE}.flow.Subflow, namespace: n, flowId: child}}\n", name="sub"),
+        loop=flow(f"""\
+  - id: loop
+    type: {CORE}.flow.Loop
+    values: [a, b, c, d, e]
+    concurrencyLimit: 2
+    tasks:
+      - {{id: quick, type: {CORE}.debug.Return}}
+      - {{id: wait, type: {CORE}.flow.Pause, runIf: "{{{{ item.value == 'a' }}}}"}}
+""", name="loop"),
+        timed=flow(f"  - {{id: wait, type: {CORE}.flow.Pause, pauseDuration: PT0.5S}}\n", name="timed"),
+        **{"all.test": "---\n".join([
+            suite("  - {id: in-subflow}\n", name="sub"), suite("  - {id: in-loop}\n", name="loop"),
+            suite("  - {id: by-itself}\n  - {id: expected, state: PAUSED}\n", name="timed"),
+        ])},
+    )
+    _, found = results(tmp_path, "--timeout", "60")
+    assert {name: (case["outcome"], case["reason"]) for name, case in found.items() if name} == {
+        "in-subflow": ("error", "the execution is paused and nobody resumes it (task 'inner')"),
+        "in-loop": ("error", "the execution is paused and nobody resumes it (task 'wait')"), "by-itself": ("passed", ""), "expected": ("passed", ""),
+    }
+    assert all(case["durationSeconds"] < 30 for name, case in found.items() if name)
+    assert found["expected"]["state"] == "PAUSED"
+
+
 def test_expected_and_actual_are_told_with_the_line_of_the_operator(tmp_path: Path) -> None:
     write(tmp_path, f=flow(f"  - {{id: r, type: {CORE}.debug.Return, format: abc}}\n"), **{"f.test": suite("""\
   - id: a

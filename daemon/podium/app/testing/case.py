@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from podium.app.testing.found import Found
 from podium.app.testing.judge import judge
 from podium.app.testing.mocks import Mocks
 from podium.app.testing.results import CaseResult, Outcome
+from podium.app.testing.stuck import until_stuck
 from podium.app.wiring.core import Core, open_core, secrets_of
 from podium.app.wiring.foreground import SOURCE, deployment_of, throw_away
 from podium.base.errors import ConflictError, InputError, NotFound, PodiumError
@@ -27,7 +29,6 @@ from podium.base.limits import UPLOAD_BYTES_MAX
 from podium.base.redact import Redactor
 from podium.conductor.core.stream import Stream
 from podium.conductor.port import StartRequest
-from podium.engine.state import Execution
 from podium.flows.inputs import flatten
 from podium.flows.model import Flow
 from podium.flows.suites.model import Case, TriggerFixture
@@ -73,12 +74,10 @@ class Runner:
             result = run.result("error", reason=broken.reason, hint=broken.hint)
         except PodiumError as error:
             result = run.result("error", reason=error.what, hint=error.hint)
-        return CaseResult(**{
-            **{name: getattr(result, name) for name in CaseResult.__dataclass_fields__},
-            "duration_s": asyncio.get_running_loop().time() - began,
-        })
+        return replace(result, duration_s=asyncio.get_running_loop().time() - began)
 
     def timeout_s(self, case: Case) -> float:
+        """How long a case may take, in seconds."""
         return case.timeout.total_seconds() if case.timeout is not None else self._timeout_s
 
     @asynccontextmanager
@@ -202,9 +201,10 @@ class _Run:
         stream.redactor.add(self._secret_values())
         logs = await core.podium.logs(execution_id)
         checks = await judge(core.renderer, stream, self._found.parsed, self._index, logs=logs, files=self._mocks.files)
+        state = stream.state.state
         if not ended:
             await self._end(core, execution_id)
-        self._view = await core.podium.execution(execution_id) if ended else {**self._view, "state": {"current": stream.state.state}}
+        self._view = {**self._view, "state": {"current": state}}
         self._log = _last_lines(logs)
         self._reached = self._tasks_of(stream)
         failed = any(not each.ok for each in checks)
@@ -214,7 +214,7 @@ class _Run:
         """Wait for the end, or (False) until the execution waits for a person. Raises _Broken when it takes too long or is interrupted."""
         timeout_s = self._runner.timeout_s(self._case)
         closed = asyncio.ensure_future(core.podium.wait(execution_id))
-        stuck = asyncio.ensure_future(_until_stuck(core, execution_id, whole="PAUSED" in self._case.states))
+        stuck = asyncio.ensure_future(until_stuck(core, timed="PAUSED" in self._case.states))
         asked = asyncio.ensure_future(self._interrupted.wait())
         await asyncio.wait({closed, stuck, asked}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         for each in (stuck, asked):
@@ -269,26 +269,3 @@ def _last_lines(logs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 def _result(case: Case, at: Any, outcome: Outcome, **more: Any) -> CaseResult:
     return CaseResult(id=case.id, line=at.line, column=at.column, outcome=outcome, description=case.description or "", **more)
-
-
-async def _until_stuck(core: Core, execution_id: str, *, whole: bool) -> str:
-    """Wait until nothing of an execution goes on and only a person could go on with it; the task at which it stands.
-
-    whole: also a pause that ends by itself counts.
-    """
-    async for _ in core.podium.subscribe(after_seq=0):
-        stream = core.conductor.stream(execution_id)
-        task = stands_at(stream.state, whole=whole) if stream is not None else None
-        if task is not None:
-            return task
-    return await asyncio.Future()
-
-
-def stands_at(state: Execution, *, whole: bool = False) -> str | None:
-    """The paused task at which an execution stands for good, None while anything goes on. whole: a pause with an end counts too."""
-    if state.state != "PAUSED" or state.asked:
-        return None
-    paused = [run for run in state.runs.values() if run.state == "PAUSED"]
-    busy = any(run.attempts and not run.ended and run.state != "PAUSED" for run in state.runs.values())
-    timed = any(run.notes.get("until") for run in state.runs.values() if not run.ended)
-    return paused[0].task_id if paused and not busy and (whole or not timed) else None
