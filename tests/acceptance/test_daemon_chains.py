@@ -79,6 +79,31 @@ triggers:
 """
 
 
+WRITE = """\
+id: write
+namespace: files
+tasks:
+  - {id: w, type: io.kestra.plugin.core.storage.Write, content: "some text", extension: .txt}
+outputs: [{id: myFile, type: FILE, value: "{{ outputs.w.uri }}"}]
+"""
+READ = f"""\
+id: read
+namespace: other.files
+inputs: [{{id: testFile, type: FILE}}]
+tasks:
+  - id: test
+    type: io.kestra.plugin.core.flow.If
+    condition: "{{{{ isFileEmpty(inputs.testFile) }}}}"
+    then: [{{id: empty, type: io.kestra.plugin.core.log.Log, message: empty}}]
+    else: [{{id: full, type: io.kestra.plugin.core.log.Log, message: "{{{{ read(inputs.testFile) }}}}"}}]
+triggers:
+  - id: t
+    type: {FLOW}
+    inputs: {{testFile: "{{{{ trigger.outputs.myFile }}}}"}}
+    preconditions: {{id: p, flows: [{{namespace: files, flowId: write, states: [SUCCESS]}}]}}
+"""
+
+
 def executions(house: DaemonHouse, flow_id: str, count: int) -> list[dict[str, Any]]:
     """The executions of a flow once there are that many, all ended; oldest first."""
     def look() -> Any:
@@ -126,6 +151,21 @@ def test_flows_start_one_another(tmp_path: Path, free_port: int) -> None:
         wait_for(lambda: not [each for each in house.call("GET", "/api/v1/flows/demo") if each["id"] == "both"], "the flow to go")
         house.ended(house.execute("demo", "load"))
         executions(house, "both", 3)
+
+
+@pytest.mark.slow
+def test_files_are_handed_on(tmp_path: Path, free_port: int) -> None:
+    with daemon_house(tmp_path, free_port) as house:
+        house.push({"write.yaml": WRITE, "read.yaml": READ})
+        house.deployed("other.files", "read")
+        house.execute("files", "write")
+
+        def look() -> Any:
+            found = house.call("GET", "/api/v1/executions/search?namespace=other.files&flowId=read")["results"]
+            return house.execution(found[0]["id"]) if found and found[0]["state"]["current"] in ("SUCCESS", "FAILED") else None
+
+        ended = wait_for(look, "the file to be read")
+        assert house.messages(ended["id"]) == ["some text"], ended
 
 
 @pytest.mark.slow

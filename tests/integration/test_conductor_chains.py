@@ -17,8 +17,10 @@ from conductor_house import House, house
 from podium.base.errors import StoreError
 from podium.base.limits import CHAIN_DEPTH_MAX
 from podium.base.ports import Deployment
+from podium.base.system.clock import SystemClock
 from podium.conductor.chains import chains as chains_module
 from podium.conductor.port import StartRequest
+from podium.workers.work import Ended
 
 COMMAND = "{id: a, type: scripts.shell.Commands, commands: [echo]}"
 FLOW = "io.kestra.plugin.core.trigger.Flow"
@@ -382,6 +384,69 @@ async def test_windows_survive_a_restart_and_a_new_definition_begins_anew(tmp_pa
         await chain.run()
         (_, second) = await chain.of()
         assert second["flowRevision"] == 2
+
+
+async def test_preconditions_of_both_kinds_have_to_hold_whatever_comes_first(tmp_path: Path, clock: Any) -> None:
+    trigger = (
+        "preconditions:\n  id: p\n  flows:\n    - {namespace: n, flowId: up, states: [SUCCESS, WARNING]}\n    - {namespace: n, flowId: other}\n"
+        "  where:\n    - id: w1\n      filters:\n        - {field: FLOW_ID, type: EQUAL_TO, value: up}\n"
+        "        - {field: EXPRESSION, type: IS_TRUE, value: \"{{ labels.some == 'label' }}\"}\n"
+        "    - id: w2\n      filters: [{field: FLOW_ID, type: EQUAL_TO, value: other}, {field: NAMESPACE, type: ENDS_WITH, value: n}]\n"
+    )
+    async with house(tmp_path, clock=clock) as h:
+        chain = Chain(h)
+        await h.deploy(upstream(more="labels: {some: label}\noutputs: [{id: some, type: STRING, value: value}]"), upstream("other"), listener(trigger))
+        for order in (("up", "other"), ("other", "up")):
+            clock.advance(60)
+            for name in order:
+                await chain.run(name)
+            started = (await chain.of())[-1]
+            assert started["trigger"]["variables"]["outputs"]["some"] == "value"
+        assert await chain.count() == 2
+
+
+async def test_inputs_may_name_outputs_of_upstream_tasks(tmp_path: Path) -> None:
+    def tell(work: Any) -> Any:
+        now = SystemClock().now()
+        return Ended(state="SUCCESS", started_at=now, ended_at=now, outputs={"value": work.execution_id})
+
+    async with house(tmp_path, tell=tell) as h:
+        chain = Chain(h)
+        await h.deploy(upstream(), listener(AFTER_UP + "\ninputs: {from-parent: '{{ outputs.a.value }}'}", more="inputs: [{id: from-parent, type: STRING}]"))
+        first = await chain.run()
+        (started,) = await chain.of()
+        assert started["inputs"] == {"from-parent": first["id"]}
+
+
+async def test_waiting_for_a_limit_is_a_state_that_counts(tmp_path: Path) -> None:
+    state: dict[str, Any] = {"up": None}
+    async with house(tmp_path, tell=told(state)) as h:
+        chain = Chain(h)
+        await h.deploy(upstream(more="concurrency: {limit: 1}"), listener("states: [QUEUED, RUNNING, KILLED]\n" + AFTER_UP))
+        first = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
+        second = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
+        for execution in (first, second):
+            for _ in range(500):
+                if execution["id"] in h.conductor.in_flight and h.conductor.in_flight[execution["id"]].state.state == "RUNNING":
+                    break
+                await asyncio.sleep(0.005)
+            await h.podium.kill(execution["id"])
+            await h.podium.wait(execution["id"], timeout_s=5)
+        await chain.settle()
+        seen = sorted((each["trigger"]["variables"]["executionId"] == second["id"], each["trigger"]["variables"]["state"]) for each in await chain.of())
+        assert seen == [(False, "KILLED"), (False, "RUNNING"), (True, "KILLED"), (True, "QUEUED"), (True, "RUNNING")]
+
+
+async def test_the_order_of_dependencies_means_nothing_to_what_is_met(tmp_path: Path) -> None:
+    one, two = "{namespace: n, flowId: up, states: [SUCCESS]}", "{namespace: n, flowId: up, labels: {team: blue}}"
+    async with house(tmp_path) as h:
+        chain = Chain(h)
+        await h.deploy(upstream(), listener(f"dependsOn: [{one}, {two}]"))
+        await chain.run()
+        await h.deploy(listener(f"dependsOn: [{two}, {one}]"), upstream(more="labels: {team: blue}"), revision=2)
+        assert len((await chain.state())["windows"][0]["met"]) == 1
+        await chain.run()
+        assert await chain.count() == 1
 
 
 # ---- dialect 2.0

@@ -114,7 +114,7 @@ def _gates(trigger: FlowTrigger, zone: tzinfo) -> Iterable[Gate]:
         if entries:
             yield _gate(f"preconditions.{written.id}", entries, stretch_1(written.time_window, zone), None, reset=written.reset_on_success)
     if trigger.depends_on:
-        entries = _named(trigger.depends_on)
+        entries = _named(sorted(trigger.depends_on, key=Dependency.model_dump_json))  # their order means nothing
         needed = {"ANY": 1, "AT_LEAST": trigger.min_satisfied or 1}.get(trigger.mode)
         yield _gate("dependsOn", entries, stretch_2(trigger.window, zone), needed, reset=True)
 

@@ -71,19 +71,21 @@ class Upstream:
         }
 
     def facts(self, outputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The variables `trigger.*` of the execution that is started, as they are recorded. outputs: what `trigger.outputs` is (2.0)."""
+        """The variables `trigger.*` of the execution that is started, as they are recorded. outputs: what `trigger.outputs` is."""
         state = self._stream.state
         facts: dict[str, Any] = {
             "executionId": state.id, "executionLabels": dict(state.labels), "state": self.state, "namespace": state.namespace,
             "flowId": state.flow_id, "flowRevision": state.revision,
         }
+        if outputs:
+            facts["outputs"] = dict(outputs)
         if not self._listener.new:
             return facts
         runs = list(state.runs.values())
         failed = next((run.task_id for run in runs if run.state == "FAILED"), None)
         more = {
             "startDate": iso(state.created_at), "endDate": iso(self.at) if self.state in TERMINAL else None, "firstFailedTaskId": failed,
-            "lastTaskId": runs[-1].task_id if runs else None, "outputs": dict(outputs or {}),
+            "lastTaskId": runs[-1].task_id if runs else None,
         }
         return {**facts, **{name: value for name, value in more.items() if value is not None}}
 
