@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from podium.flows.load import parse_flows
+from podium.flows.reading.yaml import parse_documents, plain
 from podium.flows.schema import suite_schema
 from podium.flows.suites.compare import NotComparable, equal, holds, shown
 from podium.flows.suites.load import ParsedSuite, all_tasks, mistakes_about, parse_suites
@@ -200,3 +203,23 @@ def test_the_schema_describes_every_property() -> None:
         assert model["additionalProperties"] is False
         assert [name for name, each in model["properties"].items() if not each.get("description")] == []
     assert {"equalTo", "equalsTo", "in", "isNotNull"} <= schema["definitions"]["Assertion"]["properties"].keys()
+    Draft7Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).resolve().parents[3] / "flows" / "tests").glob("*.yaml")), ids=lambda file: file.name)
+def test_the_examples_fit_the_schema(file: Path) -> None:
+    checks = Draft7Validator(suite_schema())
+    for document in parse_documents(file.read_text("utf-8")):
+        assert document.root is not None
+        assert [f"{each.json_path}: {each.message}" for each in checks.iter_errors(plain(document.root))] == []
+
+
+@pytest.mark.parametrize(
+    "cases", ["[{id: a, fixture: {}}]", "[{id: a, assertions: [{equalTo: 1}]}]", "[]", "[{id: a, fixtures: {tasks: [{id: a, state: RUNNING}]}}]"]
+)
+def test_the_schema_refuses_what_the_reader_refuses(cases: str) -> None:
+    text = f"id: s\nnamespace: n\nflowId: f\ntestCases: {cases}\n"
+    (document,) = parse_documents(text)
+    assert document.root is not None
+    assert not Draft7Validator(suite_schema()).is_valid(plain(document.root))
+    assert parse_suites(text, file="f", types=TYPES)[0].problems
