@@ -654,3 +654,18 @@ def test_deep_loops_and_long_flows_take_no_time() -> None:
     assert "item.parents[3].value" in run(text).text
     many = HEAD + "tasks:\n" + "".join(f"  - {{id: t{number}, type: {CORE}.debug.Echo, format: x}}\n" for number in range(1_000))
     assert len(migrate(many, file="f.yaml", types=TYPES).changes) == 1_000
+
+
+def test_what_an_alias_stands_for_is_not_torn_apart() -> None:
+    text = HEAD + dedent(f"""\
+      pluginDefaults:
+        - type: {CORE}.log
+          values: &v {{level: WARN}}
+      variables:
+        v: *v
+      """) + TASKS
+    result = run(text)
+    assert result.text == text
+    assert [(each.line, each.what) for each in result.left] == [
+        (3, "pluginDefaults written into the 1 plug-ins they were for: this cannot be edited, as an alias stands for it")
+    ]

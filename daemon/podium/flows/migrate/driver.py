@@ -8,7 +8,7 @@ tasks, as each stands on what the earlier ones leave.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from podium.flows.load import Parsed, Problem, parse_flows
@@ -27,6 +27,7 @@ from podium.flows.types import Types
 
 _ROUNDS_MAX = 1_000
 _NOT_RENDERED = frozenset({"description", "displayName", "id", "type"})
+_BY_HAND = "write it out where the alias stands, and migrate again"
 _OF_ITERATIONS = ("outputs", "breakWhen")
 """Properties of a Loop that are rendered in its iterations."""
 _FLOW_KEYS = ("id", "namespace", "tasks")
@@ -68,15 +69,18 @@ def migrate(text: str, *, file: str, types: Types, check: Callable[[str], Sequen
     source = Source(text)
     changes: list[Change] = []
     left: dict[Left, None] = {}
+    refused: set[tuple[int, str]] = set()
     for _ in range(_ROUNDS_MAX):
-        draft = _round(source, types)
+        draft = _round(source, types, refused)
         left.update(dict.fromkeys(draft.left))
-        done = _chosen(draft.steps)
+        done = _chosen([step for step in draft.steps if (step.line, step.what) not in refused])
         if not done:
             break
+        source, done, broken = _applied(source, done)
+        refused.update((step.line, step.what) for step in broken)
+        left.update(dict.fromkeys(Left(step.line, f"{step.what}: this cannot be edited, as an alias stands for it", _BY_HAND) for step in broken))
         changes += [Change(step.line, step.what) for step in done]
         left.update(dict.fromkeys(each for step in done for each in step.left))
-        source = source.edited([edit for step in done for edit in step.edits])
     results = check(source.text) if check is not None else parse_flows(source.text, file=file, types=types, dialect="2.0")
     flows = [parsed for parsed, document in zip(results, parse_documents(source.text), strict=True) if _is_flow(document)]
     problems = [problem for parsed in flows for problem in parsed.problems]
@@ -84,6 +88,27 @@ def migrate(text: str, *, file: str, types: Types, check: Callable[[str], Sequen
         text=source.text, changes=tuple(sorted(changes, key=lambda each: each.line)), left=tuple(sorted(left, key=lambda each: each.line)),
         problems=tuple(problems),
     )
+
+
+def _applied(source: Source, steps: list[Step]) -> tuple[Source, list[Step], list[Step]]:
+    """The text with the steps made; those made; and those that are left out, as they would break the text (by way of anchors and aliases)."""
+    made = source.edited([edit for step in steps for edit in step.edits])
+    if _is_readable(made):
+        return made, steps, []
+    if len(steps) == 1:
+        return source, [], steps
+    done: list[Step] = []
+    broken: list[Step] = []
+    for step in steps:
+        if _is_readable(source.edited([edit for each in (*done, step) for edit in each.edits])):
+            done.append(step)
+        else:
+            broken.append(step)
+    return source.edited([edit for step in done for edit in step.edits]), done, broken
+
+
+def _is_readable(source: Source) -> bool:
+    return not any(document.mistakes for document in parse_documents(source.text))
 
 
 def _is_flow(document: Document) -> bool:
@@ -110,7 +135,7 @@ def _meets(edit: Edit, taken: list[tuple[int, int]]) -> bool:
     return index > 0 and taken[index - 1][1] > edit.start
 
 
-def _round(source: Source, types: Types) -> Draft:
+def _round(source: Source, types: Types, refused: Set[tuple[int, str]]) -> Draft:
     """What the rules want next."""
     roots = documents(source.text)
     read = parse_documents(source.text)
@@ -128,7 +153,7 @@ def _round(source: Source, types: Types) -> Draft:
     for phase in phases:
         for root, tree in flows:
             phase(root, tree)
-        if draft.steps:
+        if any((step.line, step.what) not in refused for step in draft.steps):
             break
     return draft
 

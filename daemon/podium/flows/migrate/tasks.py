@@ -212,12 +212,12 @@ def state_outputs(ids: frozenset[str]) -> Callable[[str, Sequence[Token]], Itera
 def _http(draft: Draft, task: Part) -> None:
     options, ssl = task.pair("options"), task.pair("sslOptions")
     inner = options.value if options is not None and options.value.kind == "map" else None
-    if ssl is not None and not task.flow:
+    if ssl is not None:
         if inner is None and options is None:
-            whole = ("options", Entries((draft.verbatim(ssl, key="ssl"),)))
+            whole = ("options", Entries((draft.verbatim(ssl, key="ssl", flow=task.flow),)))
             draft.change(ssl.key, "sslOptions → options.ssl", draft.put(task, ssl, [whole]))
         elif inner is not None and inner.pairs and inner.pair("ssl") is None:
-            moved = [draft.verbatim(ssl, key="ssl")]
+            moved = [draft.verbatim(ssl, key="ssl", flow=task.flow)]
             draft.change(ssl.key, "sslOptions → options.ssl", draft.remove(task, ssl, moved), draft.add(inner, inner.pairs[-1], moved))
         else:
             draft.cannot(ssl.key, "2.0 has no sslOptions", "write it as options.ssl")
@@ -243,7 +243,7 @@ def _script(draft: Draft, here: Here) -> None:
     task = here.task
     runner, docker = task.pair("runner"), task.pair("docker")
     options = docker.value if docker is not None and docker.value.kind == "map" else None
-    if (runner is None and options is None) or task.flow:
+    if runner is None and options is None:
         return
     first = runner or docker
     assert first is not None

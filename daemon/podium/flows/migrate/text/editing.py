@@ -18,6 +18,8 @@ from podium.flows.migrate.text.source import Edit, Pair, Part, Source
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*")
 _WIDE = 1_000_000
+_DEEP = 40
+"""How far lines between brackets are indented where they cannot be joined: farther than any block around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Draft:
         """More pairs after one of the map's own."""
         source = self.source
         if parent.flow:
-            written = "".join(f", {key}: {_flow(value)}" for key, value in map(_as_pair, entries))
+            written = "".join(f", {_flow_pair(each)}" for each in entries)
             return Edit(after.end, after.end, written)
         indent = " " * source.column(parent.pairs[0].start)
         lines = block_lines(entries)
@@ -113,7 +115,7 @@ class Draft:
         """Other pairs instead of this one. Its comments stay above them."""
         source = self.source
         if parent.flow:
-            written = ", ".join(f"{key}: {_flow(value)}" for key, value in map(_as_pair, entries))
+            written = ", ".join(map(_flow_pair, entries))
             return Edit(pair.start, pair.end, written)
         indent = source.newline + " " * source.column(pair.start)
         end = source.line_end(pair.end)
@@ -148,11 +150,13 @@ class Draft:
         return Verbatim((*head, *lines))
 
 
-def _as_pair(entry: tuple[str, Any] | Verbatim) -> tuple[str, Any]:
-    if isinstance(entry, Verbatim):
-        loaded = yaml.safe_load("\n".join(entry.lines))
-        return next(iter(loaded.items()))  # type: ignore[no-any-return] # a pair was read
-    return entry
+def _flow_pair(entry: tuple[str, Any] | Verbatim) -> str:
+    """A pair between brackets. What is verbatim was between brackets before."""
+    if not isinstance(entry, Verbatim):
+        return f"{scalar_text(entry[0])}: {_flow(entry[1])}"
+    if any("#" in line for line in entry.lines):
+        return ("\n" + " " * _DEEP).join(entry.lines)
+    return " ".join(line.strip() for line in entry.lines)
 
 
 def _verbatim_lines(entry: tuple[str, Any] | Verbatim) -> Sequence[str]:
@@ -203,10 +207,8 @@ def scalar_text(value: Any) -> str:
 
 
 def _flow(value: Any) -> str:
-    if isinstance(value, Verbatim):
-        value = yaml.safe_load("\n".join(value.lines))
     if isinstance(value, Entries):
-        value = dict(map(_as_pair, value))
+        return "{" + ", ".join(map(_flow_pair, value)) + "}"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_flow(key)}: {_flow(each)}" for key, each in value.items()) + "}"
     if isinstance(value, (list, tuple)):
