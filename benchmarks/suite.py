@@ -16,6 +16,12 @@ ROUNDS = 9
 EXECUTIONS = 1000
 CALLERS = 16
 FLOWS = 200
+LISTENERS = 1000
+LISTENS = f"""triggers:
+  - id: after
+    type: io.kestra.plugin.core.trigger.Flow
+    preconditions: {{{{id: p, flows: [{{{{namespace: {NAMESPACE}, flowId: {{to}}}}}}]}}}}
+"""
 
 
 def _start(daemon: Daemon, flow: str, *, wait: bool = False) -> dict[str, Any]:
@@ -47,18 +53,46 @@ def docker() -> Iterator[Measured]:
     yield Measured(name="docker", figure=f"{ratio:.2f} ×", budget="≤ 1.30 ×", good=ratio <= 1.3, detail=detail)
 
 
-def executions() -> Iterator[Measured]:
-    """One-task executions per second."""
-    with place(1) as where, where.daemon() as daemon, ThreadPoolExecutor(CALLERS) as pool:
+def _run_all(daemon: Daemon, *, each: int = 1) -> tuple[float, float]:
+    """Seconds until EXECUTIONS of the first flow were accepted, and until they ended. each: executions that come of one."""
+    with ThreadPoolExecutor(CALLERS) as pool:
         started = time.perf_counter()
         list(pool.map(lambda _: _start(daemon, "flow-0000"), range(EXECUTIONS)))
         accepted = time.perf_counter() - started
         path = f"/api/v1/executions/search?namespace={NAMESPACE}&state=SUCCESS&size=1"
-        daemon.wait(lambda: daemon.get(path)["total"] == EXECUTIONS, what="all executions to end", timeout_s=120, every_s=0.05)
-        took = time.perf_counter() - started
+        daemon.wait(lambda: daemon.get(path)["total"] == EXECUTIONS * each, what="all executions to end", timeout_s=120, every_s=0.05)
+        return accepted, time.perf_counter() - started
+
+
+def executions() -> Iterator[Measured]:
+    """One-task executions per second."""
+    with place(1) as where, where.daemon() as daemon:
+        accepted, took = _run_all(daemon)
     rate = EXECUTIONS / took
     detail = f"{EXECUTIONS} in {took:.1f} s, accepted at {EXECUTIONS / accepted:.0f}/s"
     yield Measured(name="executions", figure=f"{rate:.0f}/s", budget="≥ 200/s", good=rate >= 200, detail=detail)
+
+
+def listeners() -> Iterator[Measured]:
+    """What flow triggers cost: of others, and one that fires."""
+    took = []
+    for count in (0, LISTENERS):
+        with place(1) as where:
+            for number in range(count):
+                where.write(f"listens-{number:04}", FLOW.format(id=f"listens-{number:04}", revision=1) + LISTENS.format(to=f"none-{number:04}"))
+            if count:
+                where.push("flows that listen")
+            with where.daemon() as daemon:
+                took.append(_run_all(daemon)[1])
+    ratio = took[1] / took[0]
+    detail = f"{EXECUTIONS} executions, {LISTENERS} flows that listen to others: {took[1]:.1f} s against {took[0]:.1f} s"
+    yield Measured(name="listeners", figure=f"{ratio:.2f} ×", budget="≤ 1.20 ×", good=ratio <= 1.2, detail=detail)
+    with place(1) as where:
+        where.write("next", FLOW.format(id="next", revision=1) + LISTENS.format(to="flow-0000"))
+        where.push("a flow that listens")
+        with where.daemon() as daemon:
+            pairs = EXECUTIONS / _run_all(daemon, each=2)[1]
+    yield Measured(name="listeners, pairs", figure=f"{pairs:.0f}/s", budget="≥ 100/s", good=pairs >= 100, detail="each end starts another flow")
 
 
 def deploy() -> Iterator[Measured]:
@@ -102,5 +136,5 @@ def _resident_mb(daemon: Daemon) -> float:
 
 
 SUITE: dict[str, Callable[[], Iterator[Measured]]] = {
-    "start": start, "deploy": deploy, "executions": executions, "docker": docker, "records": records,
+    "start": start, "deploy": deploy, "executions": executions, "listeners": listeners, "docker": docker, "records": records,
 }

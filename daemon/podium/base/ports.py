@@ -194,7 +194,8 @@ class TriggerControls(Protocol):
     """What a person may do to a trigger. Implemented by triggers, called by web. Each call is durable when it returns.
 
     The state of a trigger is a document: {nextExecutionDate?, date? (last fired), disabled?, executionId?, updatedDate?,
-    backfill?: {start, end, currentDate, paused, inputs, labels, previousNextExecutionDate}}; dates are ISO text, UTC.
+    backfill?: {start, end, currentDate, paused, inputs, labels, previousNextExecutionDate}, windows?: of a Flow trigger, [{id, start?,
+    end?, needed, met: [{condition, executionId, namespace, flowId, at}], missing: [condition]}]}; dates are ISO text, UTC.
     Each call gives that document and raises FlowNotFound (no such flow or trigger) or ConflictError (not possible for this type or now).
     """
 
