@@ -22,6 +22,7 @@ FLOWS = Path(__file__).resolve().parents[2] / "flows"
 EXAMPLES = sorted(path.stem for path in FLOWS.glob("*.yaml"))
 
 ENDS: dict[str, dict[str, Any]] = {
+    "after": {"inputs": {"greeting": "Hello"}, "outputs": {"heard": "Hello"}},
     "approval": {"state": "WARNING", "tasks": {"ask": "SUCCESS", "release": "WARNING", "report": "SUCCESS"}},
     "batches": {"options": ["--flows", "."], "outputs": {"count": 3, "taxes": '{"tax":50.0}\n{"tax":20.0}\n{"tax":10.0}'}},
     "branches": {"inputs": {"environment": "staging"}, "tasks": {"choose": "SUCCESS", "quick": "SUCCESS", "page-somebody": "SKIPPED"}},
