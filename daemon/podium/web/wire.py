@@ -74,8 +74,10 @@ def dump(model: BaseModel) -> dict[str, Any]:
 
 
 def dump_flow(flow: Flow) -> dict[str, Any]:
-    """A flow as the API shows it: as written, labels as a list of {key, value}."""
+    """A flow as the API shows it: as written, labels as a list of {key, value}; read again it is the same flow, of the same dialect."""
     dumped = {key: value for key, value in dump(flow).items() if key != "dialect"}
+    if flow.dialect == "2.0" and "checks" in dumped:
+        dumped["checks"] = [{"when" if key == "condition" else key: value for key, value in each.items()} for each in dumped["checks"]]
     if flow.labels:
         dumped["labels"] = [{"key": key, "value": value} for key, value in flow.labels.items()]
     return {**dumped, "id": flow.id, "namespace": flow.namespace, "disabled": flow.disabled}
