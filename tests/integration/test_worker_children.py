@@ -224,7 +224,7 @@ async def test_an_attempt_that_never_began_just_runs(bench: Bench) -> None:
 
 async def test_inline_tasks_run_without_leaving_the_loop(bench: Bench) -> None:
     """The conductor runs them inside of its own turn: they must not wait for anything."""
-    work, journal = bench.work(bench.task("test.Inline", value="{{ inputs.x }}"), variables={"inputs": {"x": 5}}), Journal()
+    work, journal = bench.work(bench.task("test.Inline", value="{{ inputs.x }}"), variables={"inputs": {"x": 5}}, at_once=True), Journal()
     step = bench.worker.run(work, journal).__await__()
     with pytest.raises(StopIteration) as done:
         next(step)

@@ -110,10 +110,15 @@ class Types:
         """The known type that `name` was probably meant to be. kind: task, trigger, condition or runner."""
         groups = {"task": self.tasks, "trigger": self.triggers, "condition": self.conditions, "runner": self.runners}
         known = list(groups[kind]) if kind in groups else [each for group in groups.values() for each in group]
+        *folders, last = name.lower().split(".")
+        shared = {each.lower() for each in _SHARED_NAMES}
+        if last in shared:  # says nothing by itself: `jdbc.mysql.Query` is not another database's
+            by_folder = {each.split(".")[-2].lower(): each for each in known if each.rpartition(".")[2].lower() == last}
+            close = get_close_matches(folders[-1] if folders else "", by_folder, n=1, cutoff=0.7)
+            return by_folder[close[0]] if close else None
         by_last: dict[str, str] = {}
         for each in known:
             by_last.setdefault(each.rpartition(".")[2].lower(), each)
-        last = name.rpartition(".")[2].lower()
         full = name if name.startswith(("io.", "podium.")) else PREFIX + name
         close = get_close_matches(full, known, n=1, cutoff=0.9)
         if close:

@@ -20,7 +20,7 @@ Run = Callable[..., Any]
 
 
 def test_every_task_has_a_kind_a_type_and_a_docstring() -> None:
-    kinds = {"inline": "run", "process": "run", "timer": "duration", "delegate": "becomes"}
+    kinds = {"inline": "run", "process": "run", "timer": "duration", "delegate": "becomes", "flowable": "main_lists"}
     for each in core.TASKS:
         assert each.TYPE.startswith("io.kestra.plugin.core."), each
         assert each.__doc__, each
