@@ -381,6 +381,12 @@ def test_tests_are_no_flows_for_validate_and_run(tmp_path: Path) -> None:
     (tmp_path / "misplaced.yaml").unlink()
     assert podium(tmp_path, "validate", "tests")[:2] == (0, "valid: 1 test suite\n")
     assert podium(tmp_path, "validate", ".")[:2] == (0, "valid: 1 flow in 1 file, 1 test suite\n")
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m podium validate <(cat f.yaml) - < tests/f.yaml && {sys.executable} -m podium run <(cat f.yaml) --output json"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )
+    assert done.stdout.splitlines()[0] == "valid: 1 flow in 1 file, 1 test suite", done.stderr
+    assert json.loads(done.stdout.splitlines()[1])["state"]["current"] == "SUCCESS"
     code, _, said = podium(tmp_path, "run", "n.f", "--flows", ".", "--output", "json")
     assert code == 0
     assert "left out" not in said

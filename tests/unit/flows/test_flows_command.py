@@ -73,12 +73,15 @@ def test_a_directory_is_searched_for_what_is_meant_as_a_flow(folder: Path) -> No
         folder, flows__good=GOOD, flows__deep__bad=BAD, flows___drafts__skipped=BAD, flows__dashboards__board="title: x\n",
         flows__compose="services:\n  web: {}\n", flows__podium="pluginDefaults: []\n",
     )
-    (folder / "flows" / "good.test.yaml").write_text(BAD, "utf-8")
+    (folder / "flows" / "good.test.yaml").write_text("id: t\nnamespace: a\nflowId: good\ntestCases: [{id: c}]\n", "utf-8")
     (folder / "flows" / "notes.txt").write_text("id: x", "utf-8")
     result = run("validate", "flows", "--output", "json")
     assert {each["file"] for each in json.loads(result.stdout)} == {"flows/deep/bad.yaml"}
     (folder / "flows" / "deep" / "bad.yaml").unlink()
-    assert run("validate", "flows").stdout == "valid: 1 flow in 1 file\n"
+    assert run("validate", "flows").stdout == "valid: 1 flow in 1 file, 1 test suite\n"
+    (folder / "flows" / "good.test.yaml").write_text(BAD, "utf-8")
+    result = run("validate", "flows", "--output", "json")
+    assert {each["file"] for each in json.loads(result.stdout)} == {"flows/good.test.yaml"}
 
 
 def test_a_flow_defined_twice_in_a_directory_is_a_mistake(folder: Path) -> None:

@@ -65,13 +65,19 @@ def _holds_tests(file: Path, folder: Path) -> bool:
         return True  # that it cannot be read is told when it is parsed
 
 
-def parse_test_file(file: Path, shown: str | None = None) -> list[ParsedSuite]:
-    """The suites of a file; what is wrong with the file as a whole is a suite with only that problem. shown: the name that problems carry."""
-    name = shown or str(file)
+def parse_test_file(file: Path) -> list[ParsedSuite]:
+    """The suites of a file; what is wrong with the file as a whole is a suite with only that problem."""
     try:
-        text = decode(file.read_bytes())
+        body = file.read_bytes()
     except OSError as error:
-        return [_unreadable(name, f"the file cannot be read: {error.strerror or error}", "check its permissions")]
+        return [_unreadable(str(file), f"the file cannot be read: {error.strerror or error}", "check its permissions")]
+    return parse_tests(body, str(file))
+
+
+def parse_tests(body: bytes, name: str) -> list[ParsedSuite]:
+    """The same of what a file holds. name: what problems carry."""
+    try:
+        text = decode(body)
     except ValueError as error:
         return [_unreadable(name, str(error), "tests are UTF-8 texts of at most 1 MiB")]
     found = parse_suites(text, file=name, types=load_types())

@@ -55,7 +55,7 @@ def choose(target: str, flows: Path | None) -> Chosen:
     Raises FlowError with every mistake of the file, or when there is no such flow.
     """
     file = Path(target)
-    if file.is_file():
+    if file.exists() and not file.is_dir():
         root = flows or root_of(file)
         found, wrong = _parse(file)
         bad = [*wrong, *(problem for each in found for problem in each.parsed.problems)]
@@ -82,7 +82,7 @@ def _parse(file: Path) -> tuple[list[Text], Sequence[Problem]]:
     try:
         text = decode(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise FlowError(f"cannot read '{file}': {error}", hint="it must be a UTF-8 text file") from error
+        raise FlowError(f"cannot read '{file}': {error}", hint="flows are UTF-8 texts of at most 1 MiB") from error
     project = nearest_project(file, load_types())
     found = [Text(file, text, *each) for each in parse_with_defaults(text, str(file), load_types(), project)]
     return found, project.problems

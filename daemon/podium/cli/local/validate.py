@@ -46,21 +46,19 @@ def validate(paths: tuple[str, ...], output: str, warnings: bool, dialect: str |
     hints: list[Problem] = []
     files = flows = tests = 0
     for path in paths:
-        suites = checker.tests(path)
-        tests += len(suites)
-        if suites and not Path(path).is_dir():
-            problems += [problem for each in suites for problem in each.problems]
-            continue
-        found = list(checker.directory(Path(path))) if path != _STDIN and Path(path).is_dir() else [checker.one(path)]
+        is_folder = path != _STDIN and Path(path).is_dir()
+        found, suites = checker.directory(Path(path)) if is_folder else checker.one(path)
         files += len(found)
+        tests += len(suites)
         flows += sum(len(parsed) for parsed, _ in found)
         problems += [problem for parsed, more in found for problem in (*more, *(each for one in parsed for each in one.problems))]
         hints += [warning for parsed, _ in found for one in parsed for warning in one.warnings]
-        if Path(path).is_dir():
-            problems += [*_defined_twice([parsed for parsed, _ in found]), *_mistakes_of(suites, [parsed for parsed, _ in found])]
-            if not found and not suites:
-                click.echo(f"error: there are no flow files under {path}", err=True)
-                sys.exit(_FAILED)
+        problems += _mistakes_of(suites, [parsed for parsed, _ in found])
+        if is_folder:
+            problems += _defined_twice([parsed for parsed, _ in found])
+        if is_folder and not found and not suites:
+            click.echo(f"error: there are no flow files under {path}", err=True)
+            sys.exit(_FAILED)
     if output == "json":
         _print_json(problems, hints if warnings else [])
     else:
@@ -104,8 +102,13 @@ class Checker:
         self._projects: dict[Path, Project] = {}
         self._templates: dict[Path, Templates] = {}
 
-    def directory(self, folder: Path) -> Iterator[Checked]:
-        """Every flow file under a directory that holds something meant as a flow."""
+    def directory(self, folder: Path) -> tuple[list[Checked], list[ParsedSuite]]:
+        """What files under a directory hold that is meant as flows, and the flow tests there."""
+        from podium.app.testing.found import parse_test_file, test_files
+
+        return list(self._flows(folder)), [suite for file, _ in test_files([folder]) for suite in parse_test_file(file)]
+
+    def _flows(self, folder: Path) -> Iterator[Checked]:
         from podium.flows.load import Problem
         from podium.sources.reading.templates import FOLDER
         from podium.sources.reading.tree import holds_tests, inside_of, is_flow_path, is_test, looks_like_flow, misplaced_test, yaml_files
@@ -132,32 +135,25 @@ class Checker:
                 for path in yaml_files(place):
                     yield self._template(path)
 
-    def tests(self, path: str) -> list[ParsedSuite]:
-        """The suites of a test file, or of those of a directory; none of anything else."""
-        from podium.app.testing.found import parse_test_file, test_files
+    def one(self, path: str) -> tuple[list[Checked], list[ParsedSuite]]:
+        """What one file, or standard input, holds: flows or flow tests. It is read once, as it may be a pipe."""
+        from podium.app.testing.found import parse_tests
+        from podium.sources.reading.templates import is_template_path
         from podium.sources.reading.tree import holds_tests
 
-        place = Path(path)
-        if path == _STDIN or not (place.is_dir() or holds_tests(place.name, place.read_bytes().decode("utf-8-sig", "replace"))):
-            return []
-        return [suite for file, _ in test_files([place]) for suite in parse_test_file(file)]
-
-    def one(self, path: str) -> Checked:
-        """One file, or standard input."""
-        from podium.sources.reading.templates import is_template_path
-
-        if path == _STDIN:
-            return self._parse("<stdin>", sys.stdin.buffer.read(), self._project(Path.cwd() / "stdin"))
-        file = Path(path)
-        if is_template_path(Path(path).absolute().relative_to("/").as_posix(), anywhere=True):
-            return self._template(file)
-        parsed, problems = self._parse(path, file.read_bytes(), self._project(file))
+        file, name = (Path.cwd() / "stdin", "<stdin>") if path == _STDIN else (Path(path), path)
+        if path != _STDIN and is_template_path(file.absolute().relative_to("/").as_posix(), anywhere=True):
+            return [self._template(file)], []
+        body = sys.stdin.buffer.read() if path == _STDIN else file.read_bytes()
+        if holds_tests(name, body.decode("utf-8-sig", "replace")):
+            return [], parse_tests(body, name)
+        parsed, problems = self._parse(name, body, self._project(file))
         if not parsed and not problems:
             from podium.flows.load import Problem
 
             what = "Illegal flow yaml: the file is empty"
-            problems = [Problem(file=path, line=1, column=1, path="", code="empty", message=what, hint="write id, namespace and tasks")]
-        return parsed, problems
+            problems = [Problem(file=name, line=1, column=1, path="", code="empty", message=what, hint="write id, namespace and tasks")]
+        return [(parsed, problems)], []
 
     def _parse(self, name: str, body: bytes, project: Project) -> Checked:
         from podium.sources.reading.parse import parse_with_defaults
