@@ -6,6 +6,7 @@ Says how fast it goes and which seeds fail. The worlds themselves: tests/simulat
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -43,15 +44,18 @@ def one(seed: int) -> int:
     return 1
 
 
-def many(first: int, count: int, jobs: int) -> int:
-    """Run seeds first … first + count - 1; 1 if any fails."""
+def many(first: int, count: int, jobs: int, *, stop: bool) -> int:
+    """Run seeds first … first + count - 1; 1 if any fails. stop: at the first that does."""
     began, done, failed, events, lives, executions = time.perf_counter(), 0, 0, 0, 0, 0
-    with ProcessPoolExecutor(jobs) as pool:
-        for seed, wrong, some, ends, ran in pool.map(_judge, range(first, first + count), chunksize=CHUNK):
+    with ProcessPoolExecutor(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
+        seeds = range(first, first + count)
+        for seed, wrong, some, ends, ran in map(_judge, seeds) if pool is None else pool.map(_judge, seeds, chunksize=CHUNK):
             done, events, lives, executions = done + 1, events + some, lives + ends, executions + ran
             if wrong is not None:
                 failed += 1
                 sys.stdout.write(f"seed {seed} fails: {wrong[:500]}\n  again: make simulate SEED={seed}\n")
+                if stop:
+                    return 1
             if done % SHOWN_EVERY == 0 or done == count:
                 took = time.perf_counter() - began
                 sys.stdout.write(f"{done} seeds, {failed} failed, {done / took:.1f} seeds/s, {took:.0f} s\n")
@@ -66,10 +70,11 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=2000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--stop", action="store_true", help="end at the first seed that fails")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     configure_logging(level="CRITICAL")
-    return one(asked.seed) if asked.seed is not None else many(asked.first, asked.seeds, asked.jobs)
+    return one(asked.seed) if asked.seed is not None else many(asked.first, asked.seeds, asked.jobs, stop=asked.stop)
 
 
 if __name__ == "__main__":
