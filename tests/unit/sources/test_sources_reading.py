@@ -120,6 +120,21 @@ class TestComparing:
         assert found.ignored == ("n.yaml",)
         assert not found.problems
 
+    def test_flow_tests_are_neither_flows_nor_worth_a_word(self, repository: Repository, types: Types, commit: Commit) -> None:
+        old = commit({"a.yaml": flow_text("a"), "tests/a.yaml": SUITE})
+        new = commit({"b.yaml": flow_text("b"), "tests/a.yaml": SUITE + "odd: 1\n", "b.test.yaml": "nonsense", "tests/b.yaml": SUITE.replace("id: a", "id: b")})
+        found = compare_commits(repository, old, new, folder=".", types=types)
+        assert [(change.kind, change.key[1]) for change in found.changes] == [("added", "b")]
+        assert found.ignored == ()
+        assert not found.problems
+
+    def test_a_suite_may_have_the_id_of_its_flow(self, repository: Repository, types: Types, commit: Commit) -> None:
+        """Its file does not change, so it is only skimmed for ids."""
+        suite = SUITE.replace("namespace: n", "namespace: team")
+        old = commit({"tests/a.yaml": suite})
+        found = compare_commits(repository, old, commit({"a.yaml": flow_text("a")}), folder=".", types=types)
+        assert not found.problems
+
     def test_everything_is_new_without_a_base(self, repository: Repository, types: Types, commit: Commit) -> None:
         found = compare_commits(repository, None, commit({"a.yaml": flow_text("a")}), folder=".", types=types)
         assert [change.kind for change in found.changes] == ["added"]

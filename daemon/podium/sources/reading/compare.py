@@ -16,7 +16,7 @@ from podium.git.repo import Repository
 from podium.sources.reading.parse import Claim, Key, ParsedFile, parse_body
 from podium.sources.reading.project import Project, parse_project, read_project
 from podium.sources.reading.templates import is_template_path, parse_template_files
-from podium.sources.reading.tree import Listing, decode, identities, is_flow_path, is_test, list_flow_files, project_path
+from podium.sources.reading.tree import Listing, decode, identities, is_flow_path, is_test, list_flow_files, may_be_test, project_path
 
 Kind = Literal["added", "changed", "moved", "removed"]
 
@@ -72,7 +72,7 @@ def compare_commits(repository: Repository, old: str | None, new: str, *, folder
         changes=tuple(_changes(earlier, after, {path: files.get(path) for path in before}, everything=everything)),
         problems=tuple(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))),
         warnings=tuple(warning for parsed in after.values() for warning in parsed.warnings),
-        ignored=tuple(sorted(path for path, parsed in after.items() if parsed.ignored)),
+        ignored=tuple(sorted(path for path, parsed in after.items() if parsed.ignored and not may_be_test(path))),
         flow_files=sum(1 for path in touched if files.get(path) != before.get(path)),
     )
 
