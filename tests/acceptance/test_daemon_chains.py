@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,32 @@ def test_files_are_handed_on(tmp_path: Path, free_port: int) -> None:
 
         ended = wait_for(look, "the file to be read")
         assert house.messages(ended["id"]) == ["some text"], ended
+
+
+@pytest.mark.slow
+def test_a_new_machine_knows_who_listens_and_what_is_met(tmp_path: Path, free_port: int) -> None:
+    with daemon_house(tmp_path, free_port) as house:
+        house.push({"load.yaml": LOAD, "prepare.yaml": PREPARE, "report.yaml": REPORT, "both.yaml": BOTH})
+        house.deployed("demo", "both")
+        load = house.execute("demo", "load")
+        (report,) = executions(house, "report", 1)
+        wait_for(lambda: {load, report["id"]} <= house.records().keys(), "the records")
+        wait_for(lambda: load in house.git("show", "results:state/triggers.json", cwd=house.bare, check=False).stdout, "the windows on the branch")
+        house.stop()
+        key = (house.home / "instance.key").read_bytes()
+        shutil.rmtree(house.home)
+        house.home.mkdir()
+        (house.home / "instance.key").write_bytes(key)
+        house.start()
+        house.deployed("demo", "both")
+        house.execute("demo", "prepare")
+        executions(house, "both", 1)
+        house.execute("demo", "load")
+        executions(house, "report", 2)
+        house.kill()
+        house.start()
+        house.execute("demo", "load")
+        executions(house, "report", 3)
 
 
 @pytest.mark.slow

@@ -694,6 +694,37 @@ async def test_what_was_noted_is_looked_at_after_a_crash_and_nothing_twice(tmp_p
             assert started["trigger"]["variables"]["executionId"] == first["id"]
 
 
+async def test_what_happens_before_the_listeners_are_known_is_looked_at_once_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a rebuild texts of flows come from repositories that are opened later; a crash in between loses nothing either."""
+    async with house(tmp_path) as h:
+        await h.deploy(upstream(), listener(AFTER_UP))
+        with monkeypatch.context() as patch:
+            patch.setattr(h.library, "mentioning", lambda word: [])
+            patch.setattr(h.library, "waits_for_text", lambda: True)
+            h.library.changed()
+            first = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
+            await h.podium.wait(first["id"], timeout_s=5)
+            assert len(h.documents.entries("chain")) == 2
+            await asyncio.sleep(0.05)
+        chain = Chain(h)
+        for _ in range(200):
+            if await chain.count():
+                break
+            await asyncio.sleep(0.02)
+        await chain.settle()
+        assert await chain.count() == 1
+    with monkeypatch.context() as patch:
+        patch.setattr("podium.conductor.library.Library.mentioning", lambda self, word: [])
+        patch.setattr("podium.conductor.library.Library.waits_for_text", lambda self: True)
+        async with house(tmp_path) as h:
+            second = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
+            await h.podium.wait(second["id"], timeout_s=5)
+    async with house(tmp_path) as h:
+        chain = Chain(h)
+        await chain.settle()
+        assert sorted(each["trigger"]["variables"]["executionId"] for each in await chain.of()) == sorted([first["id"], second["id"]])
+
+
 async def test_an_execution_started_twice_for_one_note_is_the_same(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         chain = Chain(h)

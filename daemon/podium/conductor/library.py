@@ -93,6 +93,13 @@ class Library:
                     found.append(self.newest(*key))
         return found
 
+    def waits_for_text(self) -> bool:
+        """Whether the text of a deployed flow cannot be had just now: it came from a ledger, and its repository is not open yet."""
+        return any(
+            not stored.deleted and not stored.text and key not in self._models and self._text_of(stored.source, stored.blob) is None
+            for key, stored in self._current.items()
+        )
+
     def locate(self, namespace: str) -> tuple[str, str] | None:
         """(source, newest commit) where the files of a namespace are, or None."""
         for key in self._current:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import partial
 from itertools import islice
@@ -47,6 +47,10 @@ KIND = "chain"
 _STREAMS_KEPT = 256
 """Transitions that wait for one trigger keep their execution in memory up to this many; what is behind is read back."""
 _AGAIN_S = 1.0
+_TEXTS_S = 600.0
+_TEXTS_EVERY_S = 0.25
+_NOWHERE = ("", "", "")
+"""The place in notes of transitions that happen while it is not known who listens."""
 _CORRELATIONS_MAX = 10_000
 _AT_ONCE = 64
 """Transitions that a trigger without windows looks at together: they share a transaction."""
@@ -96,26 +100,67 @@ class Chains:
         self._queues: dict[Place, deque[tuple[Note, Stream | None]]] = {}
         self._deep: OrderedDict[str, int] = OrderedDict()
         """Correlation id → executions that flow triggers started further down its chains."""
-        library.changed = self._index.rebuild
+        self._recovered = asyncio.Event()
+        self._waiting = False
+        library.changed = self._flows_changed
         conductor.hear(self.heed)
 
     def recover(self) -> None:
         """Look at what was noted and not looked at before the last end of the daemon. Called once, when the conductor has started."""
+        self._recovered.set()
+        if self._index.complete:
+            self._take_up()
+
+    def _flows_changed(self) -> None:
+        self._index.rebuild()
+        if not self._index.complete and not self._waiting:
+            self._waiting = True
+            self._conductor.spawn(self._until_complete(), "flow triggers wait for texts")
+
+    async def _until_complete(self) -> None:
+        """Once who listens is known, look at what happened meanwhile. A text that stays away is given up after a while."""
+        await self._recovered.wait()
+        for _ in range(int(_TEXTS_S / _TEXTS_EVERY_S)):
+            if self._index.complete:
+                break
+            await asyncio.sleep(_TEXTS_EVERY_S)
+            self._index.rebuild()
+        else:
+            log.error("flow_triggers_incomplete", hint="some flows cannot be read: podium doctor")
+            self._index.complete = True
+        self._waiting = False
+        self._take_up()
+
+    def _take_up(self) -> None:
         known = {note.key for queue in self._queues.values() for note, _ in queue}
-        notes = [_note(each["namespace"], each["value"]) for each in self._documents.entries(KIND)]
-        for note in sorted(notes, key=lambda each: (each.at, each.key)):
-            if note.key not in known:
+        notes = [(_note(each["namespace"], each["value"]), each["value"].get("upstream")) for each in self._documents.entries(KIND)]
+        for note, upstream in sorted(notes, key=lambda each: (each[0].at, each[0].key)):
+            if upstream is not None:
+                self._conductor.spawn(self._written(partial(self._place, note, upstream)), "flow triggers")
+            elif note.key not in known:
                 self._take_in(note, None)
+
+    def _place(self, note: Note, upstream: Sequence[str], turn: Round) -> None:
+        """Who has to look at a transition that was noted when that was not known."""
+        turn.document(KIND, note.place[0], note.key, None)
+        for listener in self._index.find(upstream[0], upstream[1], note.state):
+            mine = replace(note, place=listener.place)
+            turn.document(KIND, mine.place[0], mine.key, mine.as_dict())
+            turn.afterwards.append(partial(self._take_in, mine, None))
 
     # ---- transitions
 
     def heed(self, turn: Round, stream: Stream, moved: Sequence[ev.ExecutionMoved]) -> None:
         """Note in this round who has to look at these transitions. Executions of loops are no news: their execution is."""
         state = stream.state
-        if state.loop is not None or not self._index:
+        if state.loop is not None or not (self._index or not self._index.complete):
             return
         first = len(state.history) - len(moved)
         for offset, event in enumerate(moved):
+            if not self._index.complete:
+                note = Note(place=_NOWHERE, execution_id=state.id, number=first + offset, state=event.state, at=event.at)
+                turn.document(KIND, _NOWHERE[0], note.key, {**note.as_dict(), "upstream": [state.namespace, state.flow_id]})
+                continue
             for listener in self._index.find(state.namespace, state.flow_id, event.state):
                 note = Note(place=listener.place, execution_id=state.id, number=first + offset, state=event.state, at=event.at)
                 turn.document(KIND, note.place[0], note.key, note.as_dict())

@@ -27,6 +27,8 @@ class Index:
         self._vanished = vanished
         self._listeners: dict[Place, Listener] = {}
         self._of: dict[Key, list[Listener]] = {}
+        self.complete = True
+        """False while the texts of some flows cannot be read: who listens is not known yet."""
         self._any: dict[str, list[Listener]] = {}
         """State → those of whom the upstream flow cannot be told."""
 
@@ -58,6 +60,7 @@ class Index:
                     self._any.setdefault(state, []).append(listener)
                 for key in upstreams or ():
                     self._of.setdefault(key, []).append(listener)
+        self.complete = not self._library.waits_for_text()
         for place in before.keys() - self._listeners.keys():
             if self._is_gone(place):
                 self._vanished(place)
