@@ -104,7 +104,7 @@ class Checker:
 
     def directory(self, folder: Path) -> tuple[list[Checked], list[ParsedSuite]]:
         """What files under a directory hold that is meant as flows, and the flow tests there."""
-        from podium.app.testing.found import parse_test_file, test_files
+        from podium.app.testing.files import parse_test_file, test_files
 
         return list(self._flows(folder)), [suite for file, _ in test_files([folder]) for suite in parse_test_file(file)]
 
@@ -137,7 +137,7 @@ class Checker:
 
     def one(self, path: str) -> tuple[list[Checked], list[ParsedSuite]]:
         """What one file, or standard input, holds: flows or flow tests. It is read once, as it may be a pipe."""
-        from podium.app.testing.found import parse_tests
+        from podium.app.testing.files import parse_tests
         from podium.sources.reading.templates import is_template_path
         from podium.sources.reading.tree import holds_tests
 
@@ -215,7 +215,7 @@ def _unreadable(file: str, message: str, hint: str) -> Problem:
 
 def _mistakes_of(suites: Sequence[ParsedSuite], flows: Sequence[Sequence[Parsed]]) -> list[Problem]:
     """What is wrong with the suites of a directory, by themselves and in view of the flows there. A flow that is elsewhere is no mistake."""
-    from podium.app.testing.found import defined_twice
+    from podium.app.testing.files import defined_twice
     from podium.flows.suites.load import mistakes_about
 
     known = {(each.flow.namespace, each.flow.id): each.flow for parsed in flows for each in parsed if each.flow is not None}
