@@ -236,6 +236,7 @@ class Polling(Protocol):
     """What a polling trigger offers: called every `interval` on a copy of the trigger whose Dyn properties are rendered.
 
     With the class variable `IN_CHILD = True` it is called in a child process, which the daemon can end: for libraries that hang or are large.
+    `SECRET_VARIABLES` names variables that are recorded encrypted.
     """
 
     interval: Duration

@@ -14,8 +14,11 @@ from fake_orchestrator import Log
 from podium.base.system.clock import SystemClock
 from podium.flows.types import Types
 from podium.plugins.core.http.tasks import HttpTrigger
+from podium.storage.crypto import Cipher
 from podium.triggers.board import TriggerBoard
 from trigger_house import House, flow_with, until
+
+CIPHER = Cipher(b"k" * 32)
 
 
 class Server:
@@ -49,6 +52,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     made = House(tmp_path, SystemClock(), types=Types.build(tasks=[Log], triggers=[HttpTrigger]))
     board = TriggerBoard(
         orchestrator=made.orchestrator, renderer=made.renderer, types=made.types, clock=made.clock, zone=made.zone, home=tmp_path,
+        seal=CIPHER.seal,
     )
     running = asyncio.create_task(board.run())
     yield made
@@ -75,6 +79,18 @@ async def test_the_answer_starts_the_flow_once_its_condition_holds(house: House,
     assert variables["uri"] == server.url
     seen = {name.lower(): values for name, values in variables["headers"].items()}
     assert seen["x-seen"] == ["f"]
+
+
+async def test_an_encrypted_body_is_recorded_encrypted_and_seen_by_inputs(house: House, server: Server) -> None:
+    server.body = '{"ready": true}'
+    more = "encryptBody: true\ninputs: {got: '{{ trigger.encryptedBody }}'}\n"
+    house.orchestrator.install(house.flow(trigger(server, more)))
+    await until(lambda: house.started, "the execution")
+    variables: dict[str, Any] = (house.started[0].trigger or {})["variables"]
+    assert "body" not in variables
+    assert "ready" not in str(variables["encryptedBody"])
+    assert CIPHER.unseal(variables["encryptedBody"]) == server.body
+    assert house.started[0].inputs == {"got": server.body}
 
 
 async def test_a_server_that_is_away_is_shown_and_asked_again(house: House, server: Server) -> None:

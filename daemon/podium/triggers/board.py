@@ -9,7 +9,7 @@ holds: one trigger's trouble stays its own; stopping lets a start that is under 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -54,11 +54,11 @@ class TriggerBoard:
     def __init__(
         self, *, orchestrator: Orchestrator, renderer: Renderer, types: Types, clock: Clock, zone: tzinfo, home: Path,
         allowed_paths: Sequence[Path] = (), recover_missed: str = "ALL", catch_up_max: int = CATCH_UP_DATES_MAX, scan_s: float = 10.0,
-        body_bytes_max: int = BODY_BYTES_MAX, bell: Bells | None = None, polls: Polls | None = None,
+        body_bytes_max: int = BODY_BYTES_MAX, bell: Bells | None = None, polls: Polls | None = None, seal: Callable[[Any], Any] | None = None,
     ) -> None:
         """recover_missed: for schedules that name no rule. scan_s: seconds between scans of watched directories. bell: for tests.
 
-        polls: carries out, and is closed with the board, polls that must not happen in this process.
+        polls: carries out, and is closed with the board, polls that must not happen in this process. seal: encrypts values that are recorded.
 
         home, types: not needed so far; all state is in the journal, and what a trigger is its class says.
         """
@@ -69,7 +69,7 @@ class TriggerBoard:
         firing = Firing(orchestrator, renderer, clock, zone)
         self._tools = Tools(
             orchestrator=orchestrator, firing=firing, bell=self._bell, clock=clock, spawn=self._spawn, recover_missed=recover_missed,
-            catch_up_max=catch_up_max, allowed_paths=tuple(allowed_paths), scan_s=scan_s, children=polls,
+            catch_up_max=catch_up_max, allowed_paths=tuple(allowed_paths), scan_s=scan_s, children=polls, seal=seal,
         )
         self._door = WebhookDoor(orchestrator, firing, clock, body_bytes_max=body_bytes_max)
         self._runners: dict[Place, Runner] = {}

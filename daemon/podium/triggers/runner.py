@@ -35,6 +35,7 @@ class Tools:
     spawn: run something in the background, errors logged. recover_missed: the rule for schedules that name none. catch_up_max: how
     many missed dates of a schedule are made up for. scan_s: seconds between scans of a watched directory. polls: bounds polls at a time.
     children: carries out the polls that must not happen in the daemon; without it they happen in threads, as the others.
+    seal: encrypts a value that is recorded; without it such variables of a poll are left out.
     """
 
     orchestrator: Orchestrator
@@ -47,6 +48,7 @@ class Tools:
     allowed_paths: tuple[Path, ...] = ()
     scan_s: float = 10.0
     children: Polls | None = None
+    seal: Callable[[Any], Any] | None = None
     polls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POLLS_AT_ONCE_MAX))
 
 

@@ -65,6 +65,7 @@ class Core:
     clock: Clock
     zone: tzinfo
     instance: str
+    cipher: Cipher
     journal: Journal
     views: Views
     catalog: Catalog
@@ -146,7 +147,7 @@ async def open_core(
         stack.push_async_callback(conductor.close, drain_s=DRAIN_S if results else 0.0)
         yield Core(
             podium=podium, conductor=conductor, closer=closer, renderer=renderer, queue=queue, branch=branch, clock=clock, zone=zone,
-            instance=instance, journal=journal, views=views, catalog=catalog,
+            instance=instance, cipher=cipher, journal=journal, views=views, catalog=catalog,
         )
 
 

@@ -154,7 +154,7 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         board = TriggerBoard(
             orchestrator=core.podium, renderer=core.renderer, types=types, clock=core.clock, zone=core.zone, home=settings.home,
             allowed_paths=[Path(each) for each in settings.security.allowed_paths], body_bytes_max=settings.limits.body_bytes_max,
-            polls=Polls(os.environ, core.clock),
+            polls=Polls(os.environ, core.clock), seal=core.cipher.seal,
         )
         app = make_app(
             core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,

@@ -127,7 +127,7 @@ class PollRunner(Runner):
                 await self.remember()
             else:
                 self.state.poll, self.state.date = remembered, due
-                event = Event(variables=dict(variables), key=key, cursor=self.state.as_cursor(now))
+                event = Event(variables=self._recorded(variables), seen=dict(variables), key=key, cursor=self.state.as_cursor(now))
                 view = await self.tools.firing.start_if(self.armed, event)
                 if view is None:
                     await self.remember()
@@ -136,6 +136,12 @@ class PollRunner(Runner):
         except PodiumError:
             self.state = before
             raise
+
+    def _recorded(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """As they are recorded: what the trigger calls secret is encrypted."""
+        secret, seal = getattr(self.armed.trigger, "SECRET_VARIABLES", ()), self.tools.seal
+        recorded = {name: value for name, value in variables.items() if name not in secret}
+        return recorded if seal is None else {**recorded, **{name: seal(variables[name]) for name in secret if name in variables}}
 
     async def _troubled(self, trouble: str, key: str, due: datetime) -> None:
         if self.armed.trigger.fail_on_trigger_error:

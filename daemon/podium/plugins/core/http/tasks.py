@@ -142,12 +142,13 @@ class HttpTrigger(HttpProperties, Trigger):
 
     TYPE = _HTTP + "Trigger"
     ALIASES = (_OLD + "Trigger",)
+    SECRET_VARIABLES: ClassVar[tuple[str, ...]] = ("encryptedBody",)
     interval: Duration = timedelta(seconds=60)
     response_condition: str = "{{ response.statusCode < 400 }}"
     encrypt_body: Dyn[bool] = False
 
     def poll(self, ctx: PollContext) -> Mapping[str, Any] | None:
-        """One call. None when the condition does not hold. With encryptBody the variables have no body."""
+        """One call. None when the condition does not hold. With encryptBody the variables have `encryptedBody` in place of `body`."""
         from podium.expressions.compile import truthy
 
         with tempfile.TemporaryDirectory() as scratch, self.sent(ctx, lambda: Path(scratch), allow_failed=True) as answer:
@@ -156,7 +157,7 @@ class HttpTrigger(HttpProperties, Trigger):
         if not truthy(ctx.render(self.response_condition, {"response": response})):
             return None
         if self.encrypt_body:
-            del outputs["body"]
+            outputs["encryptedBody"] = outputs.pop("body")
         return outputs
 
 
