@@ -27,7 +27,7 @@ from tools.harness import ROOT
 ENGINE = Path("daemon/podium/engine")
 TESTS = ("tests/unit/engine", "tests/unit/conductor/test_conductor_replaying.py", "tests/property/test_engine_commands.py",
          "tests/property/test_engine_interleavings.py", "tests/property/test_engine_total.py", "tests/property/test_engine_codec.py")
-SEEDS = 160
+SEEDS = 100
 SECONDS_MAX = 300
 SHARE_MIN = 0.9
 SALT = "1"
@@ -221,7 +221,7 @@ def commands(tree: Path, *, only_simulation: bool = False) -> list[list[str]]:
 def main() -> int:
     """1 when fewer than SHARE_MIN of the mutants, or not all named ones, are noticed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=80)
+    parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--list", action="store_true", help="only say which there are")
     parser.add_argument("--named", action="store_true", help="only those that the simulation must notice")

@@ -15,7 +15,7 @@ from podium.engine.decide.kinds.subflow import start_child
 from podium.engine.decide.scopes import finish_execution
 from podium.engine.decide.stopping import stop
 from podium.engine.state import TaskRun
-from podium.flows.model import LoopUntil, Pause, Switch
+from podium.flows.model import LoopUntil, Pause, Switch, WorkingDirectory
 
 
 def answer(d: Decision, key: str, value: Any, error: str | None) -> None:
@@ -176,7 +176,7 @@ def next_iteration(d: Decision, run: TaskRun) -> None:
 
 def workspace_opened(d: Decision, run_id: str, error: str | None) -> None:
     run = d.state.runs.get(run_id)
-    if run is None or run.ended or run.notes.get("opened"):
+    if run is None or run.ended or run.notes.get("opened") or not isinstance(d.tree.task(run.task_id), WorkingDirectory):
         return
     if error is not None:
         d.effect(fx.CloseWorkspace(run_id=run.id, task_id=run.task_id, collect=False))

@@ -121,7 +121,7 @@ def fail_attempt(d: Decision, run: TaskRun, message: str) -> None:
 def _live(d: Decision, run_id: str, number: int) -> TaskRun | None:
     """The run whose attempt `number` is the open one; None for news that came late or twice."""
     run = d.state.runs.get(run_id)
-    if run is None or run.ended or len(run.attempts) != number or run.attempts[-1].state not in ("CREATED", "RUNNING"):
+    if run is None or run.ended or not run.attempts or len(run.attempts) != number or run.attempts[-1].state not in ("CREATED", "RUNNING"):
         return None
     return run
 
@@ -187,7 +187,7 @@ def timer_fired(d: Decision, key: str) -> None:
         d.note(run, until=None)
         d.move_run(run, "CREATED")
         d.begin(run.id)
-    elif purpose == "sleep" and run.state == "RUNNING":
+    elif purpose == "sleep" and run.state == "RUNNING" and run.attempts and run.attempts[-1].state == "RUNNING":
         over = run.notes.get("over")
         state, error = ("SUCCESS", None) if over is None else ("FAILED", f"Timeout after {over}")
         if error is not None:
