@@ -160,7 +160,8 @@ def _check(
     checked = Checked(root, shaping, report, types, dialect)
     for rule in checks:
         rule(checked)
-    check_templates(found, text.splitlines(), dialect, report)
+    if found:
+        check_templates(found, text.splitlines(), dialect, report)
     return model, dialect
 
 

@@ -132,3 +132,10 @@ def test_a_text_that_is_too_long_is_not_read() -> None:
 
 def test_a_number_of_five_thousand_digits_stays_text() -> None:
     assert value("a: " + "9" * 5000)["a"] == "9" * 5000
+
+
+def test_a_file_has_a_limited_number_of_documents() -> None:
+    *good, last = parse_documents("id: a\n---\n" * 1_001)
+    assert len(good) == 1_000
+    assert last.root is None
+    assert [(each.code, each.line) for each in last.mistakes] == [("limit-reached", 2_001)]

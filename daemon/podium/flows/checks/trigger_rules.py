@@ -73,7 +73,7 @@ def _zone(flow: Checked, node: Fields, path: str) -> None:
     try:
         parse_zone(text)
     except ValueError as error:
-        close = get_close_matches(text, available_timezones(), n=1, cutoff=0.7)
+        close = get_close_matches(text, available_timezones(), n=1, cutoff=0.7) if flow.report.may_suggest() else []
         hint = f"did you mean '{close[0]}'?" if close else "use an id like Europe/Paris, or UTC"
         flow.problem(node.get("timezone") or node, join(path, "timezone"), "timezone", str(error), hint)
 

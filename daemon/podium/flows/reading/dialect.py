@@ -33,12 +33,12 @@ _TASK_LISTS = ("tasks", "errors", "finally", "afterExecution", "listeners")
 
 INSIDE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _WORDS_1X = re.compile(
-    r"(?<!\w)json\s*\(|\|\s*json\b|(?<![\w.])schedule\.\w|\b(?:currentEachOutput|parentOutput)\s*\(|\bread\s*\([^)]*\bversion\s*="
+    r"(?<!\w)json\s*\(|\|\s*json\b|(?<![\w.])schedule\.\w|\b(?:currentEachOutput|parentOutput)\s*\(|\bread\s*\([^)]{0,300}\bversion\s*="
 )
 _OWN_ITEM = re.compile(r"\{%-?\s*(?:for\s+item\s+in|set\s+item\s*=)")
 """A template that calls something of its own `item`."""
 _WORDS_2 = re.compile(
-    r"(?<![\w.])item\.(?:value|index|key|parents?)\b|\bread\s*\([^)]*\brevision\s*=|"
+    r"(?<![\w.])item\.(?:value|index|key|parents?)\b|\bread\s*\([^)]{0,300}\brevision\s*=|"
     r"\b(?:loopOutputs|isWeekend|isPublicHoliday|isDayWeekInMonth|isLastWorkingDay|isDateBetween|dayOfWeek|dayOfMonth|monthOfYear|hourOfDay)\s*\("
 )
 

@@ -39,7 +39,7 @@ def report_errors(error: ValidationError, root: Fields, types: Types, report: Re
         at, inner, node = _locate(each["loc"], each["type"], root, cls)
         grouped.setdefault((inner, at.line, at.column), (at, node, []))[2].append(each)
     for (inner, _, _), (at, node, errors) in grouped.items():
-        code, message, hint = _describe(_without_branches(errors), node, inner, types)
+        code, message, hint = _describe(_without_branches(errors), node, inner, types, report)
         report.problem(at, f"{path}.{inner}" if path and inner and inner[0] != "[" else path + inner, code, message, hint)
 
 
@@ -84,7 +84,7 @@ def _without_branches(errors: list[Mapping[str, Any]]) -> list[Mapping[str, Any]
     return rest or errors
 
 
-def _describe(errors: list[Mapping[str, Any]], node: Node | None, path: str, types: Types) -> tuple[str, str, str]:
+def _describe(errors: list[Mapping[str, Any]], node: Node | None, path: str, types: Types, report: Report) -> tuple[str, str, str]:
     """The code, message and hint for the errors of one place."""
     nouns = list(dict.fromkeys(_NOUNS[each["type"]] for each in errors if each["type"] in _NOUNS))
     if nouns and errors[0]["type"] in _NOUNS:
@@ -95,6 +95,8 @@ def _describe(errors: list[Mapping[str, Any]], node: Node | None, path: str, typ
         return _blank(facts, path, types)
     if kind in {"literal_error", "enum"}:
         return _literal(error, node)
+    if kind == "unknown_type" and not report.may_suggest():
+        return "unknown-type", f"Invalid type: {facts['name']}", ""
     describe = _BY_TYPE.get(kind)
     if describe is not None:
         return describe(facts, path, types)

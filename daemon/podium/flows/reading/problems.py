@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from podium.flows.reading.yaml import Entry, Fields, Mistake, Node
 
 PROBLEMS_MAX = 1_000
+SUGGESTIONS_MAX = 100
+"""For so many mistakes of a document it is looked for what was meant, as that takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,12 @@ class Report:
     file: str
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    suggested: int = 0
+
+    def may_suggest(self) -> bool:
+        """Whether to look for what was meant by one more mistake."""
+        self.suggested += 1
+        return self.suggested <= SUGGESTIONS_MAX
 
     def problem(self, at: Placed, path: str, code: str, message: str, hint: str = "") -> None:
         """A mistake for which the flow is refused."""

@@ -65,6 +65,6 @@ EXPRESSIONS: tuple[tuple[str, str, str], ...] = (
     (r"(?<![\w.])parentOutput\s*\(", "the function 'parentOutput'", "write outputs.<task>"),
     (r"(?<![\w.])iterationOutput\s*\(", "the function 'iterationOutput'", "write outputs.<task>, in the iteration itself"),
     (r"(?<![\w.])schedule\.\w", "the variable 'schedule'", "write trigger.date, trigger.next, trigger.previous"),
-    (r"\b(?:read|fileURI)\s*\([^)]*\bversion\s*=", "the argument 'version'", "write revision="),
+    (r"\b(?:read|fileURI)\s*\([^)]{0,300}\bversion\s*=", "the argument 'version'", "write revision="),
 )
 """What expressions of 2.0 do not have: a pattern, what it finds, and what to write."""

@@ -165,7 +165,10 @@ def class_name(cls: type[BaseModel]) -> str:
 def _unknown(cls: type[BaseModel], node: Fields, key: str, path: str, shaping: Shaping) -> None:
     names = list(dict.fromkeys(each.name for each in properties(cls).values()))
     by_field = {name: str(info.alias or name) for name, info in cls.model_fields.items()}
-    close = [by_field[key]] if key in by_field and by_field[key] in names else get_close_matches(key, names, n=1, cutoff=0.6)
+    if key in by_field and by_field[key] in names:
+        close = [by_field[key]]
+    else:
+        close = get_close_matches(key, names, n=1, cutoff=0.6) if shaping.report.may_suggest() else []
     hint = f"did you mean '{close[0]}'?" if close else "use one of these properties, or remove it"
     listed = ", ".join(f'"{each}"' for each in names)
     message = f'Unrecognized field "{key}" (class {class_name(cls)}), not marked as ignorable ({len(names)} known properties: {listed})'

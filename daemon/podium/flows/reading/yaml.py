@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from podium.base.limits import FLOW_BYTES_MAX, YAML_DEPTH_MAX, YAML_NODES_MAX
+from podium.base.limits import FLOW_BYTES_MAX, FLOW_DOCUMENTS_MAX, YAML_DEPTH_MAX, YAML_NODES_MAX
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DIGITS_MAX = 100
@@ -177,6 +177,9 @@ def parse_documents(text: str) -> list[Document]:
             if isinstance(event, yaml.DocumentEndEvent):
                 root = builder.root
                 if root is not None and not (isinstance(root, Scalar) and root.value is None):
+                    if len(documents) == FLOW_DOCUMENTS_MAX:
+                        what = f"more than FLOW_DOCUMENTS_MAX ({FLOW_DOCUMENTS_MAX}) documents in one file"
+                        raise _TooMuch(Mistake(root.line, root.column, "limit-reached", what, "split it into several files"))
                     documents.append(Document(root, builder.mistakes))
                 builder = _Builder()
             else:

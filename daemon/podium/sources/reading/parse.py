@@ -124,10 +124,12 @@ def parse_with_defaults(
     common = project.defaults(None)
     templates = project.templates.stored if _TEMPLATE in text else ()
     found = [(parsed, common) for parsed in parse_flows(text, file=path, types=types, defaults=common, templates=templates, dialect=dialect)]
+    by_namespace: dict[str, list[Parsed]] = {}
     for index, (parsed, _) in enumerate(found):
         own = project.defaults(parsed.namespace)
         if parsed.namespace and list(own) != list(common):
-            again = parse_flows(text, file=path, types=types, defaults=own, templates=templates, dialect=dialect)
-            found[index] = (again[index], own)
+            if parsed.namespace not in by_namespace:
+                by_namespace[parsed.namespace] = parse_flows(text, file=path, types=types, defaults=own, templates=templates, dialect=dialect)
+            found[index] = (by_namespace[parsed.namespace][index], own)
     return found
 
