@@ -621,6 +621,22 @@ async def test_bad_inputs_start_nothing_in_1x_and_a_failed_execution_in_2(tmp_pa
             assert await h.podium.logs(failed["id"])
 
 
+async def test_killing_what_ended_leaves_what_it_triggered_alone(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=told({"down": None})) as h:
+        chain = Chain(h)
+        await h.deploy(upstream(), listener(AFTER_UP))
+        first = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
+        await h.podium.wait(first["id"], timeout_s=5)
+        for _ in range(200):
+            if await chain.count():
+                break
+            await asyncio.sleep(0.01)
+        await h.podium.kill(first["id"])
+        (started,) = await chain.of()
+        assert started["state"]["current"] == "RUNNING"
+        await h.podium.kill(started["id"])
+
+
 # ---- who listens
 
 

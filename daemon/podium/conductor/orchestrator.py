@@ -385,7 +385,9 @@ UNPUSHED_TOO_LONG_S = 300.0
 
 
 def _started_by(state: Execution) -> str | None:
-    variables = (state.trigger or {}).get("variables")
+    """The execution of which this one is a subflow or an iteration; what a flow trigger started stands by itself."""
+    trigger = state.trigger or {}
+    variables = trigger.get("variables") if "taskRunId" in trigger else None
     return variables.get("executionId") if isinstance(variables, Mapping) else None
 
 
