@@ -387,8 +387,7 @@ UNPUSHED_TOO_LONG_S = 300.0
 def _started_by(state: Execution) -> str | None:
     """The execution of which this one is a subflow or an iteration; what a flow trigger started stands by itself."""
     trigger = state.trigger or {}
-    variables = trigger.get("variables") if "taskRunId" in trigger else None
-    return variables.get("executionId") if isinstance(variables, Mapping) else None
+    return (trigger.get("variables") or {}).get("executionId") if "taskRunId" in trigger else None
 
 
 def _as_stored(_place: tuple[str, str, str], state: Mapping[str, Any] | None) -> dict[str, Any] | None:
