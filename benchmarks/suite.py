@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.bench_engine import engine
 from benchmarks.bench_records import records
 from benchmarks.measure import DOCKER_FLOW, FLOW, NAMESPACE, Measured, count_flows, image, median_ms, place
 from tools.harness import Daemon, run
@@ -136,5 +137,5 @@ def _resident_mb(daemon: Daemon) -> float:
 
 
 SUITE: dict[str, Callable[[], Iterator[Measured]]] = {
-    "start": start, "deploy": deploy, "executions": executions, "listeners": listeners, "docker": docker, "records": records,
+    "start": start, "deploy": deploy, "executions": executions, "listeners": listeners, "docker": docker, "records": records, "engine": engine,
 }

@@ -202,11 +202,13 @@ class Trees:
 
     @staticmethod
     def _fails(tree: Path, command: list[str]) -> bool:
+        """Whether a command fails, or does not end. What it said is in the tree's file `said`."""
         environment = {**os.environ, "PYTHONPATH": str(tree / "daemon"), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             done = subprocess.run([sys.executable, *command], cwd=tree, env=environment, capture_output=True, timeout=SECONDS_MAX, check=False)
         except subprocess.TimeoutExpired:
             return True
+        (tree / "said").write_bytes(done.stdout[-3000:] + done.stderr[-3000:])
         return done.returncode != 0
 
 
@@ -233,7 +235,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="podium-mutants-") as folder, ThreadPoolExecutor(asked.jobs) as pool:
         trees = Trees(Path(folder), asked.jobs)
         if trees.run(ENGINE / "__init__.py", (ROOT / ENGINE / "__init__.py").read_bytes(), commands(ROOT))[0]:
-            sys.stdout.write("the tests fail without any mutant: mend that first\n")
+            said = next(path for path in Path(folder).glob("*/said")).read_text("utf-8", "replace")
+            sys.stdout.write(f"{said}\nthe tests fail without any mutant: mend that first\n")
             return 2
         missed = [each.name for each, by in zip(NAMED, pool.map(lambda each: _named(trees, each), NAMED), strict=True) if not by]
         survivors = []

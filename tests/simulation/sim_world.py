@@ -48,7 +48,10 @@ FAULTS = ("crash", "disk", "clock", "lost", "spoilt", "again", "push", "people")
 made or kept; again: outcomes are told twice; push: records reach the remote, events are dropped; people: commands at any moment."""
 BUSY_S = 25.0
 """How long people and trouble are about."""
-SETTLE_S = 600.0
+STUCK_S = 120.0
+"""When nothing was heard of any execution for this long, what is open will never end."""
+SETTLE_S = 6_000.0
+"""A long queue takes its time; longer than this none does."""
 IDLE_S = 6.5
 """A paused execution of which nothing was heard for this long waits for somebody: no duration in a flow is longer."""
 EXPECTED_LOGS = frozenset({"journal_not_written"})
@@ -273,7 +276,8 @@ class World:
                 if self.loop.seconds - self.heard[stream] > IDLE_S:
                     with contextlib.suppress(PodiumError):
                         await self.house.podium.resume(stream)
-            if self.loop.seconds > BUSY_S + SETTLE_S:
+            quiet = self.loop.seconds - max((*self.heard.values(), BUSY_S))
+            if quiet > STUCK_S or self.loop.seconds > SETTLE_S:
                 stuck = {stream: (book.made.flow_id, book.state, [f"{run.task_id} {run.state}" for run in book.runs.values()
                                                                   if run.state not in TERMINAL]) for stream, book in self.ledger.books.items()
                          if not book.closed}

@@ -5,7 +5,7 @@ A plan looks only at its own scope (counts, and for loops the iterations), never
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from podium.engine.state import Execution, Scope, TaskRun
@@ -71,9 +71,8 @@ def upcoming(tree: FlowTree, state: Execution, run: TaskRun | None, child: TaskR
     elif isinstance(task, EachParallel) and run is not None:
         tasks = main_list(tree, run)
         values = run.notes.get("values", ())
-        whole = scope.total("main") >= expected(tree, run)
-        pairs = [] if whole else [Next(each, value, index) for index, value in enumerate(values) for each in tasks]
-        yield from _side_by_side(pairs[scope.total("main"):], scope, task.concurrent)
+        places = (divmod(number, len(tasks)) for number in range(scope.total("main"), len(tasks) * len(values)))
+        yield from _side_by_side((Next(tasks[place], values[index], index) for index, place in places), scope, task.concurrent)
     elif isinstance(task, (ForEach, EachSequential)) and run is not None:
         limit = 1 if isinstance(task, EachSequential) else task.concurrency_limit
         busy = set() if child else {each.iteration for each in state.children(run.id) if each.phase == "main" and not each.ended}
@@ -85,7 +84,7 @@ def upcoming(tree: FlowTree, state: Execution, run: TaskRun | None, child: TaskR
             yield Next(tasks[scope.total("main")])
 
 
-def _side_by_side(pairs: list[Next], scope: Scope, limit: int) -> Iterator[Next]:
+def _side_by_side(pairs: Iterable[Next], scope: Scope, limit: int) -> Iterator[Next]:
     for each in pairs:
         if scope.has("main", *BROKEN) or (limit and scope.open("main") >= limit):
             return
