@@ -669,3 +669,23 @@ def test_what_an_alias_stands_for_is_not_torn_apart() -> None:
     assert [(each.line, each.what) for each in result.left] == [
         (3, "pluginDefaults written into the 1 plug-ins they were for: this cannot be edited, as an alias stands for it")
     ]
+
+
+def test_what_an_alias_stood_for_goes_when_the_alias_is_gone() -> None:
+    text = HEAD + dedent(f"""\
+      tasks:
+        - id: one
+          type: {CORE}.flow.Subflow
+          namespace: a
+          flowId: b
+          outputs: &out
+            x: "{{{{ outputs.x }}}}"
+        - id: two
+          type: {CORE}.flow.Subflow
+          namespace: a
+          flowId: b
+          outputs: *out
+      """)
+    result = run(text)
+    assert "outputs" not in result.text
+    assert result.problems == ()

@@ -76,11 +76,15 @@ def migrate(text: str, *, file: str, types: Types, check: Callable[[str], Sequen
         done = _chosen([step for step in draft.steps if (step.line, step.what) not in refused])
         if not done:
             break
-        source, done, broken = _applied(source, done)
-        refused.update((step.line, step.what) for step in broken)
-        left.update(dict.fromkeys(Left(step.line, f"{step.what}: this cannot be edited, as an alias stands for it", _BY_HAND) for step in broken))
+        done, broken = _possible(source, done, [])
+        source = source.edited([edit for step in done for edit in step.edits])
+        if done:
+            refused.clear()  # what was not possible may be now
+        else:
+            refused.update((step.line, step.what) for step in broken)
         changes += [Change(step.line, step.what) for step in done]
         left.update(dict.fromkeys(each for step in done for each in step.left))
+    left.update(dict.fromkeys(Left(line, f"{what}: this cannot be edited, as an alias stands for it", _BY_HAND) for line, what in sorted(refused)))
     results = check(source.text) if check is not None else parse_flows(source.text, file=file, types=types, dialect="2.0")
     flows = [parsed for parsed, document in zip(results, parse_documents(source.text), strict=True) if _is_flow(document)]
     problems = [problem for parsed in flows for problem in parsed.problems]
@@ -90,21 +94,16 @@ def migrate(text: str, *, file: str, types: Types, check: Callable[[str], Sequen
     )
 
 
-def _applied(source: Source, steps: list[Step]) -> tuple[Source, list[Step], list[Step]]:
-    """The text with the steps made; those made; and those that are left out, as they would break the text (by way of anchors and aliases)."""
-    made = source.edited([edit for step in steps for edit in step.edits])
-    if _is_readable(made):
-        return made, steps, []
+def _possible(source: Source, steps: list[Step], others: list[Step]) -> tuple[list[Step], list[Step]]:
+    """The steps that leave a text that can be read, made with `others`; and those that do not, by way of anchors and aliases."""
+    if not steps or _is_readable(source.edited([edit for step in (*others, *steps) for edit in step.edits])):
+        return steps, []
     if len(steps) == 1:
-        return source, [], steps
-    done: list[Step] = []
-    broken: list[Step] = []
-    for step in steps:
-        if _is_readable(source.edited([edit for each in (*done, step) for edit in each.edits])):
-            done.append(step)
-        else:
-            broken.append(step)
-    return source.edited([edit for step in done for edit in step.edits]), done, broken
+        return [], steps
+    half = len(steps) // 2
+    first, broken = _possible(source, steps[:half], others)
+    second, more = _possible(source, steps[half:], [*others, *first])
+    return [*first, *second], [*broken, *more]
 
 
 def _is_readable(source: Source) -> bool:
