@@ -73,7 +73,7 @@ def main() -> int:
     parser.add_argument("--stop", action="store_true", help="end at the first seed that fails")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
-    configure_logging(level="CRITICAL")
+    configure_logging(level="ERROR")  # an error that the daemon logs is one here too
     return one(asked.seed) if asked.seed is not None else many(asked.first, asked.seeds, asked.jobs, stop=asked.stop)
 
 

@@ -107,3 +107,12 @@ def test_only_the_first_decision_counts() -> None:
         decide(play, "DENIED")
     play.wait(4_000)
     assert (play.run_of("ask").outputs["decision"], play.state.state) == ("APPROVED", "SUCCESS")
+
+
+def test_what_only_waits_beside_it_ends_when_the_decision_ends_the_execution() -> None:
+    waits = "{id: p, type: core.flow.Pause}, {id: ask, type: core.flow.Approval, denyBehavior: CANCEL}"
+    play = Play(flow(f"- {{id: g, type: core.flow.Parallel, tasks: [{waits}]}}")).run()
+    ask = play.run_of("ask")
+    decide(play, "DENIED", run_id=ask.id)
+    assert (play.states()["p"], play.states()["ask"], play.state.state) == ("KILLED", "CANCELLED", "CANCELLED")
+    play.check()

@@ -140,3 +140,28 @@ def test_a_closed_execution_has_no_question_left() -> None:
     play.give(cmd.Answer(key=f"{play.run_of('p').id}:pause", value={}))
     assert (play.state.closed, play.state.asked, len(play.events)) == (True, {}, count)
     play.check()
+
+
+def test_a_task_whose_branch_is_not_known_yet_does_not_end_because_it_is_looked_at() -> None:
+    play = Play(flow("  - {id: a, type: scripts.shell.Commands, commands: [x]}\n  - {id: i, type: core.flow.If, condition: '{{ true }}', then: [{id: b, type: core.debug.Return}]}"))
+    answer, play.answer = play.answer, lambda key: cmd.AttemptBegan(run_id="none", number=1)  # type: ignore[method-assign,assignment,return-value]
+    play.run()
+    key = next(iter(play.state.asked))
+    play.give(cmd.Pause())
+    play.give(cmd.Resume())
+    assert play.states() == {"a": "SUCCESS", "i": "RUNNING"}
+    play.answer = answer  # type: ignore[method-assign]
+    play.give(play.answer(key))
+    play.run()
+    assert (play.states(), play.state.state) == ({"a": "SUCCESS", "i": "SUCCESS", "b": "SUCCESS"}, "SUCCESS")
+
+
+def test_a_pause_whose_tasks_and_on_pause_failed_starts_from_its_beginning() -> None:
+    play = Play(flow("  - {id: p, type: core.flow.Pause, onPause: {id: o, type: core.execution.Fail}, tasks: [{id: t, type: core.execution.Fail}]}")).run()
+    play.give(cmd.Resume())
+    play.run()
+    assert play.states() == {"p": "FAILED", "o": "FAILED", "t": "FAILED"}
+    play.give(cmd.Restart())
+    play.give(cmd.Begin(force=True))
+    play.run()
+    assert play.states() == {"p": "PAUSED", "o": "FAILED"}

@@ -211,10 +211,10 @@ def reopen(d: Decision, runs: list[TaskRun], state: str = "RESTARTED") -> None:
     for run in runs:
         chosen = whole_of(d.tree, d.state, run) or run
         again[chosen.id] = chosen
-    above = _let_ancestors_go_on(d, again)
+    _let_ancestors_go_on(d, again)
     _remove(d, {each.id for run in again.values() if run.id in d.state.runs for each in d.state.descendants(run.id)})
     for run in again.values():
-        if run.id in d.state.runs and run.id not in above:
+        if run.id in d.state.runs:
             task, child = d.tree.task(run.task_id), run.notes.get("child")
             kept: dict[str, Any] = {}
             if getattr(task, "restart_behavior", "RETRY_FAILED") == "RETRY_FAILED":
@@ -226,8 +226,8 @@ def reopen(d: Decision, runs: list[TaskRun], state: str = "RESTARTED") -> None:
             d.move_run(run, state)
 
 
-def _let_ancestors_go_on(d: Decision, runs: Mapping[str, TaskRun]) -> set[str]:
-    """Ancestors of `runs` are RUNNING again, without their handlers. Their ids."""
+def _let_ancestors_go_on(d: Decision, runs: Mapping[str, TaskRun]) -> None:
+    """Ancestors of `runs` are RUNNING again, without their handlers."""
     above = {each.id: each for run in runs.values() for each in d.state.ancestors(run)}
     handlers = [run for run in d.state.runs.values()
                 if run.phase in ("errors", "finally", "after") and (run.parent_id is None or run.parent_id in above)]
@@ -236,7 +236,6 @@ def _let_ancestors_go_on(d: Decision, runs: Mapping[str, TaskRun]) -> set[str]:
         if run.id in d.state.runs and run.id not in runs:
             d.note(run, outcome=None, done=None, over=None)
             d.move_run(run, "RUNNING")
-    return {run_id for run_id in above if run_id not in runs}
 
 
 def _remove(d: Decision, gone: set[str]) -> None:
