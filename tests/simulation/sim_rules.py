@@ -336,7 +336,7 @@ class Rules:
     def _sla(self) -> None:
         """1.7: what lasts longer than its MAX_DURATION is labelled, and ended if it says so."""
         for sla in self.facts.flow.get("sla", ()):
-            if sla["type"] != "MAX_DURATION" or self.book.given:
+            if sla["type"] != "MAX_DURATION" or self.book.given or self.book.state == "KILLED":
                 continue
             limit = self.book.made.at + seconds(sla["duration"])
             late = next(at for state, at in self.book.history if state in TERMINAL) > limit + SLACK

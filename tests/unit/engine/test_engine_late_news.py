@@ -165,3 +165,13 @@ def test_a_pause_whose_tasks_and_on_pause_failed_starts_from_its_beginning() -> 
     play.give(cmd.Begin(force=True))
     play.run()
     assert play.states() == {"p": "PAUSED", "o": "FAILED"}
+
+
+def test_an_sla_still_counts_for_what_runs_on_after_an_exit() -> None:
+    tasks = "{id: x, type: core.execution.Exit, state: SUCCESS}, {id: a, type: scripts.shell.Commands, commands: [x]}"
+    sla = "sla: [{id: m, type: MAX_DURATION, duration: PT5S, behavior: CANCEL}]"
+    exits = {"x": [("exit", {"state": "SUCCESS"})]}
+    play = Play(flow(f"  - {{id: g, type: core.flow.Parallel, tasks: [{tasks}]}}", sla),
+                outcome=lambda play, run: ended(run, requests=exits["x"]) if run.task_id == "x" else None).run()
+    play.give(cmd.TimerFired(key=":sla:0"))
+    assert play.state.state == "CANCELLED"

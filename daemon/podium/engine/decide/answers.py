@@ -66,7 +66,7 @@ def _of_execution(d: Decision, purpose: str, value: Any, error: str | None) -> N
 
 def violate_sla(d: Decision, index: int, reason: str) -> None:
     """Act on the first violation of an SLA (by its place in the flow): label, then fail or cancel. Source: flow-language 1.7."""
-    if d.state.ended or d.state.notes.get("sla") or d.state.notes.get("stopping") or index >= len(d.tree.flow.sla):
+    if d.state.ended or d.state.state == "KILLING" or d.state.notes.get("sla") or index >= len(d.tree.flow.sla):
         return
     sla = d.tree.flow.sla[index]
     d.note_execution(sla=sla.id)
