@@ -689,3 +689,14 @@ def test_what_an_alias_stood_for_goes_when_the_alias_is_gone() -> None:
     result = run(text)
     assert "outputs" not in result.text
     assert result.problems == ()
+
+
+def test_states_beside_preconditions() -> None:
+    assert flow_trigger("""\
+      conditions:
+        - {type: core.condition.ExecutionStatus, in: [SUCCESS, FAILED]}
+        - {type: core.condition.ExecutionStatus, notIn: [FAILED]}
+      preconditions:
+        id: p
+        flows: [{namespace: a, flowId: b}]
+      """) == "states:\n  - SUCCESS\ndependsOn:\n  - namespace: a\n    flowId: b\n"

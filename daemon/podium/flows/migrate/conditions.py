@@ -299,7 +299,7 @@ def _with(entry: Dependency, condition: Part, kind: str, owner: Owner) -> Depend
         case "ExecutionNamespace" if entry.namespace is None and comparison(condition) == "EQUALS" and _static(condition, "namespace"):
             return replace(entry, namespace=condition.string("namespace"))
         case "ExecutionStatus":
-            return replace(entry, states=_states(condition, entry.states))
+            return replace(entry, states=states_of(condition, entry.states))
         case "ExecutionLabels" if not set(entry.labels) & set(labels_of(condition)):
             return replace(entry, labels={**entry.labels, **labels_of(condition)})
         case _:
@@ -314,7 +314,8 @@ def _static(condition: Part, *names: str) -> bool:
     return all("{{" not in (condition.string(name) or "") for name in names)
 
 
-def _states(condition: Part, already: tuple[str, ...] | None) -> tuple[str, ...]:
+def states_of(condition: Part, already: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The states that an ExecutionStatus allows, of those that are allowed `already`."""
     wanted, unwanted = condition.get("in"), condition.get("notIn")
     usual = [each for each in STATES if each in TERMINAL or each == "PAUSED"]
     found = [each.text.replace("CANCELED", "CANCELLED") for each in wanted.items] if wanted is not None else list(already or usual)

@@ -19,6 +19,7 @@ from podium.flows.migrate.conditions import (
     narrowed,
     quoted,
     single,
+    states_of,
 )
 from podium.flows.migrate.text.editing import Draft
 from podium.flows.migrate.text.source import Pair, Part
@@ -116,8 +117,7 @@ def _flow(draft: Draft, root: Part, trigger: Part, owner: Owner) -> None:
     but: list[tuple[str, str]] = []
     if groups:
         entries, window, but = _multiple(several[0], owner) if several else _preconditions(preconditions)
-        if simple:
-            new.append(("when", all_of(simple, owner)))
+        new += _beside(trigger, simple, owner)
         mode = "ALL"
     else:
         entries = [Dependency()]
@@ -141,6 +141,19 @@ def _flow(draft: Draft, root: Part, trigger: Part, owner: Owner) -> None:
     old = " and ".join(pair.key.text for pair in pairs)
     what = f"{old} → {', '.join(name for name, _ in new) or 'nothing, as they allowed everything'}"
     _replace(draft, trigger, pairs, new, what=what, but=but)
+
+
+def _beside(trigger: Part, conditions: Sequence[Part], owner: Owner) -> list[tuple[str, Any]]:
+    """Conditions that the execution has to meet before it counts for the window."""
+    found: list[tuple[str, Any]] = []
+    of_states = [each for each in conditions if kind_of(each) == "ExecutionStatus"] if trigger.pair("states") is None else []
+    states: tuple[str, ...] | None = None
+    for condition in of_states:
+        states = states_of(condition, states)
+    if states is not None:
+        found.append(("states", list(states)))
+    others = [each for each in conditions if each not in of_states]
+    return [*found, ("when", all_of(others, owner))] if others else found
 
 
 def _preconditions(pair: Pair | None) -> tuple[list[Dependency], dict[str, Any] | None, list[tuple[str, str]]]:
