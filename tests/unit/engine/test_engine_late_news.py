@@ -175,3 +175,16 @@ def test_an_sla_still_counts_for_what_runs_on_after_an_exit() -> None:
                 outcome=lambda play, run: ended(run, requests=exits["x"]) if run.task_id == "x" else None).run()
     play.give(cmd.TimerFired(key=":sla:0"))
     assert play.state.state == "CANCELLED"
+
+
+def test_the_timer_of_an_earlier_round_begins_no_other() -> None:
+    loop = "{id: l, type: core.flow.LoopUntil, condition: '{{ false }}', checkFrequency: {interval: PT5S, maxIterations: 4}, tasks: [%s]}"
+    play = Play(flow("  - " + loop % "{id: a, type: core.debug.Return}")).run().wait(5)
+    run = play.run_of("l")
+    assert (run.state, run.outputs["iterationCount"]) == ("PAUSED", 2)
+    count = len(play.events)
+    play.give(cmd.TimerFired(key=f"{run.id}:loop:1"))
+    play.give(cmd.TimerFired(key=f"{run.id}:loop:3"))
+    assert len(play.events) == count
+    play.wait(5)
+    assert run.outputs["iterationCount"] == 3
