@@ -143,13 +143,14 @@ def _pause(draft: Draft, here: Here, root: Part) -> None:
         draft.change(tasks.key, "Pause: empty tasks removed", draft.remove(here.task, tasks))
         return
     first = tasks.value.items[0]
-    moved = draft.verbatim(Part("list", source.text.rfind("-", tasks.key.end, first.start), tasks.value.end))
+    begin = source.text.rfind("-", tasks.key.end, first.start)
+    moved = draft.verbatim(Part("list", begin, tasks.value.end))
     at = source.line_end(here.task.end)
     indent = source.newline + " " * column
     text = "".join(indent + line if line else source.newline for line in moved.lines)
     if tasks.end == here.task.end:  # its last property: one edit, as both touch the same place
         start = source.line_start(tasks.start) if source.leads(tasks.start) else tasks.start
-        head = source.comments(tasks.key.end, source.line_end(tasks.key.end))
+        head = source.comments(tasks.key.end, begin)
         before = start - len(source.newline)
         draft.change(tasks.key, "Pause: its tasks follow it", draft.cut(before, at, "".join(indent + each for each in head) + text))
     else:
