@@ -35,7 +35,7 @@ def _rewrite(draft: Draft, here: Here) -> None:
     task, kind = here.task, here.task.get("type")
     assert kind is not None
     by_hand = "use storage.Split, a Loop over outputs.<split>.uris, and a Subflow with item.value"
-    items, batch = task.pair("items"), task.get("batch")
+    items, batch, batch_pair = task.pair("items"), task.get("batch"), task.pair("batch")
     if task.flow or task.merged or items is None or not here.id or (batch is not None and (batch.kind != "map" or batch.alias)):
         draft.cannot(kind, "this ForEachItem is written in a way that cannot be taken apart", by_hand)
         return
@@ -45,9 +45,9 @@ def _rewrite(draft: Draft, here: Here) -> None:
         return
     split: list[tuple[str, Any] | Verbatim] = [("id", f"{here.id}_split"), ("type", f"{_CORE}storage.Split")]
     split.append(draft.verbatim(items, key="from", above=_above(draft, task, items)))
-    if batch is not None:
+    if batch is not None and batch_pair is not None:
         wanted = [pair for pair in batch.pairs if pair.key.text in _BATCH]
-        split += [draft.verbatim(pair, above=None if batch.flow else _above(draft, batch, pair), flow=batch.flow) for pair in wanted]
+        split += [draft.verbatim(pair, above=None if batch.flow else _above(draft, batch, pair, batch_pair.key), flow=batch.flow) for pair in wanted]
     if batch is None or not any(batch.pair(name) for name in ("bytes", "partitions", "rows")):
         split.append(("rows", 1))
     call: list[tuple[str, Any] | Verbatim] = [("id", f"{here.id}_item"), ("type", f"{_CORE}flow.Subflow")]
@@ -77,13 +77,12 @@ def _rewrite(draft: Draft, here: Here) -> None:
     draft.change(kind, "ForEachItem → Split, Loop and Subflow", draft.cut(task.start, end, text), but=but)
 
 
-def _above(draft: Draft, task: Part, pair: Pair) -> int | None:
-    """From where comments belong to a pair: behind the line of the pair before it, or of the key of its map."""
-    index = task.pairs.index(pair)
+def _above(draft: Draft, owner: Part, pair: Pair, key: Part | None = None) -> int | None:
+    """From where comments belong to a pair: behind the line of the pair before it, or of the `key` of the map. None: nowhere."""
+    index = owner.pairs.index(pair)
     if index:
-        return draft.source.line_end(task.pairs[index - 1].end)
-    before = draft.source.text.rfind(":", 0, pair.start)
-    return draft.source.line_end(before) if draft.source.leads(pair.start) and before >= 0 else None
+        return draft.source.line_end(owner.pairs[index - 1].end)
+    return draft.source.line_end(key.end) if key is not None and draft.source.leads(pair.start) else None
 
 
 def _in_item(lines: Verbatim, *, in_loop: bool) -> Verbatim:
