@@ -164,6 +164,11 @@ class Play:
         assert execution_view(again, tree=self.tree) == execution_view(self.state, tree=self.tree)
         assert again.scope.counts == self.state.scope.counts
         assert sum(self.state.tally.values()) == len(self.state.runs)
+        for run in self.state.runs.values():
+            shown: Any = self.state.output_tree if run.outputs else {run.task_id: {}}
+            for key in (run.task_id, *(run.values if run.outputs else ())):
+                shown = shown[key]
+            assert shown == run.outputs, f"the outputs of {run.task_id}{list(run.values)} are not where expressions look for them"
         if self.state.closed:
             assert self.state.ended
             assert not [run.id for run in self.state.runs.values() if not run.ended]

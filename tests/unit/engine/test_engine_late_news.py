@@ -188,3 +188,16 @@ def test_the_timer_of_an_earlier_round_begins_no_other() -> None:
     assert len(play.events) == count
     play.wait(5)
     assert run.outputs["iterationCount"] == 3
+
+
+def test_a_round_of_a_loop_takes_away_its_own_outputs_only() -> None:
+    rounds = "{id: l, type: core.flow.LoopUntil, condition: '{{ false }}', checkFrequency: {interval: PT5S, maxIterations: 2}, tasks: [%s]}"
+    each = "{id: e, type: core.flow.ForEach, values: [x, y], concurrencyLimit: 0, tasks: [%s]}"
+    play = Play(flow("  - " + each % (rounds % "{id: a, type: core.debug.Return, format: v}"))).run()
+    play.check()
+    key = next(iter(play.timers))
+    play.give(cmd.TimerFired(key=key))
+    assert sorted(play.state.output_tree["a"]) == ["y"], "x is in its next round, y waits with what it has"
+    play.run().wait(10)
+    assert (sorted(play.state.output_tree["a"]), play.state.state) == (["x", "y"], "SUCCESS")
+    play.check()
