@@ -270,14 +270,15 @@ class World:
             started = len(self.acknowledged) + len(self.refused) == len(self.starts)
             if not open_ones and started and self.loop.seconds > (BUSY_S if "people" in self.setup.faults else 0):
                 await asyncio.sleep(2)
-                if all(book.closed for book in self.ledger.books.values()):
+                quiet = self.loop.seconds - max(self.heard.values(), default=0.0) >= 1
+                if quiet and all(book.closed for book in self.ledger.books.values()):
                     break
             for stream in open_ones:
                 if self.loop.seconds - self.heard[stream] > IDLE_S:
                     with contextlib.suppress(PodiumError):
                         await self.house.podium.resume(stream)
-            quiet = self.loop.seconds - max((*self.heard.values(), BUSY_S))
-            if quiet > STUCK_S or self.loop.seconds > SETTLE_S:
+            silence = self.loop.seconds - max((*self.heard.values(), BUSY_S))
+            if silence > STUCK_S or self.loop.seconds > SETTLE_S:
                 stuck = {stream: (book.made.flow_id, book.state, [f"{run.task_id} {run.state}" for run in book.runs.values()
                                                                   if run.state not in TERMINAL]) for stream, book in self.ledger.books.items()
                          if not book.closed}
@@ -375,7 +376,7 @@ class World:
                 for each in found:
                     began = next((at for state, at in each.history if state == "RUNNING"), None)
                     early = began is not None and each.made.schedule_date is not None and began < each.made.schedule_date
-                    self._must(not early or each.made.id in self.forced, f"execution {each.made.id} began before its time")
+                    self._must(not early or each.made.id in self.forced or each.number > 1, f"execution {each.made.id} began before its time")
 
     def _must(self, holds: bool, what: str) -> None:
         if not holds:
