@@ -1,7 +1,7 @@
 """The expressions that the engine needs evaluated, and how their results become values. Pure: rendering itself is done by the caller.
 
 A key is `<run id>:<purpose>`, or `:<purpose>` for the execution. Purposes: runIf, if, switch, values, pause, subflow, timer, loop,
-approval, items, item:<index>, break:<index>, outputs,
+template, approval, items, item:<index>, break:<index>, outputs,
 sla:<place in the flow>, listener:<place in the flow> (its conditions are not text: rendering/conditions knows them).
 """
 
@@ -35,6 +35,7 @@ from podium.flows.model import (
     Subflow,
     Switch,
     Task,
+    Template,
 )
 
 Finish = Callable[[Any], Any]
@@ -112,6 +113,8 @@ def _of_task(run: TaskRun, task: Task) -> Question | None:
                 "condition": task.condition, "failOnMaxReached": _plain(task.fail_on_max_reached), "interval": _plain(often.interval),
                 "maxIterations": _plain(often.max_iterations), "maxDuration": _plain(often.max_duration),
             })
+        case Template():
+            return Question(run=run, template=task.args, finish=_arguments)
         case Subflow():
             return Question(run=run, finish=_subflow, template=_request_of(task))
         case Approval():
@@ -127,6 +130,11 @@ def _of_task(run: TaskRun, task: Task) -> Question | None:
             })
         case _:
             return None
+
+
+def _arguments(rendered: Any) -> dict[str, Any]:
+    """The args of a template: text, but for lists and maps."""
+    return {name: java_text(value) if isinstance(value, (bool, int, float)) else value for name, value in rendered.items()}
 
 
 def _request_of(task: Subflow | BatchSubflows) -> dict[str, Any]:

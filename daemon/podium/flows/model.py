@@ -86,6 +86,7 @@ from podium.flows.models.tasks import (
     Sequential,
     Subflow,
     Switch,
+    TaskTemplate,
     Template,
     WorkingDirectory,
 )
@@ -98,7 +99,7 @@ __all__ = [
     "FileInput", "FloatInput", "Flow", "Flowable", "ForEach", "ForEachItem", "FormInput", "If", "Input", "IntInput", "Label", "Labels",
     "Launcher", "Listener", "LogLevel", "Loop", "LoopUntil", "Model", "MultiselectInput", "NamespaceFiles", "ObjectInput", "Output", "Parallel",
     "Pause", "PlainInput", "PluginDefault", "Retry", "ReusableInputs", "SecretInput", "SelectInput", "Sequential", "Shaped", "Sla",
-    "State", "StringInput", "Subflow", "Switch", "TableInput", "Task", "TaskCache", "TaskRunner", "Template", "TimeInput", "Trigger",
+    "State", "StringInput", "Subflow", "Switch", "TableInput", "Task", "TaskCache", "TaskRunner", "TaskTemplate", "Template", "TimeInput", "Trigger",
     "WorkerSelector", "WorkingDirectory", "labels_map",
 ]
 

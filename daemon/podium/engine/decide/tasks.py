@@ -60,7 +60,7 @@ def start_by_kind(d: Decision, run: TaskRun, task: Task) -> None:
     elif isinstance(task, WorkingDirectory):
         d.effect(fx.OpenWorkspace(run_id=run.id))
     elif isinstance(task, Template):
-        d.fail_run(run, f"{task.type} is not carried out by this version of Podium")
+        d.ask(run.id, "template")
     else:
         if isinstance(task, LoopUntil):
             d.note(run, iteration=0, since=d.now.isoformat())

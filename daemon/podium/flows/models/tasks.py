@@ -5,9 +5,10 @@ Import these names from podium.flows.model.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, model_validator
 
 from podium.flows.dynamic import Dyn
 from podium.flows.models.base import AnyTask, Duration, Labels, Model, Shaped, Task
@@ -277,16 +278,35 @@ class BatchSubflows(_Batches, Launcher):
     TYPE = ForEachItem.TYPE + "$ForEachItemExecutable"
 
 
-class Template(Flowable):
+class TaskTemplate(Model):
+    """A stored template: tasks that flows put in the place of a Template task. A file in `_templates/` of a source."""
+
+    id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$", min_length=1, max_length=100)
+    namespace: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", min_length=1, max_length=150)
+    description: str | None = None
+    tasks: list[AnyTask] = Field(min_length=1)
+    errors: list[AnyTask] = []
+
+
+class Template(_TaskList):
     """Puts the tasks of a stored template here."""
 
     TYPE = _CORE + "Template"
-    PENDING = "the task fails when it is reached"
     ALIASES = (_OLD + "Template",)
     DEPRECATED = "use io.kestra.plugin.core.flow.Subflow"
+    NOT_WRITTEN: ClassVar[frozenset[str]] = frozenset({"tasks"})
     namespace: str
     template_id: str
     args: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_stored_tasks(cls, data: Any, info: ValidationInfo) -> Any:
+        templates = (info.context or {}).get("templates")
+        if templates is None or not isinstance(data, Mapping):
+            return data
+        tasks, errors = templates.tasks_of(data.get("namespace"), data.get("templateId"))
+        return {**data, "tasks": tasks, **({"errors": errors} if errors else {})}
 
 
 class NamespaceFiles(Model):
