@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,37 @@ class ManualClock:
         """Jump to `at` (aware)."""
         assert at.tzinfo is not None
         self._now = at.astimezone(UTC)
+
+
+NIGHTLY = os.environ.get("FAULTS_NIGHTLY") == "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Fault tests are slow; those marked `nightly` are only for the long run (make faults NIGHTLY=1)."""
+    left_out = []
+    for item in items:
+        if "faults" in item.path.parts:
+            item.add_marker("faults")
+            item.add_marker("slow")
+        if item.get_closest_marker("nightly") and not NIGHTLY:
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def seed() -> int:
+    """What chance begins with in fault tests; shown when one fails. FAULTS_SEED repeats the choices, not the timing."""
+    chosen = int(os.environ.get("FAULTS_SEED") or int.from_bytes(os.urandom(4), "big"))
+    sys.stdout.write(f"FAULTS_SEED={chosen}\n")
+    return chosen
+
+
+@pytest.fixture
+def rounds() -> int:
+    """How often fault tests kill the daemon."""
+    return int(os.environ.get("FAULTS_ROUNDS") or (200 if NIGHTLY else 20))
 
 
 def on_ci() -> bool:

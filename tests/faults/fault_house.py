@@ -268,7 +268,7 @@ class FaultHouse(DaemonHouse):
 
     def branch_files(self) -> dict[str, bytes]:
         """Every file of executions/ on the results branch of the remote."""
-        listed = self.git("ls-tree", "-r", "results", "executions/", cwd=self.bare).stdout.splitlines()
+        listed = self.git("ls-tree", "-r", "results", "executions/", cwd=self.bare, check=False).stdout.splitlines()
         entries = [(line.split("\t")[1], line.split()[2]) for line in listed]
         done = subprocess.run(
             ["git", "cat-file", "--batch"], cwd=self.bare, input="\n".join(blob for _, blob in entries).encode() + b"\n", capture_output=True, check=True,

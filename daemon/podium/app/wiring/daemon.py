@@ -7,6 +7,7 @@ runs in a container goes on and is taken up again), records, store.
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import resource
@@ -109,6 +110,18 @@ def home_lock(home: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def _disk_trouble_told(home: Path) -> Iterator[None]:
+    """A home that is full or cannot be written is the operator's to mend: say so instead of where we noticed. Raises SettingsError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        hint = "free some space or mount it for writing, then start again; nothing acknowledged is lost"
+        raise SettingsError(f"the home {home} cannot be written: {error.strerror}", hint=hint, path="home") from error
+
+
 def sources_of(settings: Settings, work_tree: Path | None) -> list[Source]:
     """The sources to follow: those of the settings, and a work tree given by flag."""
     found = [
@@ -133,6 +146,7 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
     for name, reason in types.broken:
         log.error("plugin_disabled", plugin=name, reason=reason)
     async with AsyncExitStack() as stack:
+        stack.enter_context(_disk_trouble_told(settings.home))
         stack.enter_context(home_lock(settings.home))
         core = await stack.enter_async_context(
             open_core(settings, namespace_files=NamespaceFiles(repositories), text_of=repositories.text)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from podium.base.errors import StoreError
 from podium.base.ports import LogLine
+from podium.base.system.log import get_logger
 from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
 from podium.engine.decide.decision import attempt_id
@@ -15,6 +18,8 @@ from podium.store.logs import Logs
 
 if TYPE_CHECKING:
     from podium.conductor.core.conductor import Conductor
+
+log = get_logger(__name__)
 
 
 def _rows(stream: Stream, run: TaskRun, number: int, lines: Sequence[LogLine]) -> list[LogRow]:
@@ -42,7 +47,7 @@ class RoundSink:
 
 
 class AttemptSink:
-    """Lines of a running attempt: on disk, with the cursor, when `append` returns; then listeners are told."""
+    """Lines of a running attempt: on disk, with the cursor, when `append` returns; then listeners are told. A full disk is waited for."""
 
     def __init__(self, logs: Logs, conductor: Conductor, stream: Stream, run: TaskRun, number: int) -> None:
         self._logs, self._conductor = logs, conductor
@@ -52,12 +57,25 @@ class AttemptSink:
         if not lines and cursor is None:
             return
         where = (attempt_id(self._run.id, self._number), cursor) if cursor is not None else None
-        await self._logs.append(_rows(self._stream, self._run, self._number, lines), cursor=where)
+        await self._insist(_rows(self._stream, self._run, self._number, lines), where)
         if lines:
             state = self._stream.state
             self._conductor.live.publish([
                 {"kind": "logs", "executionId": state.id, "namespace": state.namespace, "flowId": state.flow_id, "state": state.state}
             ])
+
+    async def _insist(self, rows: list[LogRow], where: tuple[str, str] | None) -> None:
+        """Enter the lines, however long a full disk makes that take: the attempt waits, it is not lost."""
+        delay = 0.05
+        while True:
+            try:
+                await self._logs.append(rows, cursor=where)
+            except StoreError as error:
+                log.warning("log_lines_wait", attempt=attempt_id(self._run.id, self._number), error=error.what)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+            else:
+                return
 
     async def cursor(self) -> str | None:
         return await self._logs.cursor(attempt_id(self._run.id, self._number))
