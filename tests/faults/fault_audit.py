@@ -38,6 +38,8 @@ class Branch:
         for path, body in house.branch_files().items():
             place = parse(path)
             assert place is not None, path
+            if place.flow_id not in EXPECTED:  # a flow of the test's own, which it judges itself
+                continue
             if place.kind == "json":
                 assert place.amend not in self.records[place.execution_id], f"two records: {path}"
                 self.records[place.execution_id][place.amend] = json.loads(body)["execution"]
@@ -158,9 +160,8 @@ def _effects(house: FaultHouse, branch: Branch, found: Findings) -> None:
             if run["state"]["current"] == "SUCCESS":
                 found.check(told[run["id"]] >= 1, f"{view['flowId']}: no effect of {run['id']}, which ended SUCCESS")
                 found.check(told[run["id"]] == attempts or view["flowId"] != "shell", f"shell: {told[run['id']]} effects of {attempts} attempts")
-    for run_id in told:
-        if run_id not in ours:
-            found.check(False, f"an effect of a task run that no record has: {run_id}")
+    for run_id in told.keys() - ours:
+        found.check(False, f"an effect of a task run that no record has: {run_id}")
     for path, count in house.sink.taken.items():
         found.figures["requests"] += count
         found.check(count == 1, f"{count} requests to {path}")

@@ -1,4 +1,10 @@
-"""Events as bytes and back. Versioned: an old shape is upcast before it is decoded, so that an old journal opens for ever."""
+"""Events as bytes and back. Versioned: an old shape is upcast before it is decoded, so that an old journal opens for ever.
+
+How an event changes: a new field gets a default, and a sample with it in tests/golden/events (nothing else: what is not there reads as
+its default). Anything more (a field renamed or removed, another meaning) gets a new class whose tag ends in `_2`, `_3` …; the old
+class goes, and UPCASTS maps the old tag to a function of its JSON that gives the JSON of the new one. Samples and upcasts are never
+removed: a journal may be opened by any later release (docs/reliability.md).
+"""
 
 from __future__ import annotations
 
