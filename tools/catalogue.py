@@ -37,7 +37,7 @@ def types_page() -> str:
 
 def _kind(schema: Mapping[str, Any], kind: str) -> Iterator[str]:
     known = schema["definitions"]
-    names = list(dict.fromkeys(rule["then"]["$ref"].removeprefix(_PLACE) for rule in known[kind]["allOf"]))
+    names = list(dict.fromkeys(rule["then"]["$ref"].removeprefix(_PLACE) for rule in known[kind]["allOf"] if "$ref" in rule["then"]))
     rows = {name: dict(_rows(schema, known[name])) for name in names}
     common = {key: row for key, row in rows[names[0]].items() if all(each.get(key) == row for each in rows.values())}
     if common:

@@ -109,17 +109,20 @@ def _older(name: str, types: Types) -> list[str]:
 def _choice(kind: str, known: Mapping[str, tuple[str, type[BaseModel]]], types: Types, words: Vocabulary) -> dict[str, Any]:
     """An object whose class is chosen by `type`: one rule a type, so that an editor names the mistakes of that type."""
     ordered = sorted(known.items())
-    current = [(each, cls) for name, (_, cls) in ordered for each in _current(name)]
-    older = [each for name, _ in ordered for each in _older(name, types)]
-    now = {"enum": [each for each, _ in current], "markdownEnumDescriptions": [_first_line(cls) for _, cls in current]}
-    old = {"enum": older, "deprecated": True, "deprecationMessage": "An older name: `podium validate` says the current one."}
+    written = {each: _first_line(cls) for name, (_, cls) in ordered for each in _current(name)}
+    older = {each: f"An older name of `{name}`." for name, _ in ordered for each in _older(name, types)}
+    names = {"enum": [*written, *older], "markdownEnumDescriptions": [*written.values(), *older.values()]}
     rules = [
         {
-            "if": {"required": ["type"], "properties": {"type": {"enum": [*_current(name), *_older(name, types)]}}},
+            "if": {"type": "object", "required": ["type"], "properties": {"type": {"enum": [*_current(name), *_older(name, types)]}}},
             "then": {"$ref": _PLACE + definition},
         }
         for name, (definition, _) in ordered
     ]
+    if older:
+        old = {"deprecated": True, "deprecationMessage": "An older name: `podium validate` says the current one."}
+        is_old = {"type": "object", "required": ["type"], "properties": {"type": {"enum": [*older]}}}
+        rules.append({"if": is_old, "then": {"properties": {"type": old}}})
     fields = {"id": {"type": ["string", "number", "boolean"], "description": WORDS["id"]}} if kind in ("task", "trigger", "input") else {}
     snippets = [
         {"label": short_name(name), "description": _first_line(cls), "body": example}
@@ -128,7 +131,7 @@ def _choice(kind: str, known: Mapping[str, tuple[str, type[BaseModel]]], types: 
     ]
     return {
         "type": "object", "required": ["type"], "description": f"One {kind}; which one is said by its `type`.",
-        "properties": {**fields, "type": {"anyOf": [now, *([old] if older else [])], "description": WORDS["type"]}},
+        "properties": {**fields, "type": names},
         "allOf": rules, "defaultSnippets": snippets,
     }
 

@@ -68,7 +68,7 @@ def silent(schema: dict[str, Any]) -> list[str]:
         f"{title}.{name}"
         for title, each in (*schema["definitions"].items(), ("flow", schema))
         for name in each.get("properties", {})
-        if not property_of(schema, each, name).get("description")
+        if not property_of(schema, each, name).get("description") and "defaultSnippets" not in each
     ]
 
 
@@ -86,15 +86,24 @@ def test_it_is_of_a_size_that_editors_load_at_once(whole: dict[str, Any]) -> Non
 
 def test_every_type_is_a_choice_under_all_its_names(schema: dict[str, Any], types: Types) -> None:
     for kind, known in (("task", types.tasks), ("trigger", types.triggers), ("condition", types.conditions), ("runner", types.runners)):
-        current, *older = schema["definitions"][kind]["properties"]["type"]["anyOf"]
-        assert set(known) <= set(current["enum"])
-        assert len(current["enum"]) == len(current["markdownEnumDescriptions"])
-        assert all(each["deprecated"] for each in older)
-        assert len(schema["definitions"][kind]["allOf"]) == len(known)
-    current, older = schema["definitions"]["task"]["properties"]["type"]["anyOf"]
-    assert "core.flow.Parallel" in current["enum"]
-    assert "io.kestra.core.tasks.flows.Parallel" in older["enum"]
-    assert set(schema["definitions"]["input"]["properties"]["type"]["anyOf"][0]["enum"]) == set(INPUT_CLASSES)
+        choice = schema["definitions"][kind]
+        names = choice["properties"]["type"]
+        assert set(known) <= set(names["enum"])
+        assert len(names["enum"]) == len(names["markdownEnumDescriptions"])
+        rules = [each for each in choice["allOf"] if "$ref" in each["then"]]
+        assert len(rules) == len(known)
+        older = [each["if"]["properties"]["type"]["enum"] for each in choice["allOf"] if each not in rules]
+        assert all(types.canonical(name) != name for names in older for name in names)
+    task = schema["definitions"]["task"]
+    assert {"core.flow.Parallel", "io.kestra.core.tasks.flows.Parallel"} <= set(task["properties"]["type"]["enum"])
+    assert task["allOf"][-1]["then"]["properties"]["type"]["deprecated"] is True
+    assert set(schema["definitions"]["input"]["properties"]["type"]["enum"]) == set(INPUT_CLASSES)
+
+
+def test_an_empty_item_is_one_mistake_and_not_one_of_every_type(validator: Validator) -> None:
+    """An editor would otherwise bury the person who has just typed a dash."""
+    found = list(validator.iter_errors({"id": "a", "namespace": "b", "tasks": [None]}))
+    assert [error.json_path for error in found] == ["$.tasks[0]"]
 
 
 def test_a_flow_has_exactly_the_properties_that_the_loader_accepts(schema: dict[str, Any]) -> None:
@@ -168,7 +177,7 @@ def test_every_type_has_an_example_that_the_validator_accepts(whole: dict[str, A
     missing, refused = [], []
     for kind in ("task", "trigger", "condition", "input", "runner"):
         snippets = {each["label"]: each["body"] for each in whole["definitions"][kind]["defaultSnippets"]}
-        for rule in whole["definitions"][kind]["allOf"]:
+        for rule in (each for each in whole["definitions"][kind]["allOf"] if "$ref" in each["then"]):
             name = rule["if"]["properties"]["type"]["enum"][0]
             if name == "REUSABLE_INPUTS":  # an Enterprise feature, refused
                 continue
