@@ -40,6 +40,11 @@ simulate: dev ## Run many simulated worlds (SEEDS=2000, FIRST=0), or one and mak
 mutants: dev ## Break the engine in many small ways, one at a time: the tests must notice (takes a quarter of an hour)
 	@nice $(BIN)/python -m tools.mutants
 
+.PHONY: faults
+faults: dev ## Kill, starve and disturb real daemons and audit what they promised (NIGHTLY=1: 200 rounds and every planted bug)
+	@tools/machine.sh test
+	@NIGHTLY=$(NIGHTLY) tools/faults.sh
+
 .PHONY: docs
 docs: dev ## Write the generated pages of docs/ (settings, errors, command line)
 	@$(BIN)/python -m tools.docs

@@ -87,7 +87,22 @@ class FaultHouse(DaemonHouse):
         self.environ = {"PYTHONPATH": os.pathsep.join(filter(None, [str(SHIMS), os.environ.get("PYTHONPATH", "")])), "FAULT_PLANT": plant}
         self.environ["FAULT_DURABLE"] = str(root / "durable")
         self.kills = 0
-        self.disturbances = 0
+        self.container_starts: Counter[tuple[str, str]] = Counter()
+        """(instance, container) → how often the engine started it."""
+        self.watching: Any = None
+
+    def watch(self, docker: Any) -> None:
+        """Write down every start of a container from now on, as the engine tells it: it keeps only its last 256 events."""
+        events = docker.events(decode=True, filters={"event": "start", "type": "container"})
+
+        def listen() -> None:
+            with contextlib.suppress(Exception):  # closed at the end
+                for event in events:
+                    attributes = event["Actor"]["Attributes"]
+                    self.container_starts[attributes.get("podium.instance", ""), attributes["name"]] += 1
+
+        self.watching = events
+        threading.Thread(target=listen, daemon=True).start()
 
     def begin(self) -> None:
         """Start the daemon with every flow deployed."""
@@ -119,6 +134,8 @@ class FaultHouse(DaemonHouse):
 
     def close(self) -> None:
         super().close()
+        if self.watching is not None:
+            self.watching.close()
         self.sink.close()
         for pid in self.marked_processes():
             with contextlib.suppress(ProcessLookupError):

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import absent
 from daemon_house import wait_for
 from fault_audit import audit
 from fault_house import FaultHouse, fault_house
+
+from conftest import absent
 
 PROCESS = '[runner]\ntype = "process"\n'
 MIB = 1024 * 1024
@@ -82,6 +83,7 @@ def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path, free
         assert not found.wrong, "\n".join(found.wrong[:20])
 
 
+@pytest.mark.nightly
 def test_a_full_disk_and_kill_9(tmp_path: Path, free_port: int) -> None:
     """Killed while the disk is full: it starts again once there is room, with everything it had acknowledged."""
     with small_disk(tmp_path / "house" / "home", 48) as disk, fault_house(tmp_path / "house", free_port, PROCESS, kinds={"one": 1}) as house:

@@ -21,6 +21,7 @@ def test_kill_9_at_random_moments_under_load(
     rng = random.Random(seed)
     settings = f'[runner]\ntype = "process"\n[runner.images]\n"busybox*" = "{images["busybox"]}"\n'
     with fault_house(tmp_path, free_port, settings) as house:
+        house.watch(docker_engine)
         house.begin()
         began = time.monotonic()
         with house.load(rng):

@@ -136,10 +136,13 @@ def remove_branch(git_dir: Path, url: str, branch: str, expected: str, *, creden
         raise _not_pushed(url, done)
 
 
-def heads(url: str, *, credentials: Credentials | None, timeout_s: float, patterns: Sequence[str] = ()) -> Mapping[str, str]:
-    """Ref → commit id at the remote, without fetching."""
+def heads(
+    url: str, *, credentials: Credentials | None, timeout_s: float, patterns: Sequence[str] = (), git_dir: Path | None = None
+) -> Mapping[str, str]:
+    """Ref → commit id at the remote, without fetching. git_dir: of the repository that asks, so that `process.interrupt` finds the command."""
     target, env = access(url, credentials)
-    done = process.run(["ls-remote", "--quiet", "--end-of-options", target, *patterns], timeout_s=timeout_s, env=env | _STALLED)
+    arguments = ["ls-remote", "--quiet", "--end-of-options", target, *patterns]
+    done = process.run(arguments, git_dir=git_dir, timeout_s=timeout_s, env=env | _STALLED, remote=True)
     if done.code != 0:
         raise explain("ls-remote", url, done)
     pairs = (line.split("\t", 1) for line in done.stdout.decode(errors="surrogateescape").splitlines() if "\t" in line)

@@ -141,7 +141,7 @@ class Repository:
 
     def remote_heads(self, url: str, *patterns: str, credentials: Credentials | None = None) -> Mapping[str, str]:
         """Ref → commit id at the remote, of refs that match, without fetching."""
-        return remote.heads(url, credentials=credentials, timeout_s=remote.NETWORK_TIMEOUT_S, patterns=patterns)
+        return remote.heads(url, credentials=credentials, timeout_s=remote.NETWORK_TIMEOUT_S, patterns=patterns, git_dir=self.git_dir)
 
     # ---- reading
 

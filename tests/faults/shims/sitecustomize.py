@@ -1,7 +1,8 @@
 """On the PYTHONPATH of a daemon under test: notes what the disk has, and plants the bug that FAULT_PLANT names. Podium has no switch for it.
 
 FAULT_DURABLE: a file that gets (salt 1, salt 2, frames) of the write-ahead log each time a COMMIT with synchronous=FULL has returned:
-what a loss of power cannot take. A bug that does not wait for the disk leaves no note.
+what a loss of power cannot take. A bug that does not wait for the disk leaves no note. FAULT_CLOCK: a file with seconds by which the
+clock is wrong.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def marked_connections(module: ModuleType) -> None:
                 draft = f"{target}.{os.getpid()}"
                 with open(draft, "wb") as note:
                     note.write(struct.pack(">III", salt1, salt2, frames))
-                os.replace(draft, target)
+                os.replace(draft, target)  # noqa: PTH105 - at every commit: pathlib would be half of it
             return done
 
     original = module._connect
@@ -60,6 +61,22 @@ class _With:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._module, name)
+
+
+def set_clock(module: ModuleType) -> None:
+    """base.system.clock: the time of the machine and the seconds in the file that FAULT_CLOCK names."""
+    from datetime import timedelta
+
+    original, path = module.SystemClock.now, os.environ["FAULT_CLOCK"]
+
+    def now(self: Any) -> Any:
+        try:
+            with open(path) as file:
+                return original(self) + timedelta(seconds=float(file.read() or 0))
+        except FileNotFoundError:
+            return original(self)
+
+    module.SystemClock.now = now
 
 
 def no_wait_for_disk(module: ModuleType) -> None:
@@ -181,7 +198,8 @@ class _Finder(importlib.abc.MetaPathFinder):
         if patches is None:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         original = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
@@ -198,6 +216,8 @@ def install() -> None:
     patches: dict[str, list[Patch]] = {}
     if os.environ.get("FAULT_DURABLE"):
         patches["podium.store.db"] = [marked_connections]
+    if os.environ.get("FAULT_CLOCK"):
+        patches["podium.base.system.clock"] = [set_clock]
     plant = os.environ.get("FAULT_PLANT")
     if plant:
         module, patch = PLANTS[plant]
