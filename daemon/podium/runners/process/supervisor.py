@@ -197,6 +197,8 @@ def supervise(directory: str, job: dict[str, Any]) -> int:
     while pid != command:
         pid, status = os.waitpid(-1, 0)
     end_descendants()
+    for output in outputs:  # an exit code that outlives a loss of power must not stand without the lines before it
+        os.fsync(output)
     code = os.waitstatus_to_exitcode(status)
     write_whole(exit_path, json.dumps({"code": code if code >= 0 else 128 - code, "killed": killed}))
     return 0
