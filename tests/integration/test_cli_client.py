@@ -119,7 +119,8 @@ async def test_actions(podium: Shell) -> None:
     assert "PAUSED" in await podium("executions", "pause", ids["running"])
     assert "RUNNING" in await podium("executions", "resume", ids["running"])
     assert "KILLED" in await podium("executions", "kill", ids["running"])
-    await podium("executions", "kill", ids["running"], code=4)
+    assert "KILLED" in await podium("executions", "kill", ids["running"]), "again, for what it started"
+    await podium("executions", "kill", ids["running"], "--only", code=4)
     assert "already finished" in podium.err
     assert "RESTARTED" in await podium("executions", "restart", ids["failed"])
     assert (await podium.json("executions", "replay", ids["success"]))["parentId"] == ids["success"]
