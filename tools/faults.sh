@@ -7,7 +7,7 @@ if [[ ${NIGHTLY:-} == 1 ]]; then
   exit
 fi
 failed=0
-halves=("test_faults_kill.py test_faults_power.py test_faults_disk.py test_faults_plants.py" "test_faults_daemon.py test_faults_docker.py test_faults_remote.py test_faults_clock.py")
+halves=("test_faults_kill.py test_faults_power.py test_faults_disk.py test_faults_plants.py test_faults_remote.py" "test_faults_daemon.py test_faults_docker.py test_faults_clock.py")
 pids=()
 for number in 0 1; do
   # shellcheck disable=SC2086 -- words of a list

@@ -27,7 +27,9 @@ if [[ $kind == fast ]]; then
   step tests "$bin/pytest" -q -m 'not docker and not slow' "${folders[@]}"
 else
   say "tests"
-  "$bin/pytest" -q --durations=10 || echo tests >>"$failed"
+  "$bin/pytest" -q --durations=10 -m 'not faults' || echo tests >>"$failed"
+  say "faults"
+  NIGHTLY='' tools/faults.sh || echo faults >>"$failed"
 fi
 [[ ! -s $failed ]] || die "failed: $(paste -sd ' ' "$failed")"
 say "all checks passed"
