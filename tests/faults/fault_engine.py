@@ -73,9 +73,10 @@ class OwnEngine:
                     each.remove(force=True)
                 client.close()
             self.stop()
-        for pid_file in self.root.glob("exec/containerd/containerd.pid"):
-            with contextlib.suppress(OSError, ValueError):
-                os.kill(int(pid_file.read_text()), signal.SIGTERM)
+        for entry in Path("/proc").iterdir():  # what an engine that was killed and did not start again left: they name our folder
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and f"{self.root}/".encode() in (entry / "cmdline").read_bytes():
+                    os.kill(int(entry.name), signal.SIGKILL)
         for mount in reversed([line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if line.split()[1].startswith(str(self.root))]):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
 
