@@ -15,7 +15,7 @@ _KEPT_NOTES = frozenset({
     "values", "keys", "next", "out", "branch", "iteration", "since", "child", "former", "wait", "transmit", "run_if", "resumed", "collected",
     "opened", "done", "decision", "store",
 })
-"""What a restart needs; of a name with a colon, what stands before it."""
+"""What a restart needs; of a name with a colon (one item of many), what stands before it, unless all went well."""
 
 
 def iso(moment: datetime) -> str:
@@ -92,7 +92,11 @@ def engine_notes(state: Execution, tree: FlowTree) -> dict[str, Any]:
     """What a restart needs beyond the view: phases of task runs and the values of loops. Kept in the record."""
     runs: dict[str, Any] = {}
     for run in state.runs.values():
-        kept = {key: value for key, value in run.notes.items() if key.partition(":")[0] in _KEPT_NOTES}
+        done = run.state in ("SUCCESS", "WARNING")
+        kept = {
+            key: value for key, value in run.notes.items()
+            if key.partition(":")[0] in _KEPT_NOTES and not (done and ":" in key)
+        }
         if not run.attempts and _attempts(run, tree):
             kept["madeUp"] = True
         if kept:
