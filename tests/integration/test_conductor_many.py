@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,35 @@ async def test_a_review_is_checked_against_the_form(tmp_path: Path) -> None:
         assert (ended["state"]["current"], loop_run(ended)["outputs"]["inputs"]) == ("SUCCESS", {"n": 3})
         with pytest.raises(ConflictError):
             await h.podium.review(execution_id, "DENIED")
+
+
+@pytest.mark.parametrize("retry", ["", "retry: {type: constant, interval: PT0.01S, maxAttempts: 2, behavior: CREATE_NEW_EXECUTION}"])
+async def test_a_loop_is_restarted_from_the_records_alone(tmp_path: Path, retry: str) -> None:
+    bad, tries = {"b"}, []
+
+    def tell(work: Work) -> Any:
+        if work.task.id == "first":
+            return _returned(h, work)
+        tries.append((work.variables["item"]["value"], work.variables["outputs"]["first"]["value"]))
+        return "FAILED" if work.variables["item"]["value"] in bad else "SUCCESS"
+
+    async with house(tmp_path, tell=tell) as h:
+        before = "  - {id: first, type: scripts.shell.Commands, commands: [x]}\n"
+        outputs = "outputs: [{id: o, type: STRING, value: '{{ item.value }}{{ item.index }}'}]"
+        await h.deploy(flow(f"values: [a, b, c], concurrencyLimit: 1, {outputs}, tasks: [{COMMAND}]", before, retry))
+        execution_id = await start(h)
+        ended = await h.podium.wait(execution_id, timeout_s=10)
+        if retry:
+            assert ended["state"]["current"] == "RETRIED", "a new execution is one of the whole flow"
+            execution_id = next(each["id"] for each in (await h.podium.executions(namespace="n"))[0] if each.get("parentId") == execution_id)
+            ended = await h.podium.wait(execution_id, timeout_s=10)
+        assert ended["state"]["current"] == "FAILED"
+        assert tries.count(("b", "hello")) == (2 if retry else 1)
+        with sqlite3.connect(tmp_path / "journal.db") as raw:
+            raw.execute("DELETE FROM events")
+        bad.clear()
+        await h.podium.restart(execution_id)
+        ended = await h.podium.wait(execution_id, timeout_s=10)
+        assert ended["state"]["current"] == "SUCCESS"
+        assert [each["outputs"]["o"] for each in loop_run(ended)["outputs"]["outputs"]] == ["a0", "b1", "c2"]
+        assert tries[-2:] == [("b", "hello"), ("c", "hello")]

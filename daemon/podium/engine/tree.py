@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from podium.expressions.text import to_json
-from podium.flows.model import Flow, Flowable, Loop, Task
+from podium.flows.model import Flow, Flowable, Loop, Retry, Task
 
 if TYPE_CHECKING:
     from podium.engine.state import Execution, TaskRun
@@ -69,6 +69,11 @@ class FlowTree:
             node = self.nodes[node.parent]
             yield node.task
 
+    def inherited_retry(self, task_id: str) -> Retry | None:
+        """The retry of the nearest ancestor that has one and hands it down (an outer Loop does not), else the flow's."""
+        retries = (each.retry for each in self.ancestors(task_id) if each.retry is not None and not isinstance(each, Loop))
+        return next(retries, self.flow.retry)
+
 
 def item_values(item: Mapping[str, Any] | None) -> tuple[str, ...]:
     """The values of the Loops around an iteration as text, outermost first. item: the variable `item`, or what it is made of."""
@@ -81,11 +86,13 @@ def item_values(item: Mapping[str, Any] | None) -> tuple[str, ...]:
 def iteration_of(tree: FlowTree, task_id: str) -> FlowTree:
     """The tree of one iteration of a Loop: its tasks, handlers and outputs in the place of the flow's own; nothing after the end.
 
-    A retry of the Loop, of what holds it or of the flow is that of the tasks inside.
+    The retry of what holds the Loop, or of the flow, is that of the tasks inside; a new execution (CREATE_NEW_EXECUTION) is one of the whole.
     """
     loop = tree.task(task_id)
     assert isinstance(loop, Loop), f"'{task_id}' is no Loop"
-    retry = next((each.retry for each in (loop, *tree.ancestors(task_id)) if each.retry is not None), tree.flow.retry)
+    retry = tree.inherited_retry(task_id)
+    if retry is not None and retry.behavior == "CREATE_NEW_EXECUTION":
+        retry = None
     return FlowTree(tree.flow.model_copy(update={
         "tasks": loop.tasks, "errors": loop.errors, "finally_": loop.finally_, "outputs": loop.outputs, "retry": retry,
         "after_execution": [], "listeners": [], "sla": [], "checks": [], "concurrency": None,

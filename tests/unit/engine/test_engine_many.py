@@ -186,13 +186,16 @@ def test_the_successor_of_a_retried_child_is_followed() -> None:
 
 def test_an_iteration_runs_the_tasks_of_its_loop_and_sees_its_items() -> None:
     play = Play(flow(
-        "- {id: out, type: core.flow.Loop, values: {k: a}, retry: {type: constant, interval: PT1S, maxAttempts: 2}, tasks: [\n"
-        f"    {{id: in, type: core.flow.Loop, values: [b], outputs: [{{id: o, type: STRING, value: x}}], tasks: [{LOG}]}}]}}",
+        "- {id: out, type: core.flow.Loop, values: {k: a}, retry: {type: constant, interval: PT1S, maxAttempts: 9}, tasks: [\n"
+        "    {id: seq, type: core.flow.Sequential, retry: {type: constant, interval: PT1S, maxAttempts: 2}, tasks: [\n"
+        f"    {{id: in, type: core.flow.Loop, values: [b], outputs: [{{id: o, type: STRING, value: x}}], tasks: [{LOG}]}}]}}]}}",
         "outputs: [{id: whole, type: STRING, value: x}]",
     ))
     tree = iteration_of(play.tree, "in")
     assert ([each.id for each in tree.flow.tasks], [each.id for each in tree.flow.outputs]) == (["say"], ["o"])
-    assert tree.flow.retry is not None, "the nearest retry above is that of the tasks inside"
+    assert tree.flow.retry is not None
+    assert tree.flow.retry.max_attempts == 2, "the nearest retry above is that of the tasks inside; that of a Loop is its own"
+    assert iteration_of(play.tree, "out").flow.retry is None
     inner = Execution(loop={"value": "b", "index": 0, "parents": [{"value": "a", "index": 0, "key": "k"}]}, history=[("CREATED", play.now)])
     item = variables(tree, inner)["item"]
     assert (item["value"], item["index"], item["parent"]["key"], item["parents"][0]["value"]) == ("b", 0, "k", "a")

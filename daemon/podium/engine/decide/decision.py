@@ -17,7 +17,7 @@ from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.state import Execution, TaskRun, apply
 from podium.engine.tree import FlowTree
-from podium.flows.model import Retry, Task
+from podium.flows.model import Loop, Retry, Task
 
 
 def derived_id(*parts: object) -> str:
@@ -154,16 +154,19 @@ class Decision:
         return moment
 
     def retry_policy(self, run: TaskRun) -> Retry | None:
-        """Own retry, else the nearest ancestor's, else the flow's; none for a mocked run. Source: flow-language 4.2."""
+        """Own retry, else the nearest ancestor's, else the flow's; none for a mocked run. Source: flow-language 4.2.
+
+        What a Loop inherits is that of the tasks inside its iterations (`tree.iteration_of`), unless it means the whole execution.
+        """
         if self.tree.is_mocked(self.state, run):
             return None
         task = self.tree.task(run.task_id)
         if task is not None and task.retry is not None:
             return task.retry
-        for ancestor in self.tree.ancestors(run.task_id):
-            if ancestor.retry is not None:
-                return ancestor.retry
-        return self.tree.flow.retry
+        inherited = self.tree.inherited_retry(run.task_id)
+        if isinstance(task, Loop) and inherited is not None and inherited.behavior != "CREATE_NEW_EXECUTION":
+            return None
+        return inherited
 
 
 def allowed(state: str, task: Task | None) -> str:
