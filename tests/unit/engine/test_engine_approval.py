@@ -116,3 +116,22 @@ def test_what_only_waits_beside_it_ends_when_the_decision_ends_the_execution() -
     decide(play, "DENIED", run_id=ask.id)
     assert (play.states()["p"], play.states()["ask"], play.state.state) == ("KILLED", "CANCELLED", "CANCELLED")
     play.check()
+
+
+def test_a_resume_is_no_decision_and_is_told_what_to_do() -> None:
+    play = approval()
+    with pytest.raises(ConflictError) as refused:
+        play.give(cmd.Resume())
+    assert "review" in refused.value.hint
+    assert play.run_of("ask").state == "PAUSED"
+
+
+def test_two_approvals_wait_side_by_side_and_are_decided_one_by_one() -> None:
+    play = Play(flow(
+        "- {id: both, type: core.flow.Parallel, tasks: [{id: a, type: core.flow.Approval}, {id: b, type: core.flow.Approval, denyBehavior: WARN}]}"
+    )).run()
+    decide(play, "APPROVED")
+    assert (play.states()["a"], play.states()["b"], play.state.state) == ("SUCCESS", "PAUSED", "PAUSED")
+    decide(play, "DENIED")
+    assert (play.states()["b"], play.state.state) == ("WARNING", "WARNING")
+    play.check()

@@ -13,6 +13,7 @@ from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide.decision import Decision, attempt_id
 from podium.engine.decide.kinds import many
+from podium.engine.decide.kinds.approval import waiting_approval
 from podium.engine.decide.stopping import release, stop
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree, is_flowable
@@ -123,7 +124,9 @@ def resume(d: Decision, command: cmd.Resume) -> None:
         return
     waiting = paused_run(d.tree, d.state, command.run_id)
     if waiting is None:
-        raise refused(d, f"execution '{d.state.id}' has no paused task that a resume would end", "it goes on by itself")
+        asks = waiting_approval(d.tree, d.state) is not None
+        hint = "it waits for a decision: podium executions review" if asks else "it goes on by itself"
+        raise refused(d, f"execution '{d.state.id}' has no paused task that a resume would end", hint)
     d.outputs(waiting, {"onResume": dict(command.inputs)})
     go_on(d, waiting, None)
 
