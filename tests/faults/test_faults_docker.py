@@ -68,7 +68,7 @@ def short() -> Iterator[Path]:
 def test_the_engine_is_stopped_and_started_while_a_task_runs(
     live_restore: bool, how: int, state: str, tmp_path: Path, short: Path, free_port: int, docker_engine: Any, images: Mapping[str, str]
 ) -> None:
-    """With live-restore the task goes on and no line is lost or doubled; without it the engine ends the task, and it is not begun again."""
+    """With live-restore the task goes on and no line is doubled, nor lost but by a killed engine itself; without it the engine ends it."""
     with own_engine(short / "e", images["busybox"], live_restore=live_restore) as engine, fault_house(tmp_path, free_port, settings(images)) as house:
         house.environ["DOCKER_HOST"] = engine.socket
         house.push({"steps.yaml": STEPS})
@@ -85,7 +85,11 @@ def test_the_engine_is_stopped_and_started_while_a_task_runs(
         lines = [line for line in house.messages(execution_id) if line.startswith("line")]
         assert ended["state"]["current"] == state, house.messages(execution_id)
         whole = [f"line {number}" for number in range(1, 13)]
-        assert lines == whole if state == "SUCCESS" else lines == whole[: len(lines)]
+        if how == signal.SIGKILL:  # an engine that was killed has at times lost what was written meanwhile: `docker logs` has no more either
+            assert lines == [line for line in whole if line in lines], lines
+            assert lines[:3] == whole[:3]
+        else:
+            assert lines == (whole if state == "SUCCESS" else whole[: len(lines)])
         assert len(ended["taskRunList"][0]["attempts"]) == 1
         client = engine.client()
         wait_for(lambda: not client.containers.list(all=True, ignore_removed=True), "the container to be gone", 30)

@@ -43,6 +43,8 @@ SWEEP_S = 2.0
 CHECK_S = 30.0
 """How often everything is looked over: flows, and executions that are waited for."""
 CLOSE_S = 5.0
+_BEGIN_S_MAX = 10.0
+"""How long a person's command waits for a trigger that is about to begin."""
 _LISTEN_AGAIN_S = 1.0
 _OPEN = tuple(state for state in STATES if state not in TERMINAL)
 _EXECUTIONS_READ = 1_000
@@ -76,6 +78,7 @@ class TriggerBoard:
         self._of_flow: dict[tuple[str, str], list[Runner]] = {}
         self._stopping: set[tuple[str, str]] = set()
         """Flows with a trigger that stops after some state."""
+        self._begun = asyncio.Event()
         self._running: dict[Place, str] = {}
         """Executions that were not over when the board began, by the trigger that started them."""
 
@@ -108,6 +111,7 @@ class TriggerBoard:
                 log.warning("triggers_wait", error=error.what, hint=error.hint)
                 await asyncio.sleep(_LISTEN_AGAIN_S)
             else:
+                self._begun.set()
                 return
 
     async def close(self) -> None:
@@ -324,7 +328,13 @@ class TriggerBoard:
         return find_trigger(await self._orchestrator.flow(namespace, flow_id), trigger_id)
 
     async def _schedule(self, namespace: str, flow_id: str, trigger_id: str) -> ScheduleRunner:
+        """The schedule at work. Just after a start it may take a moment. Raises ConflictError when there is none."""
         trigger = await self._trigger(namespace, flow_id, trigger_id)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BEGIN_S_MAX):
+                await self._begun.wait()
+                if (fresh := self._runners.get((namespace, flow_id, trigger_id))) is not None:
+                    await fresh.armed_once.wait()
         runner = self._runners.get((namespace, flow_id, trigger_id))
         if isinstance(runner, ScheduleRunner):
             return runner

@@ -65,6 +65,8 @@ class Runner:
         self.busy = asyncio.Lock()
         self.retry_at: datetime | None = None
         self.stopped = False
+        self.armed_once = asyncio.Event()
+        """Set once it has begun: before that its state is not known."""
         self._begun = False
         self._in_trouble = False
 
@@ -89,12 +91,15 @@ class Runner:
 
     async def arm(self, running: str | None) -> None:
         """Begin. running: an execution of this trigger that is not over, found at the daemon's start."""
-        async with self.busy:
-            await self._load()
-            if running is not None and self.state.execution_id is None and self.WAITS:
-                self.state.execution_id = running
-            await self._guarded(self._begin)
-            await self._settle_execution()
+        try:
+            async with self.busy:
+                await self._load()
+                if running is not None and self.state.execution_id is None and self.WAITS:
+                    self.state.execution_id = running
+                await self._guarded(self._begin)
+                await self._settle_execution()
+        finally:
+            self.armed_once.set()
         self.ring_soon()
 
     async def update(self, armed: Armed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -496,6 +497,18 @@ class TestBackfill:
             await house.finish()
         assert house.dates() == [utc(1, 0), utc(5, 9), utc(1, 1), utc(1, 2)]
         assert house.state()["nextExecutionDate"] == "2026-01-05T10:00:00.000Z"
+
+    async def test_a_command_right_after_the_start_waits_until_the_trigger_is_there(self, house: House) -> None:
+        await house.install(flow_with(HOURLY))
+        await house.board.backfill("team", "f", "t", start=self.day(1), end=self.day(1, 2))
+        await house.settle()
+        await house.close()
+        board = house.board = house._board()
+        running = asyncio.create_task(board.run())
+        state = await board.pause_backfill("team", "f", "t", paused=True)
+        assert state["backfill"]["paused"]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
     async def test_deleting_gives_up_the_rest(self, house: House) -> None:
         await house.install(flow_with(HOURLY))
