@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC
 from pathlib import Path
@@ -95,9 +96,10 @@ class House:
 
     def __init__(
         self, home: Path, clock: Clock, tell: Callable[[Work], Any] | None = None, *, worker: Any = None, database: Database | None = None,
-        branch: Any = None,
+        branch: Any = None, secrets: Mapping[str, str] | None = None,
     ) -> None:
-        """worker, database, branch: others than the told worker, the database of the home, and no branch."""
+        """worker, database, branch: others than the told worker, the database of the home, and no branch. secrets: by name."""
+        environ = {f"SECRET_{name}": b64encode(value.encode()).decode() for name, value in (secrets or {}).items()}
         self.clock = clock
         self.database = database or Database.open(home / "journal.db")
         self.journal, self.logs, self.views = Journal(self.database), Logs(self.database), Views(self.database)
@@ -106,7 +108,7 @@ class House:
         self.reads = StoreReads(documents=self.documents, logs=self.logs, views=self.views, clock=clock)
         cipher = Cipher(b"k" * 32)
         files = FileStorage(home / "storage")
-        self.renderer = Renderer(files=files, namespace_files=WorkTreeFiles(home), secrets=Secrets({}), reads=self.reads, clock=clock, zone=UTC)
+        self.renderer = Renderer(files=files, namespace_files=WorkTreeFiles(home), secrets=Secrets(environ), reads=self.reads, clock=clock, zone=UTC)
         self.worker = worker or ToldWorker(clock, tell)
         self.closer = Closer(
             journal=self.journal, documents=self.documents, queue=self.queue, views=self.views, logs=self.logs, clock=clock,
@@ -155,9 +157,11 @@ class House:
 
 
 @asynccontextmanager
-async def house(home: Path, *, clock: Clock | None = None, tell: Callable[[Work], Any] | None = None) -> AsyncIterator[House]:
+async def house(
+    home: Path, *, clock: Clock | None = None, tell: Callable[[Work], Any] | None = None, secrets: Mapping[str, str] | None = None
+) -> AsyncIterator[House]:
     """A house that is open; leaving it is as abrupt as the caller makes it: nothing is drained."""
-    opened = House(home, clock or SystemClock(), tell)
+    opened = House(home, clock or SystemClock(), tell, secrets=secrets)
     await opened.conductor.start()
     opened.chains.recover()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
@@ -22,18 +23,31 @@ class Redactor:
     """Replaces known secret values by the mask. Values under 3 characters are not masked: they would hide all text."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._given: dict[str, None] = {}
+        self._adding = threading.Lock()
         self._values: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
         """Take more values, each line of a value of several lines, and each value in base64, in a URL and in JSON. From any thread."""
+        with self._adding:
+            new = [secret for secret in secrets if secret not in self._given]
+            self._mask(new)
+            self._given = {**self._given, **dict.fromkeys(new)}
+
+    def _mask(self, secrets: list[str]) -> None:
         more = {part for secret in secrets for part in (secret, *secret.splitlines(), *_written_otherwise(secret)) if len(part) >= 3}
         if more <= self._values:
             return
         self._values = self._values | more
         longest_first = sorted(self._values, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What `add` was told, in that order."""
+        return tuple(self._given)
 
     @property
     def values(self) -> frozenset[str]:

@@ -110,8 +110,7 @@ class Podium:
         given: inputs in the place of the former ones.
         """
         await self.execution(execution_id)
-        stream = self._conductor.stream(execution_id)
-        state = stream.state if stream is not None else await self._closer.state_of(execution_id)
+        state = live.state if (live := self._conductor.stream(execution_id)) is not None else await self._closer.state_of(execution_id)
         if not state.ended:
             raise ConflictError(f"execution '{execution_id}' is {state.state}", hint="wait for its end or kill it", state=state.state)
         if not whole:
@@ -123,14 +122,15 @@ class Podium:
         new = new_id()
         tree = self._conductor.library.tree(state.namespace, state.flow_id, wanted.revision)
         runs = [] if whole else copied_runs(state, tree, new, task_run_id)
-        inputs = state.inputs if given is None else await self._start.forms.changed(wanted, new, state.inputs, given)
+        redactor = self._start.masked_by(state)
+        inputs = state.inputs if given is None else await self._start.forms.changed(wanted, new, state.inputs, given, redactor)
         labels = {key: value for key, value in state.labels.items() if key != "system.correlationId" or value != execution_id}
         return await self._conductor.submit(new, cmd.Create(
             id=new, namespace=state.namespace, flow_id=state.flow_id, revision=wanted.revision, source=state.source,
             commit=state.commit if revision is None else wanted.commit, path=wanted.path, blob=wanted.blob, inputs=inputs,
             labels=labels_for(wanted.model, labels, new), trigger=state.trigger, parent_id=execution_id, original_id=state.original_id,
             attempt_number=state.attempt_number + 1, original_created_at=state.original_created_at, copied_runs=runs,
-            variables={} if whole else state.variables,
+            variables={} if whole else state.variables, masks=redactor.given,
         ))
 
     async def pause(self, execution_id: str) -> View:
@@ -176,7 +176,7 @@ class Podium:
             return {}
         state = stream.state
         revision = self._conductor.library.revision(state.namespace, state.flow_id, state.revision)
-        return await self._start.forms.answers(declared, revision, state.id, inputs)
+        return await self._start.forms.answers(declared, revision, state.id, inputs, stream.redactor)
 
     async def change_status(self, execution_id: str, state: str) -> View:
         await self.execution(execution_id)

@@ -43,6 +43,8 @@ class StartRequest:
     """
     failed_because: str | None = None
     """A trigger fired and its condition or inputs failed: the execution is created and ends FAILED, with this reason in its log."""
+    masks: Sequence[str] = field(default=(), repr=False)
+    """Secrets that the inputs, labels or variables may hold in plain text: masked in all that is shown of the execution."""
 
 
 class Orchestrator(Protocol):

@@ -15,6 +15,7 @@ from podium.base.durations import parse_duration
 from podium.base.errors import ConflictError, ExpressionError, FlowDisabled, FlowError, InputError, LimitError, NotFound, PodiumError
 from podium.base.limits import SUBFLOW_DEPTH_MAX
 from podium.base.ports import FlowRevision
+from podium.base.redact import Redactor
 from podium.base.system.clock import Clock
 from podium.base.system.ids import new_id
 from podium.conductor.core.conductor import Conductor
@@ -29,7 +30,7 @@ from podium.engine.decide.decision import attempt_id
 from podium.engine.decide.kinds.many import loop_of
 from podium.engine.decide.tasks import retry_id
 from podium.engine.questions import parse_moment
-from podium.engine.state import TaskRun
+from podium.engine.state import Execution, TaskRun
 from podium.flows.model import Flow
 from podium.rendering.renderer import Renderer
 from podium.storage.crypto import Cipher
@@ -55,6 +56,7 @@ class Starter:
         self._journal = journal
         self._documents = documents
         self._clock = clock
+        self._cipher = cipher
         self._existing = existing
         self.forms = Forms(
             renderer=renderer, files=files, cipher=cipher, commit_of=lambda flow: self._commit(flow, None), allowed_paths=allowed_paths
@@ -104,9 +106,10 @@ class Starter:
         failed_because = request.failed_because
         inputs: dict[str, Any] = {}
         warnings: list[str] = []
+        redactor = Redactor(request.masks)
         try:
             _refuse_system_labels(request.labels)
-            inputs = await self.forms.inputs(revision, execution_id, request.inputs)
+            inputs = await self.forms.inputs(revision, execution_id, request.inputs, redactor)
             warnings = undeclared(revision, request.inputs)
             if failed_because is None:
                 failed_because = stopped_by(failing := await self.forms.failing_checks(revision, execution_id, inputs))
@@ -119,7 +122,7 @@ class Starter:
             id=execution_id, namespace=revision.namespace, flow_id=revision.flow_id, revision=revision.revision, source=revision.source,
             commit=self._commit(revision, request.revision), path=revision.path, blob=revision.blob, inputs=inputs,
             labels=labels_for(revision.model, request.labels, execution_id), trigger=request.trigger, schedule_date=request.schedule_date,
-            failed_because=failed_because, warnings=warnings,
+            failed_because=failed_because and redactor.text(failed_because), warnings=warnings, masks=redactor.given,
         )
 
     def _commit(self, revision: FlowRevision, asked: int | None) -> str:
@@ -177,7 +180,7 @@ class Starter:
         return await self._conductor.submit(execution_id, cmd.Create(
             id=execution_id, namespace=state.namespace, flow_id=state.flow_id, revision=state.revision, source=state.source,
             commit=state.commit, path=state.path, blob=state.blob, inputs=state.inputs, labels=state.labels, variables=state.variables,
-            trigger=state.trigger, depth=state.depth + 1, loop=loop_of(state, run, index),
+            trigger=state.trigger, depth=state.depth + 1, loop=loop_of(state, run, index), masks=parent.redactor.given,
         ))
 
     async def start_child(
@@ -197,7 +200,8 @@ class Starter:
             ) from error
         given = request.get("inputs") or {}
         _refuse_system_labels(request.get("labels") or {})
-        inputs = await self.forms.inputs(revision, execution_id, given)
+        redactor = Redactor(parent.redactor.given)
+        inputs = await self.forms.inputs(revision, execution_id, given, redactor)
         task = parent.tree.task(run.task_id)
         state = parent.state
         inherited = {key: value for key, value in state.labels.items() if request["inheritLabels"] or key.startswith("system.")}
@@ -207,7 +211,7 @@ class Starter:
             id=execution_id, namespace=namespace, flow_id=flow_id, revision=revision.revision, source=revision.source,
             commit=state.commit if state.source == revision.source and wanted is None else self._commit(revision, wanted), path=revision.path,
             blob=revision.blob, inputs=inputs, labels=labels_for(revision.model, labels, execution_id), depth=state.depth + 1,
-            schedule_date=parse_moment(date) if date else None, warnings=undeclared(revision, given),
+            schedule_date=parse_moment(date) if date else None, warnings=undeclared(revision, given), masks=redactor.given,
             trigger={
                 "id": run.task_id, "type": task.type if task else "", "taskRunId": run.id, **({} if index is None else {"index": index}),
                 **({"depth": depth} if (depth := chain_depth(state.trigger)) else {}),
@@ -259,8 +263,12 @@ class Starter:
             revision=state.revision, source=state.source, commit=state.commit, path=state.path, blob=state.blob, inputs=state.inputs,
             labels=state.labels, trigger=state.trigger, parent_id=state.id, original_id=state.original_id,
             attempt_number=state.attempt_number + 1, original_created_at=state.original_created_at, schedule_date=due, depth=state.depth,
-            loop=state.loop,
+            loop=state.loop, masks=stream.redactor.given,
         )
+
+    def masked_by(self, state: Execution) -> Redactor:
+        """What masks the values of an execution that ended, for one that takes them over."""
+        return Redactor(map(self._cipher.decrypt, state.secrets))
 
 
 def _refuse_depth(depth: int) -> None:

@@ -39,6 +39,8 @@ class Create:
     """Lines for its log: what is odd about the request."""
     copied_runs: Sequence[Mapping[str, Any]] = ()
     """Replay from a task run: task runs taken over, as `view` shows them, ids new; the chosen one has state RESTARTED."""
+    masks: Sequence[str] = field(default=(), repr=False)
+    """Secrets that its inputs, variables or item may hold in plain text. Never an event: the conductor has them masked, and keeps them sealed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,6 +134,12 @@ class Answered(Fact, frozen=True, kw_only=True, tag="answered"):
     error: str | None = None
 
 
+class SecretsUsed(Fact, frozen=True, kw_only=True, tag="secrets_used"):
+    """Secrets, encrypted, that values of this execution may hold: what is shown of it is masked by them for ever."""
+
+    sealed: list[str]
+
+
 class LabelsSet(Fact, frozen=True, kw_only=True, tag="labels_set"):
     labels: dict[str, str]
 
@@ -162,6 +168,6 @@ class ExecutionReopened(Fact, frozen=True, kw_only=True, tag="execution_reopened
 
 Event = (
     ExecutionCreated | ExecutionRestored | ExecutionMoved | ExecutionNoted | RunCreated | RunMoved | RunNoted | RunOutputs | RunsRemoved
-    | AttemptOpened | AttemptStarted | AttemptClosed | Asked | Answered | LabelsSet | VariablesSet | OutputsSet
+    | AttemptOpened | AttemptStarted | AttemptClosed | Asked | Answered | SecretsUsed | LabelsSet | VariablesSet | OutputsSet
     | ExecutionClosed | ExecutionReopened
 )

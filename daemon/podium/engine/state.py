@@ -117,6 +117,8 @@ class Execution:
     version: int = 0
     at: datetime | None = None
     """When the last event became true."""
+    secrets: list[str] = field(default_factory=list)
+    """As `SecretsUsed`."""
     output_tree: dict[str, Any] = field(default_factory=dict)
     _owned: set[int] = field(default_factory=set)
 
@@ -181,7 +183,7 @@ def fold(facts: Iterable[ev.Event], state: Execution | None = None) -> Execution
     return state
 
 
-def apply(state: Execution, fact: ev.Event) -> None:  # noqa: C901, PLR0912 - one flat case an event reads better than a table
+def apply(state: Execution, fact: ev.Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one flat case an event reads better than a table
     """Enter one event into the state."""
     state.version, state.at = state.version + 1, fact.at
     match fact:
@@ -225,6 +227,8 @@ def apply(state: Execution, fact: ev.Event) -> None:  # noqa: C901, PLR0912 - on
             state.asked[fact.key] = None
         case ev.Answered():
             state.asked.pop(fact.key, None)
+        case ev.SecretsUsed():
+            state.secrets = [*state.secrets, *fact.sealed]
         case ev.LabelsSet():
             state.labels = {**state.labels, **fact.labels}
         case ev.VariablesSet():

@@ -7,7 +7,7 @@ may wait for the world (secrets, files, HTTP) happens in a thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
@@ -69,6 +69,8 @@ class Event:
     schedule_date: datetime | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    masks: Sequence[str] = field(default=(), repr=False)
+    """Secrets that the variables may hold in plain text."""
 
 
 class Firing:
@@ -93,9 +95,10 @@ class Firing:
 
     def scope(self, armed: Armed, redactor: Redactor | None = None) -> Scope:
         """Where the expressions of a trigger stand: in its flow, before there is an execution. redactor: learns the secrets they use."""
+        learns = Redactor() if redactor is None else redactor
         return Scope(
             namespace=armed.revision.namespace, flow_id=armed.revision.flow_id, execution_id="", task_run_id=None,
-            source=armed.revision.source, commit=armed.revision.commit, dialect=armed.flow.dialect, redactor=redactor or Redactor(),
+            source=armed.revision.source, commit=armed.revision.commit, dialect=armed.flow.dialect, redactor=learns,
         )
 
     def is_pure(self, armed: Armed) -> bool:
@@ -120,11 +123,13 @@ class Firing:
             return True
         return await self._evaluated(armed, self.is_pure(armed), lambda scope: self._holds(armed, seen, scope))
 
-    async def value(self, armed: Armed, template: Any, seen: Mapping[str, Any], *, typed: bool = False) -> Any:
-        """A property of the trigger, rendered. Raises PodiumError."""
+    async def value(
+        self, armed: Armed, template: Any, seen: Mapping[str, Any], *, typed: bool = False, redactor: Redactor | None = None
+    ) -> Any:
+        """A property of the trigger, rendered. Raises PodiumError. redactor: as in `scope`."""
         pure = is_pure(template, dialect=armed.flow.dialect)
         variables = self.variables(armed, seen)
-        return await self._evaluated(armed, pure, lambda scope: self._renderer.value(template, variables, scope, typed=typed))
+        return await self._evaluated(armed, pure, lambda scope: self._renderer.value(template, variables, scope, typed=typed), redactor)
 
     def value_now(
         self, armed: Armed, template: Any, seen: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None, redactor: Redactor | None = None
@@ -159,12 +164,13 @@ class Firing:
     async def start(self, armed: Armed, event: Event) -> View:
         """Start an execution for an event whose conditions hold. Raises what Orchestrator.start raises."""
         seen = event.seen if event.seen is not None else event.variables
-        trigger = armed.trigger
+        trigger, redactor = armed.trigger, Redactor(event.masks)
         try:
-            inputs = await self.value(armed, trigger.inputs, seen) if trigger.inputs else {}
+            inputs = await self.value(armed, trigger.inputs, seen, redactor=redactor) if trigger.inputs else {}
         except PodiumError as error:
             return await self.fail(armed, event, f"the inputs of trigger '{trigger.id}' cannot be rendered: {error.what}")
-        labels = {**await self._labels(armed, seen), **event.labels}
+        labels = {**await self._labels(armed, seen, redactor), **event.labels}
+        event = replace(event, masks=redactor.given)
         return await self._submit(armed, event, inputs={**inputs, **event.inputs}, labels=labels, failed_because=None)
 
     async def fail(self, armed: Armed, event: Event, reason: str) -> View:
@@ -179,24 +185,24 @@ class Firing:
             namespace=armed.revision.namespace, flow_id=armed.revision.flow_id, inputs=inputs, labels=labels,
             schedule_date=event.schedule_date,
             trigger={"id": armed.trigger.id, "type": armed.trigger.type, "variables": dict(event.variables)}, fail_on_bad_inputs=True,
-            dedupe_key=event.key, cursor=event.cursor, failed_because=failed_because,
+            dedupe_key=event.key, cursor=event.cursor, failed_because=failed_because, masks=event.masks,
         ))
 
-    async def _labels(self, armed: Armed, seen: Mapping[str, Any]) -> dict[str, str]:
+    async def _labels(self, armed: Armed, seen: Mapping[str, Any], redactor: Redactor) -> dict[str, str]:
         """The trigger's own labels; one that cannot be rendered is left out."""
         labels: dict[str, str] = {}
         for key, template in armed.trigger.labels.items():
             try:
-                value = await self.value(armed, template, seen) if isinstance(template, str) else template
+                value = await self.value(armed, template, seen, redactor=redactor) if isinstance(template, str) else template
             except PodiumError as error:
                 log.warning("trigger_label_left_out", trigger=armed.name, label=key, reason=error.what)
                 continue
             labels[str(key)] = java_text(value)
         return labels
 
-    async def _evaluated(self, armed: Armed, pure: bool, evaluate: Callable[[Scope], T]) -> T:
+    async def _evaluated(self, armed: Armed, pure: bool, evaluate: Callable[[Scope], T], redactor: Redactor | None = None) -> T:
         """Evaluate on the loop what only takes a moment, else in a thread."""
-        scope = self.scope(armed)
+        scope = self.scope(armed, redactor)
         if pure:
             with suppress(TakesLong):
                 return evaluate(replace(scope, brisk=True))

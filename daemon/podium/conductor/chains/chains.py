@@ -255,7 +255,7 @@ class Chains:
             return await self._starter.prepare(StartRequest(
                 namespace=namespace, flow_id=flow_id, inputs=given.inputs, labels={**given.labels, CORRELATION: correlation},
                 trigger={"id": listener.trigger.id, "type": listener.trigger.type, "variables": dict(given.variables), "depth": depth},
-                fail_on_bad_inputs=listener.new, failed_because=upstream.text(failed) if failed else None,
+                fail_on_bad_inputs=listener.new, failed_because=upstream.text(failed) if failed else None, masks=upstream.secrets,
             ), note.starts), None
         except (FlowNotFound, FlowDisabled):
             return None, None

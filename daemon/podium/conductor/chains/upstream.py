@@ -53,6 +53,11 @@ class Upstream:
         """The message without secrets."""
         return self._stream.redactor.text(message)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What may stand in the values that it hands on, in plain text."""
+        return self._stream.redactor.given
+
     def scope(self) -> Scope:
         """Where the expressions of the trigger stand: in the flow that listens."""
         revision = self._listener.revision

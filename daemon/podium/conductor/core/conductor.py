@@ -284,6 +284,8 @@ class Conductor:
         if isinstance(command, cmd.Create) and stream.state.id:
             item.view = self._view(stream)
             return
+        if isinstance(command, cmd.Create):
+            stream.redactor.add(command.masks)
         if isinstance(command, cmd.Begin) and command.instead is None:
             command = self._limits.admission(stream, force=command.force)
         await self._decider.decide(turn, stream, command)
@@ -351,7 +353,9 @@ class Conductor:
                 continue
             if not stream.state.closed:
                 await self._inherit(stream)
-                stream.waiters = old.waiters if old else []
+                if old is not None:  # attempts that run on tell its redactor what they use
+                    old.redactor.add(stream.redactor.given)
+                    stream.waiters, stream.redactor = old.waiters, old.redactor
                 self._streams[execution_id] = stream
                 self._limits.follow(stream)
                 self._take_up(stream)

@@ -20,6 +20,7 @@ from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide.entry import decide
+from podium.engine.state import apply
 
 Heed = Callable[[Round, Stream, Sequence[ev.ExecutionMoved]], None]
 log = get_logger(__name__)
@@ -87,6 +88,9 @@ class Decider:
             events, effects = decide(stream.tree, state, commands.popleft(), turn.now)
             if events:
                 changed = True
+                if (used := stream.secrets_used(events[-1].at)) is not None:
+                    apply(state, used)
+                    events = [*events, used]
                 turn.enter(stream, [*stream.unwritten, *events], before - len(stream.unwritten))
                 stream.unwritten = []
             before = state.version

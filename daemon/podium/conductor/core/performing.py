@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -269,9 +269,14 @@ class Performer:
         if stream.state.loop is not None:
             parent, run_id, index = (stream.state.loop[name] for name in ("executionId", "taskRunId", "index"))
         if run_id and parent:
-            self._conductor.spawn(self._tell(parent, run_id, index, execution_view(stream.state, runs=False)), "child ended")
+            child = execution_view(stream.state, runs=False)
+            self._conductor.spawn(self._tell(parent, run_id, index, child, stream.redactor.given), "child ended")
 
-    async def _tell(self, parent: str, run_id: str, index: int | None, child: Mapping[str, Any]) -> None:
+    async def _tell(self, parent: str, run_id: str, index: int | None, child: Mapping[str, Any], secrets: Sequence[str]) -> None:
+        """secrets: that the outputs of the child may hold."""
+        above = self._conductor.stream(parent)
+        if above is not None:
+            above.redactor.add(secrets)
         delay = 0.05
         while True:
             try:

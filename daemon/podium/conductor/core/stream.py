@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from podium.base.errors import NotFound
@@ -12,9 +13,10 @@ from podium.base.redact import Redactor
 from podium.conductor.library import Library
 from podium.engine import codec
 from podium.engine.context import variables
-from podium.engine.events import Event, ExecutionRestored
+from podium.engine.events import Event, ExecutionRestored, SecretsUsed
 from podium.engine.state import Execution, TaskRun, fold
 from podium.engine.tree import FlowTree
+from podium.expressions.text import encodable
 from podium.rendering.scope import Scope
 from podium.storage.crypto import Cipher, is_sealed, reveal
 from podium.store.journal import Journal
@@ -40,13 +42,35 @@ class Stream:
     unwritten: list[Event] = field(default_factory=list)
     """What it was restored from, not in the journal yet: written with its first decision."""
     _plain_inputs: Mapping[str, Any] | None = None
+    _kept: set[str] = field(default_factory=set)
+    """Secrets that are in the journal, encrypted: among the inputs, or noted by SecretsUsed."""
 
     def inputs(self) -> Mapping[str, Any]:
         """The inputs with secrets in plain text; those are masked everywhere from then on."""
         if self._plain_inputs is None:
-            self._plain_inputs = reveal(self.state.inputs, self.cipher, lambda secret: self.redactor.add([secret]))
+            self._plain_inputs = reveal(self.state.inputs, self.cipher, self._known)
             self.sealed = self.sealed or self._plain_inputs is not self.state.inputs or holds_sealed(self.state.trigger)
         return self._plain_inputs
+
+    def _known(self, secret: str) -> None:
+        self._kept.add(secret)
+        self.redactor.add([secret])
+
+    def recall(self) -> None:
+        """Mask what was noted by SecretsUsed. Of an execution that was just read."""
+        for sealed in self.state.secrets:
+            self._known(self.cipher.decrypt(sealed))
+
+    def secrets_used(self, at: datetime) -> SecretsUsed | None:
+        """The event that keeps the secrets which became known since the last one; None when none did.
+
+        It goes with the first decision after that: a value that holds one enters the journal with a decision too.
+        """
+        new = [secret for secret in self.redactor.given if secret not in self._kept]
+        if not new:
+            return None
+        self._kept.update(new)
+        return SecretsUsed(at=at, sealed=[self.cipher.encrypt(encodable(secret)) for secret in new])
 
     def inherit(self, above: Stream) -> None:
         """Take over the outputs of the execution that holds the Loop of this one; what is above wins. Source: flow-language-2 3."""
@@ -129,4 +153,5 @@ class Loader:
         for run in state.runs.values():
             stream.saw_outputs(run.outputs)
         stream.inputs()
+        stream.recall()
         return stream

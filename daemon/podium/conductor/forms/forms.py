@@ -39,20 +39,28 @@ class Forms:
         self._commit_of = commit_of
         self._allowed_paths = None if allowed_paths is None else [each.resolve() for each in allowed_paths]
 
-    async def inputs(self, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any]) -> dict[str, Any]:
-        """The inputs of a new execution. Raises InputError naming the first that is wrong; `facts["problems"]` has all."""
+    async def inputs(
+        self, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any], redactor: Redactor | None = None
+    ) -> dict[str, Any]:
+        """The inputs of a new execution. Raises InputError naming the first that is wrong; `facts["problems"]` has all.
+
+        redactor: masks the values, and learns the secrets that defaults and expressions use.
+        """
         flow: Flow = revision.model
         hint = f"look at the inputs of {revision.namespace}.{revision.flow_id}"
-        return await self._resolved(flow.inputs, revision, execution_id, supplied, hint) if flow.inputs else {}
+        return await self._resolved(flow.inputs, revision, execution_id, supplied, hint=hint, redactor=redactor) if flow.inputs else {}
 
-    async def answers(self, declared: Any, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any]) -> dict[str, Any]:
-        """The values that a waiting task asks for. Raises InputError."""
-        return await self._resolved(declared, revision, execution_id, supplied, "give the inputs that the waiting task asks for")
+    async def answers(
+        self, declared: Any, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any], redactor: Redactor | None = None
+    ) -> dict[str, Any]:
+        """The values that a waiting task asks for. Raises InputError. redactor: as in `inputs`."""
+        hint = "give the inputs that the waiting task asks for"
+        return await self._resolved(declared, revision, execution_id, supplied, hint=hint, redactor=redactor)
 
     async def changed(
-        self, revision: FlowRevision, execution_id: str, former: Mapping[str, Any], given: Mapping[str, Any]
+        self, revision: FlowRevision, execution_id: str, former: Mapping[str, Any], given: Mapping[str, Any], redactor: Redactor
     ) -> dict[str, Any]:
-        """The inputs of a replay: those given, the others as they were. Raises InputError."""
+        """The inputs of a replay: those given, the others as they were. Raises InputError. redactor: as in `inputs`."""
         plain = reveal(dict(former), self._cipher, lambda _text: None)
         values: dict[str, Any] = {}
         for name, declared in flatten(revision.model.inputs):
@@ -61,10 +69,13 @@ class Forms:
                 value = value.get(part) if isinstance(value, Mapping) else None
             if value is not None:
                 values[name] = to_json(value) if declared.type in ("JSON", "YAML", "ION") else value
-        return await self.inputs(revision, execution_id, {**values, **given})
+        return await self.inputs(revision, execution_id, {**values, **given}, redactor)
 
-    async def _resolved(self, declared: Any, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any], hint: str) -> dict[str, Any]:
-        render = self._render(revision, execution_id)
+    async def _resolved(
+        self, declared: Any, revision: FlowRevision, execution_id: str, supplied: Mapping[str, Any], *, hint: str, redactor: Redactor | None
+    ) -> dict[str, Any]:
+        redactor = Redactor() if redactor is None else redactor
+        render = self._render(revision, execution_id, redactor)
 
         def resolve() -> tuple[dict[str, Any], list[InputProblem]]:
             return resolve_inputs(
@@ -74,15 +85,17 @@ class Forms:
 
         values, problems = await asyncio.to_thread(resolve)
         if problems:
+            messages = [redactor.text(each.message) for each in problems]
             raise InputError(
-                "; ".join(each.message for each in problems), hint=hint, input=problems[0].id,
-                problems=[{"input": each.id, "message": each.message} for each in problems],
+                "; ".join(messages), hint=hint, input=problems[0].id,
+                problems=[{"input": each.id, "message": message} for each, message in zip(problems, messages, strict=True)],
             )
         return values
 
     async def examine(self, revision: FlowRevision, supplied: Mapping[str, Any], declared: Any = None) -> list[ResolvedInput]:
         """What would become of each input (of the flow, or of those declared), for forms: nothing is stored."""
-        render = self._render(revision, new_id())
+        redactor = Redactor()
+        render = self._render(revision, new_id(), redactor)
         wanted = revision.model.inputs if declared is None else declared
         return await asyncio.to_thread(
             examine_inputs, wanted, supplied, render, encrypt=self._cipher.seal, store_file=lambda _input_id, source: source
@@ -108,9 +121,9 @@ class Forms:
                 failing.append(check)
         return failing
 
-    def _render(self, revision: FlowRevision, execution_id: str) -> Callable[[Any, Mapping[str, Any]], Any]:
+    def _render(self, revision: FlowRevision, execution_id: str, redactor: Redactor) -> Callable[[Any, Mapping[str, Any]], Any]:
         """Renders defaults, conditions and expressions of inputs."""
-        scope = self._scope(revision, execution_id)
+        scope = self._scope(revision, execution_id, redactor)
         base = {"flow": {"id": revision.flow_id, "namespace": revision.namespace, "revision": revision.revision},
                 "vars": dict(revision.model.variables)}
         return lambda template, variables: self._renderer.value(template, {**base, **variables}, scope, typed=True)
@@ -133,10 +146,10 @@ class Forms:
         uri = input_file_uri(revision.namespace, revision.flow_id, execution_id, input_id=input_id, name=name)
         return self._files.put(uri, data)
 
-    def _scope(self, revision: FlowRevision, execution_id: str) -> Scope:
+    def _scope(self, revision: FlowRevision, execution_id: str, redactor: Redactor | None = None) -> Scope:
         return Scope(
             namespace=revision.namespace, flow_id=revision.flow_id, execution_id=execution_id, task_run_id=None, source=revision.source,
-            commit=self._commit_of(revision), dialect=revision.model.dialect, redactor=Redactor(),
+            commit=self._commit_of(revision), dialect=revision.model.dialect, redactor=Redactor() if redactor is None else redactor,
         )
 
 

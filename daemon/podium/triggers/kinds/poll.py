@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -91,7 +91,7 @@ class PollRunner(Runner):
         async with self.busy:
             if self.stopped or armed.trigger != self.armed.trigger:
                 return
-            await self._guarded(lambda: self._answered(due, remembered, variables, trouble))
+            await self._guarded(lambda: self._answered(due, remembered, variables, trouble, redactor.given))
         if self.retry_at is None:
             await self.ring()
 
@@ -111,7 +111,9 @@ class PollRunner(Runner):
             self._child = self._asked = None
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
-    async def _answered(self, due: datetime, remembered: dict[str, Any], variables: Mapping[str, Any] | None, trouble: str | None) -> None:
+    async def _answered(
+        self, due: datetime, remembered: dict[str, Any], variables: Mapping[str, Any] | None, trouble: str | None, masks: Sequence[str]
+    ) -> None:
         now = self.tools.clock.now()
         interval: timedelta = getattr(self.armed.trigger, "interval", timedelta(seconds=60))
         before = replace(self.state)
@@ -127,7 +129,8 @@ class PollRunner(Runner):
                 await self.remember()
             else:
                 self.state.poll, self.state.date = remembered, due
-                event = Event(variables=self._recorded(variables), seen=dict(variables), key=key, cursor=self.state.as_cursor(now))
+                cursor = self.state.as_cursor(now)
+                event = Event(variables=self._recorded(variables), seen=dict(variables), key=key, cursor=cursor, masks=masks)
                 view = await self.tools.firing.start_if(self.armed, event)
                 if view is None:
                     await self.remember()
