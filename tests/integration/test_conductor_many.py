@@ -198,3 +198,20 @@ async def test_a_loop_is_restarted_from_the_records_alone(tmp_path: Path, retry:
         assert ended["state"]["current"] == "SUCCESS"
         assert [each["outputs"]["o"] for each in loop_run(ended)["outputs"]["outputs"]] == ["a0", "b1", "c2"]
         assert tries[-2:] == [("b", "hello"), ("c", "hello")]
+
+
+async def test_a_loop_that_stores_its_outputs_is_restarted_from_the_records_alone(tmp_path: Path) -> None:
+    bad = {"b"}
+    async with house(tmp_path, tell=lambda work: "FAILED" if work.variables["item"]["value"] in bad else "SUCCESS") as h:
+        outputs = "outputs: [{id: o, type: STRING, value: '{{ item.value }}'}]"
+        await h.deploy(flow(f"values: [a, b], concurrencyLimit: 1, fetchType: STORE, {outputs}, tasks: [{COMMAND}]"))
+        execution_id = await start(h)
+        assert (await h.podium.wait(execution_id, timeout_s=10))["state"]["current"] == "FAILED"
+        with sqlite3.connect(tmp_path / "journal.db") as raw:
+            raw.execute("DELETE FROM events")
+        bad.clear()
+        await h.podium.restart(execution_id)
+        ended = await h.podium.wait(execution_id, timeout_s=10)
+        assert ended["state"]["current"] == "SUCCESS"
+        stored = [h.renderer.file_reader.files.get(each["outputs"]["uri"]) for each in loop_run(ended)["outputs"]["outputs"]]
+        assert stored == [b'{"o":"a"}\n', b'{"o":"b"}\n']

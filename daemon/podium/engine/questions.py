@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from podium.base.durations import parse_duration
-from podium.base.limits import LAUNCHED_ITEMS_MAX, TASK_RUNS_MAX
+from podium.base.limits import LAUNCHED_BYTES_MAX, LAUNCHED_ITEMS_MAX, TASK_RUNS_MAX
 from podium.engine.decide.kinds.many import loop_of
 from podium.engine.state import Execution, TaskRun
 from podium.engine.tree import FlowTree
@@ -194,7 +194,14 @@ def _items(rendered: Any, written: Any) -> dict[str, Any]:
         texts, keys = _loop_values(values, written)
     if len(texts) > LAUNCHED_ITEMS_MAX:
         raise ValueError(f"{len(texts)} items are over the limit of {LAUNCHED_ITEMS_MAX} (LAUNCHED_ITEMS_MAX): make larger batches")
+    if sum(map(len, texts)) > LAUNCHED_BYTES_MAX:
+        raise ValueError(too_large())
     return {**answer, "values": texts, "keys": keys}
+
+
+def too_large() -> str:
+    """The message for items that are too much together."""
+    return f"the items are over the limit of {LAUNCHED_BYTES_MAX} bytes together (LAUNCHED_BYTES_MAX): give URIs of files, or ids, as items"
 
 
 def _loop_values(rendered: Any, written: Any) -> tuple[list[str], list[str] | None]:

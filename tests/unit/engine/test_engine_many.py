@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from engine_driver import Play, flow
 
+from podium.engine import codec
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine.context import variables
@@ -162,6 +163,76 @@ def test_a_restart_restarts_only_what_failed(from_record: bool) -> None:
     assert play.state.state == "SUCCESS"
     assert play.run_of("all").outputs["terminatedIterations"] == {"SUCCESS": 4}
     assert [each["outputs"]["o"] for each in play.run_of("all").outputs["outputs"]] == [1, 0]
+
+
+def restored(play: Play, view: dict[str, Any] | None = None) -> None:
+    """Go on from what the record says."""
+    state = Execution()
+    flow_of = {"source": "", "commit": "", "path": "", "blob": ""}
+    restore(state, view or execution_view(play.state, tree=play.tree), flow_of, engine_notes(play.state, play.tree))
+    play.state = state
+    play.subflows.clear()
+
+
+@pytest.mark.parametrize("from_record", [False, True])
+def test_a_loop_that_went_well_keeps_its_outputs_when_it_is_run_again(from_record: bool) -> None:
+    play = loop(values="[a, b]")
+    end(play, 1, outputs={"o": 1})
+    end(play, 0, outputs={"o": 0})
+    outputs = play.run_of("all").outputs
+    if from_record:
+        restored(play)
+    play.give(cmd.SetRunState(run_id=play.run_of("all").id, state="RESTARTED"))
+    play.give(cmd.Begin(force=True))
+    assert (play.state.state, play.run_of("all").outputs) == ("SUCCESS", outputs)
+
+
+def test_outputs_that_were_too_large_for_the_record_do_not_spoil_the_figures() -> None:
+    play = loop(values="[a, b, c]")
+    end(play, 0, outputs={"o": 0})
+    end(play, 1, "FAILED")
+    end(play, 2, outputs={"o": 2})
+    view = execution_view(play.state, tree=play.tree)
+    view["taskRunList"][0]["outputs"] = {"podium:omitted": {"bytes": 1, "sha256": ""}}
+    restored(play, view)
+    play.give(cmd.Restart())
+    play.give(cmd.Begin(force=True))
+    end(play, 1)
+    assert (play.state.state, play.run_of("all").outputs["terminatedIterations"]) == ("SUCCESS", {"SUCCESS": 3})
+    assert [each["outputs"]["o"] for each in play.run_of("all").outputs["outputs"]] == [0, 2]
+
+
+def test_a_restart_does_not_write_what_is_done_again_and_again() -> None:
+    count = 50
+    play = loop(values="'{{ range(1, 50) }}'", more=", transmitFailed: false, allowFailure: true")
+    for index in range(count):
+        end(play, index, "SUCCESS" if index % 2 else "FAILED", outputs={"o": "x" * 1000})
+    before = len(play.events)
+    play.subflows.clear()
+    play.give(cmd.SetRunState(run_id=play.run_of("all").id, state="RESTARTED"))
+    play.give(cmd.Begin(force=True))
+    for effect in list(play.subflows):
+        play.give(cmd.SubflowEnded(run_id=effect.run_id, index=effect.index, execution_id=effect.execution_id, state="SUCCESS", outputs={"o": 1}))
+    assert play.state.state == "SUCCESS"
+    written = sum(len(codec.encode(each)) for each in play.events[before:])
+    assert written < 200_000, "the outputs are written once, not with every figure"
+
+
+def test_outputs_of_many_iterations_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podium.engine.decide.kinds.many.LAUNCHED_BYTES_MAX", 100)
+    play = loop(", concurrencyLimit: 1")
+    end(play, 0, outputs={"o": "x" * 60})
+    end(play, 1, outputs={"o": "x" * 60})
+    assert (play.run_of("all").state, len(play.run_of("all").outputs["outputs"]), len(play.subflows)) == ("FAILED", 1, 2)
+    assert "fetchType: STORE" in play.engine_log[-1]
+    play.check()
+
+
+def test_values_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podium.engine.questions.LAUNCHED_BYTES_MAX", 10)
+    play = loop(values="[aaaa, bbbb, cccc]")
+    assert play.run_of("all").state == "FAILED"
+    assert "LAUNCHED_BYTES_MAX" in play.engine_log[-1]
 
 
 def test_a_retry_starts_failed_items_anew() -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from podium.base.errors import PodiumError, TakesLong
-from podium.base.limits import LAUNCHED_ITEMS_MAX
+from podium.base.limits import LAUNCHED_BYTES_MAX, LAUNCHED_ITEMS_MAX
 from podium.base.system.log import get_logger
 from podium.conductor.core.stream import Stream
 from podium.engine.commands import Answer
-from podium.engine.questions import Question, StoredLines, question
+from podium.engine.questions import Question, StoredLines, question, too_large
 from podium.engine.shape.view import execution_view
 from podium.expressions.compile import compile_template
 from podium.expressions.text import to_json
@@ -123,11 +123,14 @@ class Evaluator:
             if asked.lines == "text":
                 with copy.open(encoding="utf-8") as source:
                     return StoredLines(islice((line.strip() for line in source if line.strip()), LAUNCHED_ITEMS_MAX + 1))
-            found = StoredLines()
+            found, size = StoredLines(), 0
             for value, _ in islice(read_records(copy), LAUNCHED_ITEMS_MAX + 1):
                 if value is None:
                     raise ValueError("Found a null value in the ION file")
                 found.append(value if isinstance(value, str) else to_json(value))
+                size += len(found[-1])
+                if size > LAUNCHED_BYTES_MAX:
+                    raise ValueError(too_large())
             return found
 
     def _listener(self, stream: Stream, index: int, variables: Mapping[str, Any], scope: Scope) -> bool:

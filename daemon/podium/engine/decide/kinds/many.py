@@ -2,20 +2,22 @@
 
 Kept in its notes: `values` (and `keys`) of the items, `next` to launch, `open` ones; for each item that is launched or ended badly
 `child:<index>` = [execution id, state], with a third entry while a child that failed is to be restarted: the id in case it cannot be;
-`out:<index>` = what an iteration gave back. Source: flow-language 5.8, flow-language-2 3.
+`out:<index>` = what an iteration gave back, `bytes` in all, `full` once that was too much. Source: flow-language 5.8, flow-language-2 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from podium.base.limits import LAUNCHED_BYTES_MAX
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide.decision import Decision
 from podium.engine.decide.tasks import conclude, derived_child_id
 from podium.engine.state import Execution, TaskRun
+from podium.expressions.text import to_json
 from podium.flows.model import Loop
 
 _BAD = ("FAILED", "KILLED", "CANCELLED")
@@ -27,7 +29,7 @@ def start(d: Decision, run: TaskRun, value: Mapping[str, Any]) -> None:
     number = len(run.attempts) + 1
     d.emit(ev.AttemptOpened(at=d.now, run_id=run.id, number=number))
     d.emit(ev.AttemptStarted(at=d.now, run_id=run.id, number=number))
-    facts = {"wait": value["wait"], "transmit": value["transmit"], "halted": None, "judging": None}
+    facts = {"wait": value["wait"], "transmit": value["transmit"], "halted": None, "judging": None, "full": None}
     if "values" in run.notes:
         d.note(run, **facts)
         _revive(d, run)
@@ -56,7 +58,7 @@ def open_children(run: TaskRun) -> Iterator[tuple[int, list[Any]]]:
 
 def again(run: TaskRun) -> dict[str, Any]:
     """The notes that outlive a restart of the run: what went well stays, what ended badly is restarted."""
-    kept = ("values", "keys", "next", "out", "child", "base", "store")
+    kept = ("values", "keys", "next", "out", "bytes", "child", "base", "store")
     return {**{name: value for name, value in run.notes.items() if name.partition(":")[0] in kept}, "former": "all"}
 
 
@@ -71,6 +73,8 @@ def _revive(d: Decision, run: TaskRun) -> None:
     number = len(run.attempts)
     changed: dict[str, Any] = {"former": None}
     entries = dict(children(run))
+    if isinstance(d.tree.task(run.task_id), Loop):
+        changed.update(_outputs_taken_up(d, run, [state for _, state, *_ in entries.values()]))
     for index, entry in entries.items():
         if entry[1] in _BAD:
             _count(d, run, entry[1], None)
@@ -82,6 +86,23 @@ def _revive(d: Decision, run: TaskRun) -> None:
     d.note(run, open=len(revived), **changed)
     for index, entry in revived.items():
         d.effect(start_effect(run, index, entry))
+
+
+def _outputs_taken_up(d: Decision, run: TaskRun, states: Sequence[str]) -> dict[str, Any]:
+    """Leave only the figures in the outputs of a Loop that goes on; the notes for what iterations gave back, where nothing else has it.
+
+    states: of those that did not go well. A record has no outputs that were too large for it.
+    """
+    given, ended = run.outputs.get("outputs"), run.outputs.get("terminatedIterations")
+    if ended is None:
+        ended = {"SUCCESS": run.notes["next"] - len(states), **{state: states.count(state) for state in _BAD}}
+    d.outputs(run, {
+        "iterationCount": len(run.notes["values"]), "runningIterations": run.outputs.get("runningIterations", 0),
+        "terminatedIterations": {state: count for state, count in ended.items() if count},
+    })
+    if not isinstance(given, list) or any(name.startswith("out:") for name in run.notes):
+        return {}
+    return {f"out:{each['item']['iteration']}": each["outputs"] for each in given}
 
 
 def go_on(d: Decision, run: TaskRun) -> None:
@@ -169,12 +190,12 @@ def _over(d: Decision, run: TaskRun, index: int, ended: tuple[str, str, str], ou
     bad = state in _BAD
     notes: dict[str, Any] = {f"child:{index}": [child, state] if bad else None, "open": run.notes["open"] - 1}
     if outputs:
-        notes[f"out:{index}"] = dict(outputs)
+        notes.update(_kept(d, run, index, outputs))
     if isinstance(task, Loop):
         if bad and run.notes.get("transmit", True):
             d.log("ERROR", f"Loop iteration {index} ended in {state} in sub-execution {child}", run.id)
             notes["halted"] = True
-        elif task.break_when is not None and not run.notes.get("halted") and not d.state.notes.get("stopping"):
+        elif task.break_when is not None and not (run.notes.get("halted") or notes.get("halted")) and not d.state.notes.get("stopping"):
             notes[f"ended:{index}"] = [child, state]
             notes["judging"] = run.notes.get("judging", 0) + 1
     d.note(run, **notes)
@@ -183,6 +204,17 @@ def _over(d: Decision, run: TaskRun, index: int, ended: tuple[str, str, str], ou
         d.ask(run.id, f"break:{index}")
         return
     go_on(d, run)
+
+
+def _kept(d: Decision, run: TaskRun, index: int, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The notes that keep what an iteration gave back, unless all of it together becomes too large: then no further one starts."""
+    size = run.notes.get("bytes", 0) + len(to_json(outputs))
+    if size <= LAUNCHED_BYTES_MAX:
+        return {f"out:{index}": dict(outputs), "bytes": size}
+    if not run.notes.get("full"):
+        what = f"the outputs of the iterations are over the limit of {LAUNCHED_BYTES_MAX} bytes together (LAUNCHED_BYTES_MAX)"
+        d.log("ERROR", f"{what}: set `fetchType: STORE`", run.id)
+    return {"halted": True, "full": True}
 
 
 def judged(d: Decision, run: TaskRun, index: int, value: Any, error: str | None) -> None:
@@ -205,7 +237,9 @@ def _finish(d: Decision, run: TaskRun) -> None:
         given = run.notes.get("base")
     d.outputs(run, {**run.outputs, **({key: given} if given is not None else {})})
     state = "SUCCESS"
-    if run.notes.get("transmit", True):
+    if run.notes.get("full"):
+        state = "FAILED"
+    elif run.notes.get("transmit", True):
         state = next((each for each in counting if states.get(each)), "SUCCESS")
     if d.state.notes.get("stopping"):
         state = "KILLED"
