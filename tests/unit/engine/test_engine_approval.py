@@ -135,3 +135,14 @@ def test_two_approvals_wait_side_by_side_and_are_decided_one_by_one() -> None:
     decide(play, "DENIED")
     assert (play.states()["b"], play.state.state) == ("WARNING", "WARNING")
     play.check()
+
+
+@pytest.mark.parametrize("behavior", ["SUCCEED", "CANCEL", "KILL"])
+def test_a_decision_after_the_end_changes_nothing_of_the_execution(behavior: str) -> None:
+    ask = f"{{id: ask, type: core.flow.Approval, approveBehavior: {behavior}}}"
+    play = Play(flow("- {id: one, type: core.log.Log, message: x}", f"afterExecution: [{ask}]")).run()
+    assert play.run_of("ask").state == "PAUSED"
+    play.give(cmd.Review(decision="APPROVED"))
+    assert (play.state.state, play.state.closed) == ("SUCCESS", True)
+    assert [state for state, _ in play.state.history if state in ("SUCCESS", "KILLED", "CANCELLED")] == ["SUCCESS"]
+    assert "cannot change the state" in play.engine_log[-1]

@@ -81,8 +81,11 @@ def _decide(d: Decision, run: TaskRun, decision: str, facts: Mapping[str, Any]) 
 
 
 def end(d: Decision, run: TaskRun, state: str) -> None:
-    """End the run; where its behaviour decides over the whole execution, end that too."""
+    """End the run; where its behaviour decides over the whole execution, end that too, unless it has ended."""
     decides = run.notes.get("decides") and state == run.notes.get("outcome")
+    if decides and d.state.ended:
+        d.log("WARN", f"Task '{run.task_id}' cannot change the state of an execution that ended", run.id)
+        decides = False
     if decides:
         d.note_execution(stopping=state)
     d.end_run(run, state)
