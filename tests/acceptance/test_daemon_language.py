@@ -147,7 +147,9 @@ def test_a_reviewer_decides_by_command_line_by_api_and_on_the_page(tmp_path: Pat
         page = house.call("GET", f"/executions/{on_page}", headers={"Accept": "text/html"})
         assert "It waits for your decision" in page
         assert "Ship it" in page
-        form = urllib.parse.urlencode({"ticket": "T2", "_comment": "fine", "_decision": "APPROVED"}).encode()
+        asked = run_of(house.execution(on_page), "ask")["id"]
+        assert f'name="_run" value="{asked}"' in page
+        form = urllib.parse.urlencode({"ticket": "T2", "_run": asked, "_comment": "fine", "_decision": "APPROVED"}).encode()
         house.call("POST", f"/executions/{on_page}/review", form, {
             "Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html", "Origin": f"http://127.0.0.1:{free_port}",
         })

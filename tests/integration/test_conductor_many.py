@@ -215,3 +215,16 @@ async def test_a_loop_that_stores_its_outputs_is_restarted_from_the_records_alon
         assert ended["state"]["current"] == "SUCCESS"
         stored = [h.renderer.file_reader.files.get(each["outputs"]["uri"]) for each in loop_run(ended)["outputs"]["outputs"]]
         assert stored == [b'{"o":"a"}\n', b'{"o":"b"}\n']
+
+
+async def test_a_decision_sent_twice_does_not_decide_about_the_next_approval(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.deploy("id: f\nnamespace: n\ntasks:\n  - {id: one, type: core.flow.Approval}\n  - {id: two, type: core.flow.Approval}\n")
+        execution_id = await start(h)
+        first = (await h.podium.execution(execution_id))["taskRunList"][0]["id"]
+        await h.podium.review(execution_id, "APPROVED", task_run_id=first)
+        with pytest.raises(ConflictError, match="waits for a decision"):
+            await h.podium.review(execution_id, "APPROVED", task_run_id=first)
+        assert [run["state"]["current"] for run in (await h.podium.execution(execution_id))["taskRunList"]] == ["SUCCESS", "PAUSED"]
+        await h.podium.review(execution_id, "DENIED")
+        assert (await h.podium.wait(execution_id, timeout_s=10))["state"]["current"] == "CANCELLED"

@@ -156,11 +156,11 @@ class Podium:
 
     async def review(
         self, execution_id: str, decision: Literal["APPROVED", "DENIED"], *, by: str = "", comment: str | None = None,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None, task_run_id: str | None = None,
     ) -> View:
         await self.execution(execution_id)
         stream = self._conductor.stream(execution_id)
-        run = waiting_approval(stream.tree, stream.state) if stream is not None else None
+        run = waiting_approval(stream.tree, stream.state, task_run_id) if stream is not None else None
         if stream is None or run is None:
             raise ConflictError(f"no approval of execution '{execution_id}' waits for a decision", hint="it was decided, or is not reached yet")
         task = stream.tree.task(run.task_id)

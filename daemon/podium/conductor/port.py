@@ -73,9 +73,9 @@ class Orchestrator(Protocol):
     async def resume(self, execution_id: str, *, inputs: Mapping[str, Any] | None = None) -> View: ...
     async def review(
         self, execution_id: str, decision: Literal["APPROVED", "DENIED"], *, by: str = "", comment: str | None = None,
-        inputs: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None, task_run_id: str | None = None,
     ) -> View:
-        """Decide about the Approval that waits. Raises NotFound, ConflictError, InputError."""
+        """Decide about the Approval that waits: the first, or that of the task run. Raises NotFound, ConflictError, InputError."""
         ...
 
     async def change_status(self, execution_id: str, state: str) -> View: ...

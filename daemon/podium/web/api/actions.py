@@ -62,21 +62,21 @@ async def resume(request: web.Request, identifier: str) -> View:
     here = context(request)
     execution = await here.orchestrator.execution(identifier)
     async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as form:
-        declared = asked_for(await waiting_task(here.orchestrator, execution))
+        declared = asked_for((await waiting_task(here.orchestrator, execution))[0])
         inputs = await inputs_of(
             form, declared, orchestrator=here.orchestrator, namespace=execution["namespace"], flow_id=execution["flowId"]
         )
         return await here.orchestrator.resume(identifier, inputs=inputs)
 
 
-async def waiting_task(orchestrator: Orchestrator, execution: View) -> Pause | Approval | None:
-    """The first task of `execution` that waits for somebody."""
-    paused = [run["taskId"] for run in execution.get("taskRunList") or [] if run["state"]["current"] == "PAUSED"]
+async def waiting_task(orchestrator: Orchestrator, execution: View, run_id: str | None = None) -> tuple[Pause | Approval | None, str]:
+    """The first task of `execution` that waits for somebody (or that of the run named), and the id of its run."""
+    paused = [run for run in execution.get("taskRunList") or [] if run["state"]["current"] == "PAUSED" and run_id in (None, run["id"])]
     if not paused:
-        return None
+        return None, ""
     flow = await orchestrator.flow(execution["namespace"], execution["flowId"], revision=execution.get("flowRevision"))
-    tasks = (find_task(flow.model, task_id) for task_id in paused)
-    return next((task for task in tasks if isinstance(task, (Pause, Approval))), None)
+    tasks = ((find_task(flow.model, run["taskId"]), str(run["id"])) for run in paused)
+    return next(((task, found) for task, found in tasks if isinstance(task, (Pause, Approval))), (None, ""))
 
 
 def asked_for(task: Pause | Approval | None) -> list[Any]:
@@ -94,7 +94,7 @@ async def _validate_resume(request: web.Request) -> web.Response:
     execution = await here.orchestrator.execution(identifier)
     namespace, flow_id = execution["namespace"], execution["flowId"]
     async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as form:
-        declared = asked_for(await waiting_task(here.orchestrator, execution))
+        declared = asked_for((await waiting_task(here.orchestrator, execution))[0])
         inputs = await inputs_of(form, declared, orchestrator=here.orchestrator, namespace=namespace, flow_id=flow_id)
         found = await here.orchestrator.validate_answers(identifier, inputs)
     return answer({"id": flow_id, "namespace": namespace, "inputs": found})
@@ -103,13 +103,15 @@ async def _validate_resume(request: web.Request) -> web.Response:
 async def _review(request: web.Request) -> web.Response:
     body = await read_object(request, limit=limits.BODY_BYTES_MAX)
     decision = str(body.get("decision") or "").upper()
-    comment, inputs, reviewer = body.get("comment"), body.get("inputs"), body.get("by")
+    comment, inputs, reviewer, run_id = body.get("comment"), body.get("inputs"), body.get("by"), body.get("taskRunId")
     if decision not in ("APPROVED", "DENIED"):
         raise BadRequest("the body needs 'decision'", hint='send {"decision": "APPROVED"} or {"decision": "DENIED", "comment": "…"}')
-    if not isinstance(comment, str | None) or not isinstance(inputs, dict | None) or not isinstance(reviewer, str | None):
-        raise BadRequest("'comment' and 'by' are text, 'inputs' is a map", hint='send {"decision": "APPROVED", "inputs": {"name": "value"}}')
+    if not all(isinstance(each, str | None) for each in (comment, reviewer, run_id)) or not isinstance(inputs, dict | None):
+        what = "'comment', 'by' and 'taskRunId' are text, 'inputs' is a map"
+        raise BadRequest(what, hint='send {"decision": "APPROVED", "inputs": {"name": "value"}}')
     view = await context(request).orchestrator.review(
         execution_id(request), "APPROVED" if decision == "APPROVED" else "DENIED", by=reviewer or "", comment=comment, inputs=inputs,
+        task_run_id=run_id,
     )
     return answer(with_url(request, view))
 
@@ -262,7 +264,7 @@ ROUTES = [
             required=True,
             content={"application/json": {
                 "type": "object", "required": ["decision"],
-                "properties": {"decision": {"enum": ["APPROVED", "DENIED"]}, "comment": TEXT, "inputs": OBJECT, "by": TEXT},
+                "properties": {"decision": {"enum": ["APPROVED", "DENIED"]}, "comment": TEXT, "inputs": OBJECT, "by": TEXT, "taskRunId": TEXT},
             }},
         ),
     ),

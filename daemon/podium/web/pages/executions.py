@@ -69,11 +69,12 @@ async def _execution_page(request: web.Request, *, filled: Filled | None = None,
     commit = pinned.get("commit")
     source = next((each for each in here.sources.status() if each.get("name") == pinned.get("source")), {})
     state = execution["state"]["current"]
-    waiting = await waiting_task(orchestrator, execution) if state == "PAUSED" and flow else None
+    waiting, waiting_run = await waiting_task(orchestrator, execution) if state == "PAUSED" and flow else (None, "")
     values: dict[str, Any] = {
         "execution": execution, "state": state, "flow": flow, "commit": commit,
         "commit_href": commit_url(str(source.get("url") or ""), commit) if commit else None,
         "tab": tab, "paused": fields_of(asked_for(waiting), filled), "approval": waiting if isinstance(waiting, Approval) else None,
+        "waiting_run": waiting_run,
         "filled": filled or Filled(), "problem": problem, "ended": state in TERMINAL,
         "ends": sorted(TERMINAL - {"SKIPPED", "RETRIED", state}),
         "children": (await orchestrator.executions(trigger_execution_id=execution["id"], size=20))[0],
@@ -177,18 +178,20 @@ async def _pause(orchestrator: Orchestrator, identifier: str, _form: Form, _fill
 
 async def _resume(orchestrator: Orchestrator, identifier: str, form: Form, _filled: Filled) -> View:
     execution = await orchestrator.execution(identifier)
-    declared = asked_for(await waiting_task(orchestrator, execution))
+    declared = asked_for((await waiting_task(orchestrator, execution))[0])
     inputs = await inputs_of(form, declared, orchestrator=orchestrator, namespace=execution["namespace"], flow_id=execution["flowId"])
     return await orchestrator.resume(identifier, inputs=inputs)
 
 
 async def _review(orchestrator: Orchestrator, identifier: str, form: Form, filled: Filled) -> View:
     execution = await orchestrator.execution(identifier)
-    declared = asked_for(await waiting_task(orchestrator, execution))
+    run_id = filled.first("_run") or None
+    declared = asked_for((await waiting_task(orchestrator, execution, run_id))[0])
     approved = filled.first("_decision") == "APPROVED"
     inputs = await inputs_of(form, declared, orchestrator=orchestrator, namespace=execution["namespace"], flow_id=execution["flowId"])
     return await orchestrator.review(
         identifier, "APPROVED" if approved else "DENIED", comment=filled.first("_comment") or None, inputs=inputs if approved else None,
+        task_run_id=run_id,
     )
 
 
