@@ -233,12 +233,12 @@ class Starter:
     def call(self, loop: asyncio.AbstractEventLoop, **options: Any) -> Any:
         """The function `subflow()` of expressions: run a flow to its end, from a worker thread: {id, state, outputs, labels}.
 
-        Raises ExpressionError when it does not end well.
+        masks: see StartRequest. Raises ExpressionError when it does not end well.
         """
         timeout_s = parse_duration(options.get("timeout") or "PT1H").total_seconds()
         request = StartRequest(
             namespace=str(options["namespace"]), flow_id=str(options["id"]), revision=options.get("revision"), inputs=options.get("inputs") or {},
-            labels=options.get("labels") or {},
+            labels=options.get("labels") or {}, masks=options.get("masks") or (),
         )
 
         async def run() -> View:

@@ -158,7 +158,7 @@ class RenderWorld:
         """{id, state, outputs, labels} of a subflow that was run to its end, where one can be."""
         if self._parts.subflow is None:
             raise ExpressionError("subflow() is not possible here", hint="use it in the defaults or values of a flow's inputs")
-        return self._parts.subflow(**options)
+        return self._parts.subflow(**options, masks=self._scope.redactor.given)
 
 
 def _typed(value: Any, kind: Any) -> Any:

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -98,6 +99,13 @@ def test_error_logs_and_subflow(say: Any) -> None:
     assert say("{{ errorLogs()[0].message }}") == "boom"
     with pytest.raises(ExpressionError, match="not possible here"):
         say("{{ subflow(namespace='a', id='b') }}")
+
+
+def test_a_subflow_is_told_the_secrets_that_its_inputs_may_hold(renderer: Renderer, scope: Scope, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(renderer, "_parts", replace(renderer._parts, subflow=lambda **options: asked.update(options) or {"outputs": {}}))
+    renderer.value("{{ subflow(namespace='a', id='b', inputs={'x': secret('TOKEN')}) }}", {}, scope)
+    assert (asked["inputs"], asked["masks"]) == ({"x": "hunter2"}, ("hunter2",))
 
 
 class _Echo(BaseHTTPRequestHandler):
