@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from typing import Any
 
 import structlog
@@ -24,6 +25,8 @@ def configure_logging(*, level: str = "INFO", json_lines: bool = False) -> None:
     """Send the daemon's log to standard error, as text for people or as a JSON object a line."""
     logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    # watchdog says so when a folder is made while it walks the one above: the watch is the same.
+    warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
     renderer: Any = structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
         processors=[
