@@ -126,11 +126,11 @@ class FlowLimits:
         """The command that lets an execution begin, or queue. One that comes new stands behind those that are queued."""
         state = stream.state
         key = (state.namespace, state.flow_id)
-        if state.loop is not None:  # an iteration is part of its execution: waiting for a slot that holds would never end
-            return Begin(force=True)
-        limit, running = self._limit(key, stream), self.running(*key)
+        # An iteration is part of its execution: waiting for a slot that holds would never end.
+        limit = self._limit(key, stream) if state.loop is None else None
         if limit is None:
             return Begin(force=force)
+        running = self.running(*key)
         if limit.behavior == "QUEUE" and state.state != "QUEUED" and self._queued.get(key):
             running = max(running, limit.limit)
         return Begin(running=running, force=force, limit=limit)
