@@ -15,7 +15,7 @@ from podium.base.errors import FlowDisabled, FlowNotFound, NotFound, PodiumError
 from podium.base.moments import to_text
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.base.system.ids import new_id
-from podium.conductor.port import StartRequest
+from podium.conductor.port import Listed, StartRequest
 from podium.flows.load import parse_flows
 from podium.flows.model import TERMINAL, Flow, Task
 from podium.flows.types import Types
@@ -165,6 +165,14 @@ class FakeOrchestrator:
             if namespace in (None, view["namespace"]) and flow_id in (None, view["flowId"]) and (not states or view["state"]["current"] in states)
         ]
         return found[(page - 1) * size : page * size], len(found)
+
+    async def list_executions(self, *, after: str | None = None, **wanted: Any) -> Listed:
+        found, total = await self.executions(**wanted)
+        return Listed(found=found, total=total)
+
+    async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+        last = {pair: (await self.executions(namespace=pair[0], flow_id=pair[1], size=1))[0] for pair in flows}
+        return {pair: found[0] for pair, found in last.items() if found}
 
     def flows(self, *, namespace: str | None = None, query: str | None = None) -> list[FlowRevision]:
         return [each for _, each in sorted(self.current.items()) if namespace in (None, each.namespace)]

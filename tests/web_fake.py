@@ -16,7 +16,7 @@ from podium.base.moments import from_text, to_text
 from podium.base.ports import Answer, Delivery, Deployment, FlowRevision, KnownFlow
 from podium.base.system.clock import SystemClock
 from podium.base.system.ids import new_id
-from podium.conductor.port import StartRequest
+from podium.conductor.port import Listed, StartRequest
 from podium.flows.dynamic import Dyn
 from podium.flows.inputs import examine_inputs, resolve_inputs
 from podium.flows.load import parse_flows
@@ -278,6 +278,17 @@ class FakeOrchestrator:
         name, _, order = sort.partition(":")
         found.sort(key=lambda view: str(view["state"].get(name) or view.get(name) or view["state"]["current"]), reverse=order == "desc")
         return found[(page - 1) * size : page * size], len(found)
+
+    async def list_executions(self, *, after: str | None = None, page: int = 1, size: int = 25, **wanted: Any) -> Listed:
+        found, _ = await self.executions(**wanted, page=1, size=1_000_000)
+        begin = next((number + 1 for number, each in enumerate(found) if each["id"] == after), 0)
+        rest = found[begin:]
+        shown = rest[(page - 1) * size : page * size]
+        return Listed(found=shown, total=len(rest), next=shown[-1]["id"] if len(rest) > page * size else None)
+
+    async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+        last = {pair: (await self.executions(namespace=pair[0], flow_id=pair[1], size=1))[0] for pair in flows}
+        return {pair: found[0] for pair, found in last.items() if found}
 
     async def logs(
         self, execution_id: str, *, after_seq: int = 0, min_level: str = "TRACE", task_id: str | None = None, task_run_id: str | None = None,

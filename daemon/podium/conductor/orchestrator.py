@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from podium.base.errors import ConflictError, InputError, NotFound, NothingToDo
+from podium.base.limits import DEEP_MAX
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.base.system.clock import Clock
 from podium.base.system.ids import new_id
@@ -19,7 +20,7 @@ from podium.conductor.core.requests import merge_trigger, put_kv
 from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
 from podium.conductor.forms.forms import as_seen
-from podium.conductor.port import StartRequest, View
+from podium.conductor.port import Listed, StartRequest, View
 from podium.conductor.reads import StoreReads
 from podium.conductor.replaying import copied_runs
 from podium.conductor.starting import Starter, labels_for
@@ -32,6 +33,7 @@ from podium.storage.files import FileStorage
 from podium.storage.uris import input_file_uri
 from podium.store.catalog import Catalog, known
 from podium.store.documents import Documents
+from podium.store.finding import Asked
 from podium.store.journal import Outgoing, decode
 from podium.store.logs import Logs
 from podium.store.views import Views
@@ -262,7 +264,30 @@ class Podium:
             "namespace": namespace, "flow_id": flow_id, "states": list(states), "labels": labels, "query": query, "after": started_after,
             "before": started_before, "parent": trigger_execution_id,
         }
-        return await self._views.find(filters=filters, page=page, size=size, sort=sort)
+        listed = await self._find(filters, Asked(page=page, size=size, sort=sort))
+        return listed.found, listed.total
+
+    async def list_executions(
+        self, *, after: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc", **wanted: Any
+    ) -> Listed:
+        names = {"started_after": "after", "started_before": "before", "trigger_execution_id": "parent"}
+        filters = {names.get(name, name): value for name, value in wanted.items()}
+        return await self._find(filters, Asked(page=page, size=size, sort=sort, after=after))
+
+    async def _find(self, filters: Mapping[str, Any], asked: Asked) -> Listed:
+        if asked.page * asked.size > DEEP_MAX + asked.size:
+            hint = "go on with `after` and the id of the last one, or narrow the list by date"
+            raise InputError(f"pages reach {DEEP_MAX} executions deep", hint=hint, input="page")
+        if asked.after and asked.column:
+            raise InputError("`after` goes with the order of time only", hint="sort by startDate, or leave `after` out", input="after")
+        try:
+            page = await self._views.find(filters, asked)
+        except ValueError as error:
+            raise InputError(f"'{str(asked.after)[:40]}' is no execution", hint="give the `next` of the page before", input="after") from error
+        return Listed(found=[decode(row[0]) for row in page.rows], total=page.total, at_least=page.at_least, next=page.next)
+
+    async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], View]:
+        return await self._views.last_of(flows)
 
     async def logs(
         self, execution_id: str, *, after_seq: int = 0, min_level: str = "TRACE", task_id: str | None = None, task_run_id: str | None = None,

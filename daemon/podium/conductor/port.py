@@ -47,6 +47,19 @@ class StartRequest:
     """Secrets that the inputs, labels or variables may hold in plain text: masked in all that is shown of the execution."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A page of executions, without task runs. total: how many match; `at_least` so many when not all were counted.
+
+    next: the execution to go on after, None at the end. Of a search that has to look at executions one by one it may come on a page that is not full.
+    """
+
+    found: list[View]
+    total: int
+    at_least: bool = False
+    next: str | None = None
+
+
 class Orchestrator(Protocol):
     """Commands are durable when they return."""
 
@@ -122,7 +135,15 @@ class Orchestrator(Protocol):
         query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
         trigger_execution_id: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc",
     ) -> tuple[list[View], int]:
-        """A page of executions (without task runs) and how many match."""
+        """A page of executions (without task runs) and how many match, from limits.TOTAL_MAX on at least. Raises InputError past DEEP_MAX."""
+        ...
+
+    async def list_executions(self, *, after: str | None = None, page: int = 1, size: int = 25, **wanted: Any) -> Listed:
+        """As `executions`. after: an execution; the list begins behind its place, which costs the same however deep that is."""
+        ...
+
+    async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], View]:
+        """The newest execution of each of these (namespace, flow id) that has any."""
         ...
 
     async def logs(

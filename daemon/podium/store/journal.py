@@ -173,8 +173,12 @@ def _enter_executions(connection: sqlite3.Connection, rows: list[ExecutionRow]) 
         ],
     )
     connection.executemany(
-        "INSERT INTO execution_labels (execution_id, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-        [(row.id, key, value) for row in rows if row.labels for key, value in row.labels.items()],
+        "INSERT OR IGNORE INTO execution_flows (namespace, flow_id) VALUES (?, ?)", sorted({(row.namespace, row.flow_id) for row in rows})
+    )
+    connection.executemany(
+        "INSERT INTO execution_labels (execution_id, key, value, loop, created_at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
+        [(row.id, key, value, int(row.loop), iso(row.created_at)) for row in rows if row.labels for key, value in row.labels.items()],
     )
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
+from podium.base.limits import TOTAL_MAX
 from podium.engine.shape.view import iso
 from podium.store.db import Database
+from podium.store.finding import WALKS_MAX, flows_of
 from podium.store.journal import LEVEL_NAMES, LEVELS, LogRow, enter_logs
 
 _COLUMNS = "seq, execution_id, namespace, flow_id, task_id, task_run_id, attempt, trigger_id, at, level, message"
+STEP = 5_000
+"""Lines that one transaction removes, at most."""
+LINES_LOOKED_AT = 50_000
+"""Lines that one search looks through for a text, the newest ones of those that match otherwise."""
 
 
 class Logs:
@@ -61,22 +69,11 @@ class Logs:
         return [_entry(row) for row in rows]
 
     async def search(self, filters: Mapping[str, Any], *, page: int, size: int) -> tuple[list[dict[str, Any]], int]:
-        """A page of entries of all executions, newest first, and how many match. filters: namespace, flow_id, query, min_level, after, before."""
-        parts, values = _narrowed(filters, exactly=False)
-        parts.append("level >= ?")
-        values.append(LEVELS[filters.get("min_level") or "TRACE"])
-        if query_text := filters.get("query"):
-            parts.append("instr(lower(message), lower(?))")
-            values.append(query_text)
-        where = " AND ".join(parts)
+        """A page of entries of all executions, newest first, and how many match (from TOTAL_MAX on: at least).
 
-        def query(connection: sqlite3.Connection) -> tuple[list[Any], int]:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM logs WHERE {where} ORDER BY seq DESC LIMIT ? OFFSET ?", (*values, size, (page - 1) * size)
-            ).fetchall()
-            return rows, connection.execute(f"SELECT count(*) FROM logs WHERE {where}", values).fetchone()[0]
-
-        rows, total = await self._db.read(query)
+        filters: namespace, flow_id, query, min_level, after, before. Text is looked for in the newest LINES_LOOKED_AT that match the others.
+        """
+        rows, total = await self._db.read(lambda c: _search(c, filters, skip=(page - 1) * size, size=size))
         return [_entry(row) for row in rows], total
 
     async def purge(self, filters: Mapping[str, Any], levels: Sequence[str]) -> int:
@@ -85,7 +82,62 @@ class Logs:
         if levels:
             parts.append(f"level IN ({','.join('?' * len(levels))})")
             values.extend(LEVELS[level] for level in levels)
-        return await self._db.write(lambda c: c.execute(f"DELETE FROM logs WHERE {' AND '.join(parts)}", values).rowcount)
+        query = f"DELETE FROM logs WHERE seq IN (SELECT seq FROM logs WHERE {' AND '.join(parts)} LIMIT ?)"
+        removed = 0
+        while step := await self._db.write(lambda c: c.execute(query, (*values, STEP)).rowcount):
+            removed += step
+        return removed
+
+
+def _search(connection: sqlite3.Connection, filters: Mapping[str, Any], *, skip: int, size: int) -> tuple[list[tuple[Any, ...]], int]:
+    """A merge of walks along indexes in the order of time, see store/finding."""
+    text, found = filters.get("query"), _walks(connection, filters)
+    if text:  # to look through lines is what takes time: once
+        every = heapq.merge(*(connection.execute(query, (*values, TOTAL_MAX)) for query, values in found), reverse=True)
+        keys = list(islice(every, TOTAL_MAX))
+        page, total = keys[skip : skip + size], len(keys)
+    else:
+        merged = heapq.merge(*(connection.execute(query, (*values, skip + size)) for query, values in found), reverse=True)
+        page, total = list(islice(merged, skip, skip + size)), 0
+        for query, values in found:
+            if total >= TOTAL_MAX:
+                break
+            total += connection.execute(f"SELECT count(*) FROM ({query})", (*values, TOTAL_MAX - total)).fetchone()[0]
+    rows = [connection.execute(f"SELECT {_COLUMNS} FROM logs WHERE seq = ?", (seq,)).fetchone() for _, seq in page]
+    followed = not text and total == TOTAL_MAX and len(rows) == size
+    return rows, max(total, skip + len(rows) + followed if rows else 0)
+
+
+def _walks(connection: sqlite3.Connection, filters: Mapping[str, Any]) -> list[tuple[str, tuple[Any, ...]]]:
+    """Queries, and their values but for a limit, that together find the (at, seq) of what a search asks for, newest first."""
+    least = LEVELS[filters.get("min_level") or "TRACE"]
+    flows, text = flows_of(connection, filters, ""), filters.get("query")
+    rest, rest_values = list[str](), list[Any]()
+    if text and flows is not None and len(flows) > WALKS_MAX:
+        rest, rest_values = _narrowed({**filters, "after": None, "before": None}, exactly=False)
+        flows = None
+    walks: list[tuple[tuple[str, ...], tuple[Any, ...]]] = [(("namespace = ?", "flow_id = ?"), pair) for pair in flows or ()]
+    walks = [((), ())] if flows is None else walks
+    index = "logs_by_time" if flows is None else "logs_by_flow"
+    if least >= LEVELS["WARN"]:
+        index = "logs_grave" if flows is None else "logs_grave_by_flow"
+        walks = [((*parts, "level >= 3", "level = ?"), (*values, level)) for parts, values in walks for level in range(least, LEVELS["ERROR"] + 1)]
+    elif least > LEVELS["TRACE"]:
+        rest.append("level >= ?")
+        rest_values.append(least)
+    if text:
+        rest.append("instr(lower(message), lower(?))")
+        rest_values.append(text)
+    bounds = [(part, iso(moment)) for part, moment in (("at >= ?", filters.get("after")), ("at < ?", filters.get("before"))) if moment]
+    most = LINES_LOOKED_AT // max(len(walks), 1) if text else -1
+    columns = "at, seq, level, namespace, flow_id, message" if rest else "at, seq"
+    window = tuple(part for part, _ in bounds) or ("at > ''",)
+    found = list[tuple[str, tuple[Any, ...]]]()
+    for parts, values in walks:
+        begin = f"SELECT {columns} FROM logs INDEXED BY {index} WHERE {' AND '.join((*parts, *window))} ORDER BY at DESC, seq DESC LIMIT ?"
+        query = f"SELECT at, seq FROM ({begin}) WHERE {' AND '.join(rest or ['1'])} LIMIT ?"
+        found.append((query, (*values, *(moment for _, moment in bounds), most, *rest_values)))
+    return found
 
 
 def _narrowed(filters: Mapping[str, Any], *, exactly: bool) -> tuple[list[str], list[Any]]:

@@ -9,9 +9,12 @@ from typing import Any
 
 from podium.engine.shape.view import iso
 from podium.store.db import Database
+from podium.store.finding import Asked, Page, find, walks_of
 from podium.store.journal import ExecutionRow, _enter_executions, decode
 
-_SORTS = {"startDate": "created_at", "id": "id", "state": "state", "namespace": "namespace", "flowId": "flow_id", "endDate": "ended_at"}
+_NEWEST = Asked(page=1, size=1, sort="startDate:desc", count=False)
+STEP = 1_000
+"""Executions that one transaction removes, at most: others wait no longer than that."""
 
 
 class Views:
@@ -20,25 +23,18 @@ class Views:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def find(self, *, filters: Mapping[str, Any], page: int, size: int, sort: str) -> tuple[list[dict[str, Any]], int]:
-        """A page of summaries and how many match. filters: namespace (and below), flow_id, states, labels, query, after, before, parent.
+    async def find(self, filters: Mapping[str, Any], asked: Asked) -> Page:
+        """A page of a list, see store/finding. filters: namespace (and below), flow_id, states, labels, query, after, before, parent."""
+        return await self._db.read(lambda c: find(c, filters, asked))
 
-        Iterations of a Loop are only found by their parent.
-        """
-        where, values = _where({**filters, "listed": not filters.get("parent")})
-        column, _, direction = sort.partition(":")
-        order = f"{_SORTS.get(column, 'created_at')} {'ASC' if direction == 'asc' else 'DESC'}, id {'ASC' if direction == 'asc' else 'DESC'}"
+    async def last_of(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+        """The summary of the newest execution of each of these flows that has any."""
 
-        def query(connection: sqlite3.Connection) -> tuple[list[Any], int]:
-            rows = connection.execute(
-                f"SELECT summary, record_path FROM executions {where} ORDER BY {order} LIMIT ? OFFSET ?",
-                (*values, size, (page - 1) * size),
-            ).fetchall()
-            total = connection.execute(f"SELECT count(*) FROM executions {where}", values).fetchone()[0]
-            return rows, total
+        def query(connection: sqlite3.Connection) -> dict[tuple[str, str], dict[str, Any]]:
+            found = {pair: find(connection, {"namespace": pair[0], "exactly": True, "flow_id": pair[1]}, _NEWEST).rows for pair in flows}
+            return {pair: decode(rows[0][0]) for pair, rows in found.items() if rows}
 
-        rows, total = await self._db.read(query)
-        return [decode(row[0]) for row in rows], total
+        return await self._db.read(query)
 
     async def row(self, execution_id: str) -> tuple[dict[str, Any], str | None] | None:
         """Summary and record path of one execution."""
@@ -52,15 +48,12 @@ class Views:
 
     def count(self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], start: datetime, end: datetime | None) -> int:
         """Executions created between two moments. namespace: exactly that one."""
-        where, values = _where({"flow_id": flow_id, "states": states, "after": start, "before": end, "listed": True})
-        if namespace is not None:
-            where, values = f"{where} AND namespace = ?", [*values, namespace]
-        return int(self._db.read_now(lambda c: c.execute(f"SELECT count(*) FROM executions {where}", values).fetchone()[0]))
+        filters = {"namespace": namespace, "exactly": True, "flow_id": flow_id, "states": states, "after": start, "before": end}
+        return self._db.read_now(lambda c: sum(walk.count(c) for walk in walks_of(c, filters)))
 
-    async def by_state(self) -> dict[str, int]:
-        """How many executions are in which state."""
-        rows = await self._db.read(lambda c: c.execute("SELECT state, count(*) FROM executions WHERE loop = 0 GROUP BY state").fetchall())
-        return dict(rows)
+    async def empty(self) -> bool:
+        """Whether there are no executions."""
+        return await self._db.read(lambda c: c.execute("SELECT 1 FROM executions LIMIT 1").fetchone()) is None
 
     async def metrics(self, execution_id: str) -> list[dict[str, Any]]:
         """The metrics of an execution, oldest first."""
@@ -82,7 +75,7 @@ class Views:
 
     def purgeable(self, filters: Mapping[str, Any], levels: Sequence[int]) -> dict[str, int]:
         """How many executions, log lines and metrics a purge would remove."""
-        where, values = _where({**filters, "closed": True})
+        where, values = _where(filters)
         inner = f"SELECT id FROM executions {where}"
 
         def query(connection: sqlite3.Connection) -> dict[str, int]:
@@ -97,10 +90,15 @@ class Views:
 
     async def purge(self, filters: Mapping[str, Any], *, executions: bool, logs: bool, metrics: bool) -> list[tuple[str, str, str]]:
         """Remove closed executions (or only their logs or metrics) from the index; (id, namespace, flow id) of each."""
-        where, values = _where({**filters, "closed": True})
+        where, values = _where(filters)
+        gone = list[tuple[str, str, str]]()
+        last = ("", "")
 
-        def remove(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
-            rows = connection.execute(f"SELECT id, namespace, flow_id FROM executions {where}", values).fetchall()
+        def remove(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
+            rows = connection.execute(
+                f"SELECT id, namespace, flow_id, created_at FROM executions INDEXED BY executions_closed {where} AND (created_at, id) > (?, ?)"
+                " ORDER BY created_at, id LIMIT ?", (*values, *last, STEP)
+            ).fetchall()
             ids = [(row[0],) for row in rows]
             if logs:
                 connection.executemany("DELETE FROM logs WHERE execution_id = ?", ids)
@@ -111,7 +109,10 @@ class Views:
                 connection.executemany("DELETE FROM executions WHERE id = ?", ids)
             return rows
 
-        return await self._db.write(remove)
+        while rows := await self._db.write(remove):
+            gone.extend(row[:3] for row in rows)
+            last = (rows[-1][3], rows[-1][0])
+        return gone
 
 
 def _levels(levels: Sequence[int]) -> str:
@@ -119,31 +120,19 @@ def _levels(levels: Sequence[int]) -> str:
 
 
 def _where(filters: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    parts: list[str] = []
-    values: list[Any] = []
-
-    def add(part: str, *more: Any) -> None:
-        parts.append(part)
-        values.extend(more)
-
+    """Conditions of closed executions, iterations of Loops among them. filters: namespace (and below), flow_id, states, after, before."""
+    parts, values = ["open = 0"], list[Any]()
     if namespace := filters.get("namespace"):
-        add("(namespace = ? OR (namespace >= ? AND namespace < ?))", namespace, namespace + ".", namespace + "/")
+        parts.append("(namespace = ? OR (namespace >= ? AND namespace < ?))")
+        values.extend((namespace, namespace + ".", namespace + "/"))
     if flow_id := filters.get("flow_id"):
-        add("flow_id = ?", flow_id)
+        parts.append("flow_id = ?")
+        values.append(flow_id)
     if states := filters.get("states"):
-        add(f"state IN ({','.join('?' * len(states))})", *states)
-    if parent := filters.get("parent"):
-        add("trigger_execution_id = ?", parent)
-    if after := filters.get("after"):
-        add("created_at >= ?", iso(after))
-    if before := filters.get("before"):
-        add("created_at < ?", iso(before))
-    if query := filters.get("query"):
-        add("(id = ? OR instr(lower(flow_id), lower(?)) OR instr(lower(namespace), lower(?)))", query, query, query)
-    if filters.get("listed"):
-        add("loop = 0")
-    if filters.get("closed"):
-        add("open = 0")
-    for key, value in (filters.get("labels") or {}).items():
-        add("id IN (SELECT execution_id FROM execution_labels WHERE key = ? AND value = ?)", key, value)
-    return f"WHERE {' AND '.join(parts) or '1'}", values
+        parts.append(f"state IN ({','.join('?' * len(states))})")
+        values.extend(states)
+    for part, moment in (("created_at >= ?", filters.get("after")), ("created_at < ?", filters.get("before"))):
+        if moment:
+            parts.append(part)
+            values.append(iso(moment))
+    return f"WHERE {' AND '.join(parts)}", values

@@ -39,6 +39,7 @@ from podium.records.writer import is_local
 from podium.sources.source import Source
 from podium.sources.watch import SourceWatcher
 from podium.storage.namespace import NamespaceFiles
+from podium.store.db import upgrade_due, upgrade_s
 from podium.triggers.board import TriggerBoard
 from podium.web.server import make_app, serve
 from podium.workers.polls import Polls
@@ -260,6 +261,9 @@ async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
     started = monotonic_s()
+    if (rows := upgrade_due(settings.home / "journal.db")) is not None:
+        notifier.more_time(upgrade_s(rows))
+        notifier.status("upgrading the database")
     async with open_daemon(settings, work_tree=work_tree) as daemon:
         took = monotonic_s() - started
         log.info("serving", url=daemon.url, socket=str(daemon.socket), home=str(settings.home), took_s=round(took, 3))

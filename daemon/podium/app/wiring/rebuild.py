@@ -59,7 +59,7 @@ async def enter_records(views: Views, every: Iterator[Found]) -> int:
 
 async def restore_home(core: Core, branch: ResultsBranch) -> None:
     """Fill an empty home from the results branch. A remote that is away is logged: the daemon then begins anew, and nothing is overwritten."""
-    if core.catalog.newest() or (await core.views.find(filters={}, page=1, size=1, sort="id"))[1]:
+    if core.catalog.newest() or not await core.views.empty():
         return
     try:
         await branch.writer.adopt()

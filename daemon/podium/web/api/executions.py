@@ -85,8 +85,11 @@ def find_arguments(query: Query, here: Context, page: Page) -> dict[str, Any]:
 
 async def _search(request: web.Request) -> web.Response:
     query = Query(request)
-    found, total = await context(request).orchestrator.executions(**find_arguments(query, context(request), query.page()))
-    return answer({"results": found, "total": total})
+    listed = await context(request).orchestrator.list_executions(
+        after=query.text("after"), **find_arguments(query, context(request), query.page())
+    )
+    more = {"next": listed.next} if listed.next else {}
+    return answer({"results": listed.found, "total": listed.total, **more})
 
 
 async def _list(request: web.Request) -> web.Response:
@@ -134,6 +137,7 @@ FIND = (
     Param(name="startDate", schema=MOMENT, about="started at or after"), Param(name="endDate", schema=MOMENT, about="started at or before"),
     Param(name="timeRange", about="instead of startDate: PT24H"), Param(name="triggerExecutionId"), Param(name="page", schema=INTEGER),
     Param(name="size", schema=INTEGER), Param(name="sort", about="startDate:desc"),
+    Param(name="after", about="instead of page: what follows after this execution, the `next` of the answer before"),
 )
 _START = (
     Param(name="labels", about="key:value, may repeat"), Param(name="revision", schema=INTEGER),

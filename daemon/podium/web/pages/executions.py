@@ -38,9 +38,10 @@ async def execution_list(request: web.Request) -> web.Response:
     page = query.integer("page", 1, high=1_000_000) or 1
     namespace, flow_id, labels = query.text("namespace"), query.text("flowId"), query.text("labels") or ""
     start, end = query.moment("startDate"), query.moment("endDate")
-    found, total = await here.orchestrator.executions(
+    after = query.text("after")
+    listed = await here.orchestrator.list_executions(
         namespace=namespace, flow_id=flow_id, states=query.states(), query=query.text("q"), started_after=start, started_before=end,
-        labels=parse_labels(labels.replace(",", " ").split()) or None, page=page, size=PAGE_SIZE,
+        labels=parse_labels(labels.replace(",", " ").split()) or None, after=after, page=page, size=PAGE_SIZE,
     )
     filters = {
         "namespace": namespace or "", "flowId": flow_id or "", "state": query.states(), "labels": labels, "q": query.text("q") or "",
@@ -48,7 +49,8 @@ async def execution_list(request: web.Request) -> web.Response:
     }
     flows = here.orchestrator.flows()
     return await render(
-        request, "executions.html", found=found, total=total, page=page, size=PAGE_SIZE, filters=filters, filtered=any(filters.values()),
+        request, "executions.html", listed=listed, page=page, size=PAGE_SIZE, filters=filters, filtered=any(filters.values()), after=after,
+        deep=(page + 1) * PAGE_SIZE > limits.TOTAL_MAX,
         namespaces=sorted({each.namespace for each in flows}), flow_ids=sorted({each.flow_id for each in flows}),
     )
 

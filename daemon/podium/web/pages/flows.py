@@ -38,8 +38,8 @@ async def flow_list(request: web.Request) -> web.Response:
     everything = here.orchestrator.flows()
     found = here.orchestrator.flows(namespace=namespace, query=wanted) if namespace or wanted else everything
     shown = found[(page - 1) * _LIST_SIZE : page * _LIST_SIZE]
-    last = await asyncio.gather(*(here.orchestrator.executions(namespace=each.namespace, flow_id=each.flow_id, size=1) for each in shown))
-    rows = [(each, executions[0] if executions else None) for each, (executions, _) in zip(shown, last, strict=True)]
+    last = await here.orchestrator.last_executions([(each.namespace, each.flow_id) for each in shown])
+    rows = [(each, last.get((each.namespace, each.flow_id))) for each in shown]
     return await render(
         request, "flows.html", rows=rows, total=len(found), page=page, size=_LIST_SIZE, namespace=namespace or "", wanted=wanted or "",
         namespaces=sorted({each.namespace for each in everything}), sources=here.sources.status(),
