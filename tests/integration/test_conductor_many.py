@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from conductor_house import House, house
 
-from podium.base.errors import ConflictError
+from podium.base.errors import ConflictError, StoreError
 from podium.conductor.port import StartRequest
 from podium.workers.work import Work
 
@@ -228,3 +229,59 @@ async def test_a_decision_sent_twice_does_not_decide_about_the_next_approval(tmp
         assert [run["state"]["current"] for run in (await h.podium.execution(execution_id))["taskRunList"]] == ["SUCCESS", "PAUSED"]
         await h.podium.review(execution_id, "DENIED")
         assert (await h.podium.wait(execution_id, timeout_s=10))["state"]["current"] == "CANCELLED"
+
+
+async def test_an_iteration_tried_again_as_a_new_execution_waits_for_its_time(tmp_path: Path) -> None:
+    tries: list[float] = []
+
+    def tell(_: Work) -> str:
+        tries.append(asyncio.get_running_loop().time())
+        return "FAILED" if len(tries) == 1 else "SUCCESS"
+
+    retry = "retry: {type: constant, interval: PT0.5S, maxAttempts: 2, behavior: CREATE_NEW_EXECUTION}"
+    async with house(tmp_path, tell=tell) as h:
+        await h.deploy(flow(f"values: [a], tasks: [{{id: run, type: scripts.shell.Commands, commands: [x], {retry}}}]"))
+        ended = await h.podium.wait(await start(h), timeout_s=10)
+        assert ended["state"]["current"] == "SUCCESS"
+        assert len(tries) == 2
+        assert tries[1] - tries[0] > 0.4
+
+
+async def test_a_full_disk_in_the_moment_of_a_launch_only_delays_it(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=lambda work: "SUCCESS") as h:
+        await h.deploy(flow(f"values: [a, b, c], concurrencyLimit: 1, tasks: [{COMMAND}]"))
+        commit, refused = h.journal.commit, []
+
+        async def full(batch: Any, now: Any) -> int:
+            made = (json.loads(body) for _, _, body in batch.events)
+            if any(each["kind"] == "execution_created" and each.get("loop") for each in made) and len(refused) < 2:
+                refused.append(now)
+                raise StoreError("database or disk is full", hint="free some space")
+            return await commit(batch, now)
+
+        h.journal.commit = full  # type: ignore[method-assign]
+        ended = await h.podium.wait(await start(h), timeout_s=10)
+        assert (ended["state"]["current"], len(refused)) == ("SUCCESS", 2)
+        assert loop_run(ended)["outputs"]["terminatedIterations"] == {"SUCCESS": 3}
+
+
+async def test_a_task_before_an_approval_is_run_again_after_the_record_was_written(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=lambda work: "SUCCESS") as h:
+        wait = "{id: tell, type: scripts.shell.Commands, commands: [x]}"
+        await h.deploy(f"id: f\nnamespace: n\ntasks:\n  - {{id: ask, type: core.flow.Approval, denyBehavior: FAIL, onWait: [{wait}]}}\n")
+        execution_id = await start(h)
+        await _paused(h, execution_id)
+        await h.podium.kill(execution_id)
+        await h.podium.wait(execution_id, timeout_s=10)
+        told = next(run["id"] for run in (await h.podium.execution(execution_id))["taskRunList"] if run["taskId"] == "tell")
+        await h.podium.change_task_run_state(execution_id, told, "SUCCESS")
+        await _paused(h, execution_id)
+        await h.podium.review(execution_id, "DENIED", by="me")
+        ended = await h.podium.wait(execution_id, timeout_s=10)
+        assert [(run["taskId"], run["state"]["current"]) for run in ended["taskRunList"]] == [("ask", "FAILED"), ("tell", "SUCCESS")]
+
+
+async def _paused(h: House, execution_id: str) -> None:
+    async with asyncio.timeout(10):
+        while (await h.podium.execution(execution_id))["state"]["current"] != "PAUSED":
+            await asyncio.sleep(0.02)

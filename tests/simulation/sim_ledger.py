@@ -69,7 +69,7 @@ class Run:
 
 @dataclass(slots=True)
 class Book:
-    """One execution. given: its state was chosen by a command (checks, the limit, a changed status), not by its tasks."""
+    """One execution. born, died: places in the ledger. given: its state was chosen by a command (checks, the limit, a changed status), not by its tasks."""
 
     made: ev.ExecutionCreated
     at: datetime
@@ -88,6 +88,8 @@ class Book:
     stops: set[str] = field(default_factory=set)
     disturbed: bool = False
     began: int = 0
+    born: int = 0
+    died: int = 0
 
 
 class Ledger:
@@ -107,7 +109,8 @@ class Ledger:
         book = self.books.get(stream)
         if isinstance(fact, ev.ExecutionCreated):
             self._must(book is None, stream, "it was made twice")
-            book = self.books[stream] = Book(fact, fact.at, history=[("CREATED", fact.at)], labels=dict(fact.labels), tries=fact.attempt_number)
+            book = self.books[stream] = Book(fact, fact.at, history=[("CREATED", fact.at)], labels=dict(fact.labels), tries=fact.attempt_number,
+                                             born=self.place)
         assert book is not None, f"{stream}: an event before it was made"
         restored = isinstance(fact, ev.ExecutionRestored)
         self._must(version == (1 if restored else book.version + 1), stream, f"event {version} follows {book.version}")
@@ -155,7 +158,7 @@ class Ledger:
                 open_runs = [f"{run.task_id} {run.state}" for run in book.runs.values() if run.state not in TERMINAL]
                 self._must(not open_runs, stream, f"closed as {book.state} with open task runs: {open_runs}")
                 book.asked.clear()
-                book.closed = True
+                book.closed, book.died = True, self.place
             case ev.ExecutionReopened():
                 self._must(fact.number == book.number + 1, stream, f"run number {fact.number} follows {book.number}")
                 self._must(book.closed or book.state == "PAUSED", stream, f"reopened while {book.state}")
@@ -247,8 +250,16 @@ class Ledger:
         """How many other executions of a flow hold a place of its limit."""
         return sum(
             1 for stream, book in self.books.items()
-            if stream != without and (book.made.namespace, book.made.flow_id) == (namespace, flow_id) and book.state in HOLDING
+            if stream != without and book.made.loop is None and (book.made.namespace, book.made.flow_id) == (namespace, flow_id) and book.state in HOLDING
         )
+
+    def iterations(self, run_id: str) -> dict[int, list[Book]]:
+        """The executions that a Loop's task run started, by the index of their item, the oldest first."""
+        found: dict[int, list[Book]] = {}
+        for book in self.books.values():
+            if book.made.loop is not None and book.made.loop["taskRunId"] == run_id:
+                found.setdefault(book.made.loop["index"], []).append(book)
+        return found
 
     def states(self) -> Counter[str]:
         return Counter(book.state for book in self.books.values())

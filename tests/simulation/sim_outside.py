@@ -97,6 +97,8 @@ class Outside:
             chain.append(work.execution_id)
         taskrun = work.variables["taskrun"]
         above = [each["taskrun"]["value"] for each in work.variables.get("parents", ()) if "taskrun" in each]
+        item = work.variables.get("item") or {}
+        above += [item.get("value"), *(each["value"] for each in item.get("parents") or ())]
         key = (self.seed, work.flow_id, work.variables["labels"].get("start"), chain.index(work.execution_id), work.task.id, taskrun.get("value"),
                taskrun.get("iteration"), *above, work.attempt)
         return random.Random("/".join(map(str, key)))

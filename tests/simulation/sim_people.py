@@ -37,7 +37,8 @@ class Person:
         rng, podium = self.rng, self.podium
         runs = list(self.world.ledger.books[stream].runs)
         match rng.choices(
-            ["pause", "resume", "kill", "restart", "replay", "again", "status", "run", "labels", "force", "start"], [4, 6, 2, 5, 1, 2, 1, 3, 2, 1, 1]
+            ["pause", "resume", "kill", "restart", "replay", "again", "status", "run", "labels", "force", "start", "review"],
+            [4, 6, 2, 5, 1, 2, 1, 3, 2, 1, 1, 4],
         )[0]:
             case "pause":
                 return await podium.pause(stream)
@@ -58,6 +59,8 @@ class Person:
                 return await podium.change_task_run_state(stream, rng.choice(runs), state) if runs else None
             case "labels":
                 return await podium.set_labels(stream, {"by": "hand"})
+            case "review":
+                return await podium.review(stream, rng.choice(["APPROVED", "DENIED"]), by="hand")
             case "force":
                 self.world.forced.add(stream)
                 return await podium.force_run(stream)

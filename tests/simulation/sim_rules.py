@@ -6,7 +6,7 @@ only what still must hold is checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -48,7 +48,7 @@ class Facts:
         for each in tasks:
             task = each.get("task", each)
             self.tasks[task["id"]], self.above[task["id"]] = task, above
-            for name in ("tasks", "errors", "finally", "then", "else", "defaults"):
+            for name in ("tasks", "errors", "finally", "then", "else", "defaults", "onWait", "onApprove", "onDeny"):
                 self._enter(task.get(name) or (), task["id"])
             for case in (task.get("cases") or {}).values():
                 self._enter(case, task["id"])
@@ -56,13 +56,37 @@ class Facts:
                 self._enter([task["onPause"]], task["id"])
 
     def retry(self, task_id: str) -> Mapping[str, Any] | None:
-        """Own, else the nearest ancestor's, else the flow's (4.2)."""
-        where: str | None = task_id
+        """Own, else the nearest ancestor's, else the flow's (4.2). A Loop takes what is around it only where it means the whole execution."""
+        if "retry" in self.tasks[task_id]:
+            return dict(self.tasks[task_id]["retry"])
+        found = self._around(task_id)
+        of_inside = kind(self.tasks[task_id]) == "Loop" and found is not None and not whole(found)
+        return None if of_inside else found
+
+    def _around(self, task_id: str) -> Mapping[str, Any] | None:
+        where = self.above[task_id]
         while where is not None:
             if "retry" in self.tasks[where]:
                 return dict(self.tasks[where]["retry"])
             where = self.above[where]
         return self.flow.get("retry")
+
+    def iteration(self, loop_id: str) -> Facts:
+        """The flow that an iteration of a Loop runs: what is around the Loop passes its retry on, unless it means the whole execution."""
+        holder, where = self, self.above[loop_id]
+        while where is not None:
+            if kind(self.tasks[where]) == "Loop":
+                holder = self.iteration(where)
+                break
+            where = self.above[where]
+        loop, retry = holder.tasks[loop_id], holder._around(loop_id)
+        flow = {"id": self.flow["id"], "tasks": loop["tasks"], **{name: loop[name] for name in ("errors", "finally", "outputs") if name in loop}}
+        return Facts.of({**flow, "retry": retry} if retry is not None and not whole(retry) else flow)
+
+
+def whole(retry: Mapping[str, Any]) -> bool:
+    """Whether it is the execution that is tried again."""
+    return retry.get("behavior") == "CREATE_NEW_EXECUTION"
 
 
 def enabled(tasks: Any) -> list[Mapping[str, Any]]:
@@ -73,10 +97,14 @@ class Rules:
     """Checks one closed execution. calm: nobody meddles and nothing fails outside, so that times are exact.
 
     timely: the daemon lives on, its disk and clock are well. spoilt: task runs whose directory failed.
+    iterations: of a Loop's task run, by the index of the item.
     """
 
-    def __init__(self, facts: Facts, book: Book, stream: str, *, calm: bool, timely: bool, spoilt: set[str]) -> None:
+    def __init__(
+        self, facts: Facts, book: Book, stream: str, *, calm: bool, timely: bool, spoilt: set[str], iterations: Callable[[str], dict[int, list[Book]]],
+    ) -> None:
         self.facts, self.book, self.stream, self.calm, self.timely, self.spoilt = facts, book, stream, calm, timely, spoilt
+        self.iterations = iterations
         self.children: dict[str | None, list[Run]] = {}
         for run in book.runs.values():
             self.children.setdefault(run.parent_id, []).append(run)
@@ -97,6 +125,8 @@ class Rules:
     # ---- one task run
     def _run(self, run: Run) -> None:
         task = self.facts.tasks[run.task_id]
+        if kind(task) == "Loop":
+            self._launched(run, task)
         if run.marked or (run.copied and not run.again):
             return
         if self.timely and run.attempts:
@@ -120,7 +150,7 @@ class Rules:
             return {"SKIPPED"}
         if "nope" in wanted:
             return self._allowances(task, "FAILED") if not run.attempts else self._of_attempts(run, task)
-        if kind(task) in ("Commands", "Return", "Fail", "Sleep", "Exit", "Labels", "SetVariables", "Subflow"):
+        if kind(task) in ("Commands", "Return", "Fail", "Sleep", "Exit", "Labels", "SetVariables", "Subflow", "Loop"):
             return self._of_attempts(run, task)
         states = self._of_scope(run, task)
         if run.id in self.spoilt:
@@ -138,6 +168,9 @@ class Rules:
                 return {"WARNING" if default == "FAILED" else default}
             case "Pause":
                 return self._of_pause(run, task, default)
+            case "Approval" if default in ("SUCCESS", "WARNING") and run.outputs.get("decision"):
+                behavior = task[{"APPROVED": "approveBehavior", "DENIED": "denyBehavior", "EXPIRED": "expireBehavior"}[run.outputs["decision"]]]
+                return {{"CONTINUE": default, "WARN": "WARNING", "FAIL": "FAILED", "SUCCEED": "SUCCESS", "CANCEL": "CANCELLED", "KILL": "KILLED"}[behavior]}
             case _:
                 return {default}
 
@@ -156,8 +189,8 @@ class Rules:
             return self._allowances(task, "FAILED") if "nope" in task.get("runIf", "") else {"nothing: it has no attempt"}
         state = run.attempts[-1].state
         policy = self.facts.retry(run.task_id)
-        whole = policy and policy.get("behavior") == "CREATE_NEW_EXECUTION" and run.tries < policy["maxAttempts"]
-        if state == "FAILED" and whole and policy and not self._afterwards(run):
+        anew = policy and whole(policy) and run.tries < policy["maxAttempts"]
+        if state == "FAILED" and anew and policy and not self._afterwards(run):
             return {"RETRIED"} if "maxDuration" not in policy else {"RETRIED", *self._allowances(task, state)}
         if state == "SUCCESS" and policy and policy.get("warningOnRetry") and len(run.attempts) > 1:
             state = "WARNING"
@@ -205,6 +238,8 @@ class Rules:
         match kind(task):
             case "Sequential" | "AllowFailure" | "If" | "Switch" | "LoopUntil" | "WorkingDirectory" | "Pause":
                 self._sequence(run.task_id, main, tasks)
+            case "Approval":
+                self._sequence(run.task_id, main, self._of_decision(run, task))
             case "ForEach" | "EachSequential" | "EachParallel":
                 self._loop(run, task, main, tasks)
             case "Parallel" | "Dag":
@@ -213,6 +248,42 @@ class Rules:
             self._graph(task, main)
         if kind(task) == "LoopUntil" and not BROKEN & {child.state for child in main}:
             self._must(run.outputs.get("iterationCount") == 2, f"{run.task_id} ended after {run.outputs.get('iterationCount')} rounds, not 2")
+
+    @staticmethod
+    def _of_decision(run: Run, task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """flow-language-2 4: onWait unless it approves itself, then the branch of the decision."""
+        branch = {"APPROVED": "onApprove", "DENIED": "onDeny"}.get(run.outputs.get("decision", ""), "")
+        return enabled([*([] if task.get("autoApprove") else task.get("onWait", ())), *task.get(branch, ())])
+
+    def _launched(self, run: Run, task: Mapping[str, Any]) -> None:
+        """flow-language-2 3: each item once, never more at once than the limit, all over before the Loop is; it ends as they did."""
+        found = self.iterations(run.id)
+        for index, books in found.items():
+            self._must(all(book.closed or book.number > 1 for book in books), f"{run.task_id} ended and its iteration {index} did not")
+        if run.marked or run.copied or run.again or not run.attempts:
+            return
+        whole_ones = {index: [book for book in books if book.made.parent_id is None] for index, books in found.items()}
+        for index, books in whole_ones.items():
+            self._must(len(books) <= len(run.attempts), f"{run.task_id} started iteration {index} {len(books)} times in {len(run.attempts)} attempts")
+        everyone = [book for books in found.values() for book in books]
+        if any(book.number > 1 for book in everyone):
+            return
+        if limit := task["concurrencyLimit"]:
+            for book in everyone:
+                at_once = sum(1 for other in everyone if other is not book and other.born < book.born < other.died)
+                self._must(at_once < limit, f"{run.task_id} ran {at_once + 1} iterations at once, its limit is {limit}")
+        if run.cut or self.book.stopped:
+            return
+        last = {index: books[-1].state for index, books in found.items()}
+        bad = next((state for state in ("FAILED", "KILLED", "CANCELLED") if state in last.values()), None)
+        if task.get("transmitFailed", True):
+            self._must(run.attempts[-1].state == (bad or "SUCCESS"), f"{run.task_id} is {run.attempts[-1].state}, its iterations are {last}")
+        if "breakWhen" not in task and (bad is None or not task.get("transmitFailed", True)):
+            self._must(sorted(found) == list(range(len(task["values"]))), f"{run.task_id} ended with the iterations {sorted(found)}")
+        if run.attempts[-1].state == "SUCCESS" and "outputs" in task and "breakWhen" not in task:
+            given = {each["item"]["value"]: each["outputs"] for each in run.outputs.get("outputs", ())}
+            wanted = {value: {"o": value} for index, value in enumerate(task["values"]) if last.get(index) in ("SUCCESS", "WARNING", "FAILED")}
+            self._must(given == wanted, f"{run.task_id} gave {given}, not {wanted}")
 
     def _main(self, task: Mapping[str, Any]) -> Any:
         if kind(task) == "If":
@@ -239,14 +310,14 @@ class Rules:
         for child in main:
             groups.setdefault(child.value, []).append(child)
         self._must(set(groups) <= set(values), f"{run.task_id} has values {set(groups)}")
-        whole = not any(child.state in BROKEN for child in main)
-        if whole:
+        good = not any(child.state in BROKEN for child in main)
+        if good:
             self._must(len(main) == len(values) * len(tasks), f"{run.task_id} ended with {len(main)} of {len(values) * len(tasks)} tasks")
         if kind(task) == "EachParallel":
             self._at_most(run, main, task.get("concurrent", 0))
             return
         for group in groups.values():
-            if whole:
+            if good:
                 self._sequence(run.task_id, group, tasks)
         limit = 1 if kind(task) == "EachSequential" else task.get("concurrencyLimit", 1)
         if limit == 1 and tasks:
@@ -299,13 +370,13 @@ class Rules:
         """4.2: as many as declared, not one fewer; each as late as declared."""
         policy = self.facts.retry(run.task_id)
         most = policy["maxAttempts"] if policy else 1
-        whole = bool(policy) and policy.get("behavior") == "CREATE_NEW_EXECUTION"  # type: ignore[union-attr]
-        if whole:
+        anew = policy is not None and whole(policy)
+        if anew:
             most = 1
         count, last = len(run.attempts), run.attempts[-1]
         if not run.again:
             self._must(count <= max(most, 1), f"{run.task_id} has {count} attempts, {most} are allowed")
-            if last.state == "FAILED" and not whole and "maxDuration" not in (policy or {}):
+            if last.state == "FAILED" and not anew and "maxDuration" not in (policy or {}):
                 self._must(count == most, f"{run.task_id} gave up after {count} attempts, {most} are allowed")
         for before, after in pairwise(run.attempts):
             self._must(before.state == "FAILED" or run.again, f"{run.task_id} was tried again after {before.state}")
@@ -358,7 +429,7 @@ class Rules:
 
 
 def results(books: Mapping[str, Book]) -> Iterator[tuple[str, str, str, tuple[tuple[str, str], ...]]]:
-    """(start, flow, state, task runs) of every execution, for comparing two worlds."""
+    """(start, flow, state, task runs) of every execution, for comparing two worlds. How many iterations began is no part of what was asked."""
     for book in books.values():
         runs = sorted((f"{run.task_id}[{run.value}]", run.state) for run in book.runs.values())
-        yield str(book.labels.get("start", "-")), book.made.flow_id, book.state, tuple(runs)
+        yield str(book.labels.get("start", "-") if book.made.loop is None else "-"), book.made.flow_id, book.state, tuple(runs)

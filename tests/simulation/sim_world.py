@@ -30,7 +30,7 @@ from sim_ledger import HOLDING, TERMINAL, Book, Ledger, Violation
 from sim_loop import VirtualLoop
 from sim_outside import Disk, Outside, OutsideWorker, Remote, SimClock, full_disk
 from sim_people import Person
-from sim_rules import Facts, Rules
+from sim_rules import Facts, Rules, kind
 
 from podium.base.errors import InputError, PodiumError
 from podium.base.system import ids
@@ -276,7 +276,7 @@ class World:
             for stream in open_ones:
                 if self.loop.seconds - self.heard[stream] > IDLE_S:
                     with contextlib.suppress(PodiumError):
-                        await self.house.podium.resume(stream)
+                        await self._go_on(stream)
             silence = self.loop.seconds - max((*self.heard.values(), BUSY_S))
             if silence > STUCK_S or self.loop.seconds > SETTLE_S:
                 stuck = {stream: (book.made.flow_id, book.state, [f"{run.task_id} {run.state}" for run in book.runs.values()
@@ -286,6 +286,16 @@ class World:
             await asyncio.sleep(1)
         self._must(not self.house.conductor.in_flight, f"closed executions are still in memory: {list(self.house.conductor.in_flight)}")
         self._must(not self.house.conductor.slots.waiting and not self.house.conductor.slots.running, "attempts still wait or run")
+
+    async def _go_on(self, stream: str) -> None:
+        """Give a waiting execution what it waits for. What is decided hangs on the task alone."""
+        waiting = [run for run in self.ledger.books[stream].runs.values()
+                   if run.state == "PAUSED" and kind(self.facts[self.ledger.books[stream].made.flow_id].tasks[run.task_id]) == "Approval"]
+        if not waiting:
+            await self.house.podium.resume(stream)
+            return
+        fate = random.Random(f"{self.setup.seed}/{waiting[0].task_id}/decision")
+        await self.house.podium.review(stream, fate.choice(["APPROVED", "DENIED"]), by="somebody", task_run_id=waiting[0].id)
 
     # ---- the auditor
     def _before_write(self) -> bool:
@@ -318,9 +328,10 @@ class World:
         if isinstance(fact, ev.ExecutionMoved) and fact.state == "RUNNING" and before in ("CREATED", "QUEUED"):
             self._admitted(stream, book, before)
         if isinstance(fact, ev.ExecutionClosed):
+            facts = self.facts[book.made.flow_id]
             Rules(
-                self.facts[book.made.flow_id], book, stream, calm=not self.setup.faults, spoilt=self.outside.spoilt,
-                timely=not self.setup.faults & {"crash", "disk", "clock"},
+                facts if book.made.loop is None else facts.iteration(book.made.loop["taskId"]), book, stream, calm=not self.setup.faults, spoilt=self.outside.spoilt,
+                timely=not self.setup.faults & {"crash", "disk", "clock"}, iterations=self.ledger.iterations,
             ).check()
             running = [each.attempt_id for each in self.outside.containers.values()
                        if each.execution_id == stream and each.ends > self.loop.seconds and each.attempt_id not in self.ledger.dismissed]
@@ -329,11 +340,11 @@ class World:
     def _admitted(self, stream: str, book: Book, before: str) -> None:
         """1.5: never more than the limit, and the oldest first."""
         limit = self.facts[book.made.flow_id].flow.get("concurrency")
-        if limit is None or stream in self.forced:
+        if limit is None or stream in self.forced or book.made.loop is not None:
             return
         others = self.ledger.holding(book.made.namespace, book.made.flow_id, stream)
         self._must(others < limit["limit"], f"execution {stream} began beside {others} others, the limit is {limit['limit']}")
-        queued = [each for each, other in self.ledger.books.items() if other.state == "QUEUED" and other.made.flow_id == book.made.flow_id]
+        queued = [each for each, other in self.ledger.books.items() if other.state == "QUEUED" and other.made.loop is None and other.made.flow_id == book.made.flow_id]
         if before == "QUEUED":
             self._must(all(each > stream for each in queued), f"execution {stream} overtook {min(queued, default='')}")
 
@@ -359,7 +370,7 @@ class World:
         for start in self.starts:
             if start in self.acknowledged:
                 made = [each for each, book in self.ledger.books.items() if book.made.labels.get("start") == start and book.made.parent_id is None
-                        and book.made.trigger is None]
+                        and book.made.trigger is None and book.made.loop is None]
                 self._must(made == [self.acknowledged[start]], f"start {start} made {made}, acknowledged was {self.acknowledged[start]}")
         self._successors()
 

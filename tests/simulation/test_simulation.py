@@ -12,6 +12,7 @@ from podium.conductor.core.dispatch import Timers
 from podium.engine import effects as fx
 from podium.engine.decide import stopping, tasks
 from podium.engine.decide.decision import Decision
+from podium.engine.decide.kinds import approval, many
 
 SEEDS = 200
 BATCH = 20
@@ -68,6 +69,14 @@ def no_second_timer(original: Any) -> Any:
     return set_timer
 
 
+def gives_nothing_back(*_: Any) -> list[Any]:
+    return []
+
+
+def decides_nothing(d: Decision, run: Any, _: str) -> None:
+    d.end_run(run, "SUCCESS")
+
+
 def stops_nothing(*_: Any, **__: Any) -> None:
     pass
 
@@ -75,6 +84,7 @@ def stops_nothing(*_: Any, **__: Any) -> None:
 @pytest.mark.parametrize(("owner", "name", "broken"), [
     (tasks, "_retry", lambda _: no_retry), (tasks, "_retry", one_retry_too_many), (Decision, "effect", no_kill),
     (Decision, "effect", no_directory_removed), (Timers, "set", no_second_timer), (stopping, "stop_everything", lambda _: stops_nothing),
+    (many, "_given_back", lambda _: gives_nothing_back), (approval, "end", lambda _: decides_nothing),
 ])
 def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, broken: Any) -> None:
     """A simulation that passes whatever the engine does would be worth nothing."""

@@ -155,7 +155,9 @@ class _Copy:
             "parentTaskRunId": derived_id(self._new, run.parent_id) if run.parent_id else None, "state": state,
         }
         if state != "RESTARTED":
-            dropped = ("until", "waits", "child", "former", "request", *(("outcome", "done", "over", "collected") if state == "RUNNING" else ()))
+            dropped = ("until", "waits", "child", "former", "request", *(("done", "over", "collected") if state == "RUNNING" else ()))
+            if state == "RUNNING" and "decision" not in run.notes:
+                dropped = (*dropped, "outcome")
             copy["outputs"] = run.outputs
             copy["notes"] = {key: value for key, value in run.notes.items() if key.partition(":")[0] not in dropped}
             copy["attempts"] = [{"state": state_view(attempt.history)} for attempt in run.attempts]

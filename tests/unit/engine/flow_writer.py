@@ -1,7 +1,7 @@
 """Writes random flows, as plain data: every flowable nested in every other, retries of all kinds, everything that can end a task early.
 
 Used by the property tests of the engine and by the simulation. What always holds: the flow is valid, and it can come to its end by itself
-but for a Pause without a duration, which somebody has to resume.
+but for a Pause without a duration, which somebody has to resume, and an Approval, about which somebody has to decide.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 GROUPS = ("Sequential", "Parallel", "If", "Switch", "ForEach", "EachParallel", "EachSequential", "LoopUntil", "AllowFailure", "Dag",
           "WorkingDirectory", "Pause")
+LAUNCHING = ("Loop", "Approval")
+"""What needs other executions or a reviewer."""
 
 
 class Writer:
@@ -101,7 +103,8 @@ class Writer:
             case "pause":
                 return self._pause()
             case "exit":
-                return self._new("execution.Exit", state=rng.choice(["SUCCESS", "WARNING", "KILLED", "FAILED", "CANCELED"]))
+                # What 2.0 calls CANCELLED is CANCELED in 1.x, and a Loop makes a flow one of 2.0.
+                return self._new("execution.Exit", state=rng.choice(["SUCCESS", "WARNING", "KILLED", "FAILED", *([] if self.outside else ["CANCELED"])]))
             case "fail":
                 return self._new("execution.Fail")
             case "command":
@@ -151,13 +154,35 @@ class Writer:
     # ---- flowables
     def _group(self, depth: int) -> dict[str, Any]:
         rng = self.rng
-        kind = rng.choice(GROUPS)
+        kind = rng.choice((*GROUPS, *LAUNCHING) if self.outside else GROUPS)
         task = self._new(f"flow.{kind}")
         match kind:
             case "If":
                 task.update({"condition": rng.choice(["{{ true }}", "{{ false }}", "{{ nope.x }}"]), "then": self.tasks(depth), "else": self.tasks(depth)})
             case "Switch":
                 task.update(value=rng.choice("abc"), cases={"a": self.tasks(depth)}, defaults=self.tasks(depth) if self.chance(0.7) else [])
+            case "Dag":
+                self._dag(task, depth)
+            case "WorkingDirectory":
+                self._directory(task)
+            case "Approval":
+                self._approval(task, depth)
+            case "ForEach" | "EachParallel" | "EachSequential" | "LoopUntil" | "Loop":
+                self._repeated(task, kind, depth)
+            case _:
+                task["tasks"] = self.tasks(depth)
+        if kind == "Parallel":
+            task["concurrent"] = rng.randint(0, 2)
+        for name in ("errors", "finally"):
+            if self.chance(0.2):
+                task[name] = self.tasks(depth)
+        if self.outside and self.chance(0.1):
+            task["retry"] = self.retry()
+        return task
+
+    def _repeated(self, task: dict[str, Any], kind: str, depth: int) -> None:
+        rng = self.rng
+        match kind:
             case "ForEach":
                 task.update(values=["1", "2", "3"], concurrencyLimit=rng.randint(0, 2), tasks=self._iterated(depth))
             case "EachParallel" | "EachSequential":
@@ -169,20 +194,26 @@ class Writer:
                 condition = f"{{{{ outputs.{task['id']}.iterationCount >= 2 }}}}" if counted else "{{ false }}"
                 often = {"interval": "PT1S", "maxIterations": 3 if counted else 2}
                 task.update(condition=condition, checkFrequency=often, tasks=self.tasks(depth))
-            case "Dag":
-                self._dag(task, depth)
-            case "WorkingDirectory":
-                self._directory(task)
-            case _:
-                task["tasks"] = self.tasks(depth)
-        if kind == "Parallel":
-            task["concurrent"] = rng.randint(0, 2)
-        for name in ("errors", "finally"):
-            if self.chance(0.2):
+            case "Loop":
+                task.update(values=["1", "2", "3"], concurrencyLimit=rng.randint(0, 2), tasks=self._iterated(depth))
+                if self.chance(0.2):
+                    task["transmitFailed"] = False
+                if not self.orderly and self.chance(0.2):
+                    task["breakWhen"] = rng.choice(["{{ item.index >= 1 }}", "{{ iteration.state == 'WARNING' }}", "{{ nope.x }}"])
+                if self.chance(0.3):
+                    task["outputs"] = [{"id": "o", "type": "STRING", "value": "{{ item.value }}"}]
+
+    def _approval(self, task: dict[str, Any], depth: int) -> None:
+        whole = [] if self.orderly else ["SUCCEED", "CANCEL", "KILL"]
+        for name in ("approveBehavior", "denyBehavior", "expireBehavior"):
+            task[name] = self.rng.choice(["CONTINUE", "CONTINUE", "WARN", "FAIL", *whole])
+        for name in ("onWait", "onApprove", "onDeny"):
+            if self.chance(0.4):
                 task[name] = self.tasks(depth)
-        if self.outside and self.chance(0.1):
-            task["retry"] = self.retry()
-        return task
+        if self.chance(0.1):
+            task["autoApprove"] = True
+        elif not self.orderly and self.chance(0.3):
+            task["timeout"] = "PT4S"
 
     def _iterated(self, depth: int) -> list[dict[str, Any]]:
         self.iterated += 1

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from podium.base.errors import FlowError, NotFound, PodiumError, TakesLong
+from podium.base.errors import FlowError, LimitError, NotFound, PodiumError, StoreError, TakesLong
 from podium.base.system.faults import point
 from podium.base.system.log import get_logger
 from podium.conductor.core.evaluate import Evaluator, is_slow
@@ -212,20 +212,35 @@ class Performer:
 
     async def _launch(self, stream: Stream, effect: fx.StartSubflow) -> None:
         parent, run_id, index = stream.state.id, effect.run_id, effect.index
-        run = stream.state.runs.get(run_id)
-        if run is None or run.ended:
-            return
         try:
-            child = await self._child(stream, run, effect)
+            child = await self._insisted(stream, effect)
         except Exception as error:  # whatever it is, the task that waits for the child must hear of it
             if not isinstance(error, PodiumError):
                 log.error("subflow_not_started", execution_id=parent, exc_info=error)
             what = error.what if isinstance(error, PodiumError) else f"the subflow could not be started: {error}"
             await self._until_taken(parent, cmd.SubflowStarted(run_id=run_id, index=index, error=stream.redactor.text(what)))
             return
+        if child is None:
+            return
         await self._until_taken(parent, cmd.SubflowStarted(run_id=run_id, index=index, execution_id=child["id"]))
         if child.get("closed"):
             await self._until_taken(parent, await self._child_ended(stream, run_id, index, child))
+
+    async def _insisted(self, stream: Stream, effect: fx.StartSubflow) -> Mapping[str, Any] | None:
+        """As _child: a full queue or a full disk only delays it. None when the task run does not wait for it any more."""
+        delay = 0.05
+        while True:
+            run = stream.state.runs.get(effect.run_id)
+            if run is None or run.ended:
+                return None
+            try:
+                return await self._child(stream, run, effect)
+            except (StoreError, LimitError) as error:
+                if isinstance(error, LimitError) and "retry_after_s" not in error.facts:
+                    raise
+                log.warning("subflow_waits", execution_id=stream.state.id, task=run.task_id, error=error.what)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 5.0)
 
     async def _child(self, stream: Stream, run: TaskRun, effect: fx.StartSubflow) -> Mapping[str, Any]:
         """The execution that a task run has asked for: as it is, or made now."""

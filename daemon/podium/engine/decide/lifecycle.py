@@ -237,7 +237,8 @@ def _let_ancestors_go_on(d: Decision, runs: Mapping[str, TaskRun]) -> None:
     _remove(d, {each.id for run in handlers for each in (run, *d.state.descendants(run.id))})
     for run in above.values():
         if run.id in d.state.runs and run.id not in runs:
-            d.note(run, outcome=None, done=None, over=None)
+            # What was decided about an Approval still holds; how any other scope ends is found anew.
+            d.note(run, outcome=run.notes.get("outcome") if "decision" in run.notes else None, done=None, over=None)
             d.move_run(run, "RUNNING")
 
 

@@ -13,7 +13,7 @@ from podium.flows.model import TERMINAL
 
 _KEPT_NOTES = frozenset({
     "values", "keys", "next", "out", "branch", "iteration", "since", "child", "former", "wait", "transmit", "run_if", "resumed", "collected",
-    "opened", "done", "decision", "store", "base", "bytes",
+    "opened", "done", "asks", "decision", "outcome", "decides", "store", "base", "bytes",
 })
 """What a restart needs; of a name with a colon (one item of many), what stands before it, unless all went well."""
 
