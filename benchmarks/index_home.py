@@ -55,7 +55,7 @@ def rows(count: int, *, seed: int = 4) -> Iterator[tuple[ExecutionRow, LogRow]]:
             "originalId": identifier, "deleted": False, "metadata": {"attemptNumber": 1, "originalCreatedDate": iso(at)},
             "kind": "LOOP" if loop else "NORMAL",
             "trigger": {"id": "daily", "type": "io.kestra.plugin.core.trigger.Schedule", "variables": {"date": iso(at)}},
-            "git": {"source": "main", "commit": "5d41402abc4b2a76b9719d911017c592", "path": f"{flow_id}.yaml", "blob": "7d793037a0760186574b0282f2f4"},
+            "git": {"source": "main", "commit": "5d41402abc4b2a76b9719d911017c592", "path": f"{flow_id}.yaml", "blob": "7d793037a0760186574b0282"},
         }
         yield ExecutionRow(
             id=identifier, namespace=namespace, flow_id=flow_id, revision=3, state=state, created_at=at, labels=labels, summary=summary,

@@ -1,7 +1,8 @@
 """The SQLite database of a home: one writer thread with group commit, one thread for reads, one connection for tiny reads on the loop.
 
 What comes in: functions of a connection. What always holds: `write` returns after the transaction is on disk (WAL, synchronous=FULL);
-functions that wait together share one transaction, and one that fails takes only itself back. Nothing else opens this file.
+functions that wait together share one transaction, and one that fails takes only itself back. Nothing else opens this file. A
+database that was opened by its owner (`on_lost`) has an epoch, raised by each owner: a transaction of an earlier one is not made.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], T]
 BATCH_MAX = 500
 """Functions that share one transaction, at most."""
+_EPOCH = "SELECT value FROM documents WHERE kind = 'daemon' AND namespace = '' AND key = 'epoch'"
+
+
+class _Lost(Exception):
+    """Another owner has this database by now."""
 UPGRADED_PER_S = 2_000
 """Executions that an upgrade rewrites in a second, at least. Measured: 8,000 on two busy cores."""
 
@@ -33,8 +39,10 @@ UPGRADED_PER_S = 2_000
 class Database:
     """See the module's docstring. Made by `open`; closed once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, epoch: int | None = None, on_lost: Callable[[], None] | None = None) -> None:
         self._path = path
+        self._epoch = epoch
+        self._on_lost = on_lost
         self._writes: queue.Queue[tuple[Write[Any], Future[Any]] | None] = queue.Queue(maxsize=QUEUED_COMMANDS_MAX)
         self._writer = threading.Thread(target=self._write_loop, name="podium-journal", daemon=True)
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="podium-read")
@@ -50,6 +58,9 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True)
             connection = _connect(path)
             _migrate(connection)
+            connection.execute("BEGIN")
+            make_indexes(connection)
+            connection.execute("COMMIT")
             connection.close()
             database = cls(path)
         except (sqlite3.Error, OSError) as exc:
@@ -93,6 +104,14 @@ class Database:
         except (sqlite3.Error, OSError) as exc:
             raise _error(exc, self._path) from exc
 
+    @property
+    def lost(self) -> bool:
+        """Whether another owner has this database. One that cannot be read is not lost. For the loop's thread and for worker threads."""
+        try:
+            return self._epoch is not None and self.read_now(_epoch) != self._epoch
+        except StoreError:
+            return False
+
     def close(self) -> None:
         """Finish what was handed in, then close. Blocks."""
         self._writes.put(None)
@@ -127,15 +146,24 @@ class Database:
                     break
                 batch.append(more)
             # A caller that gave up before its turn takes its function along; from here on it can no longer.
-            _commit(connection, [each for each in batch if each[1].set_running_or_notify_cancel()])
+            try:
+                _commit(connection, [each for each in batch if each[1].set_running_or_notify_cancel()], self._epoch)
+            except _Lost:
+                assert self._on_lost is not None
+                self._on_lost()
         connection.close()
 
 
-def _commit(connection: sqlite3.Connection, batch: list[tuple[Write[Any], Future[Any]]]) -> None:
-    """Run the functions of a batch in one transaction, then tell each how it went."""
+def _commit(connection: sqlite3.Connection, batch: list[tuple[Write[Any], Future[Any]]], epoch: int | None) -> None:
+    """Run the functions of a batch in one transaction, then tell each how it went. Raises _Lost when `epoch` is over; nothing is written."""
     done: list[tuple[Future[Any], Any]] = []
     try:
         connection.execute("BEGIN IMMEDIATE")
+        if epoch is not None and _epoch(connection) != epoch:
+            connection.execute("ROLLBACK")
+            for _, future in batch:
+                future.set_exception(StoreError("another daemon has this home", hint="stop this one"))
+            raise _Lost
         for function, future in batch:
             connection.execute("SAVEPOINT one")
             try:
@@ -186,6 +214,23 @@ def _migrate(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN;\n{script.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")
 
 
+def drop_indexes(connection: sqlite3.Connection) -> None:
+    """Note and drop what only lists need; `make_indexes` brings it back."""
+    found = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ('executions', 'execution_labels')"
+    ).fetchall()
+    connection.executemany("INSERT INTO dropped_indexes (name, sql) VALUES (?, ?)", found)
+    for name, _ in found:
+        connection.execute(f"DROP INDEX {name}")
+
+
+def make_indexes(connection: sqlite3.Connection) -> None:
+    """Make the indexes that were dropped."""
+    for (sql,) in connection.execute("SELECT sql FROM dropped_indexes").fetchall():
+        connection.execute(sql)
+    connection.execute("DELETE FROM dropped_indexes")
+
+
 def upgrade_due(path: Path) -> int | None:
     """How many executions there are to be brought up to date at the next start; None when there is nothing to do or to be known."""
     if not path.exists():
@@ -202,6 +247,25 @@ def upgrade_due(path: Path) -> int | None:
 def upgrade_s(executions: int) -> int:
     """Seconds that an upgrade of a database with so many executions takes at most, on a slow disk."""
     return 10 + executions // UPGRADED_PER_S
+
+
+def _epoch(connection: sqlite3.Connection) -> int:
+    row = connection.execute(_EPOCH).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _take_over(connection: sqlite3.Connection) -> int:
+    """Begin an epoch; its number."""
+    connection.execute("BEGIN IMMEDIATE")
+    epoch = _epoch(connection) + 1
+    connection.execute(
+        "INSERT INTO documents (kind, namespace, key, value, created_at, updated_at)"
+        " VALUES ('daemon', '', 'epoch', ?, strftime('%Y-%m-%dT%H:%M:%fZ'), strftime('%Y-%m-%dT%H:%M:%fZ'))"
+        " ON CONFLICT DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+        (str(epoch).encode(),),
+    )
+    connection.execute("COMMIT")
+    return epoch
 
 
 def _touch(connection: sqlite3.Connection) -> None:

@@ -161,24 +161,27 @@ def _enter(connection: sqlite3.Connection, batch: Batch, now: str) -> int:
 
 
 def _enter_executions(connection: sqlite3.Connection, rows: list[ExecutionRow]) -> None:
+    entered, labels, flows = [], [], set()
+    for row in rows:
+        created_at, loop = iso(row.created_at), int(row.loop)
+        entered.append((
+            row.id, row.namespace, row.flow_id, row.revision, row.state, created_at, iso(row.ended_at) if row.ended_at else None, row.trigger_id,
+            row.trigger_execution_id, row.parent_id, row.record_path, int(row.open), encode(row.summary), loop,
+        ))
+        labels += [(row.id, key, value, loop, created_at) for key, value in (row.labels or {}).items()]
+        flows.add((row.namespace, row.flow_id))
     connection.executemany(
         "INSERT INTO executions (id, namespace, flow_id, revision, state, created_at, ended_at, trigger_id, trigger_execution_id, parent_id,"
         " record_path, open, summary, loop) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, state = excluded.state, ended_at = excluded.ended_at,"
         " record_path = coalesce(excluded.record_path, record_path), open = excluded.open, summary = excluded.summary",
-        [
-            (row.id, row.namespace, row.flow_id, row.revision, row.state, iso(row.created_at), iso(row.ended_at) if row.ended_at else None,
-             row.trigger_id, row.trigger_execution_id, row.parent_id, row.record_path, int(row.open), encode(row.summary), int(row.loop))
-            for row in rows
-        ],
+        entered,
     )
-    connection.executemany(
-        "INSERT OR IGNORE INTO execution_flows (namespace, flow_id) VALUES (?, ?)", sorted({(row.namespace, row.flow_id) for row in rows})
-    )
+    connection.executemany("INSERT OR IGNORE INTO execution_flows (namespace, flow_id) VALUES (?, ?)", sorted(flows))
     connection.executemany(
         "INSERT INTO execution_labels (execution_id, key, value, loop, created_at) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
-        [(row.id, key, value, int(row.loop), iso(row.created_at)) for row in rows if row.labels for key, value in row.labels.items()],
+        labels,
     )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 from podium.engine.shape.view import iso
-from podium.store.db import Database
+from podium.store.db import Database, drop_indexes, make_indexes
 from podium.store.finding import Asked, Page, find, walks_of
 from podium.store.journal import ExecutionRow, _enter_executions, decode
 
 _NEWEST = Asked(page=1, size=1, sort="startDate:desc", count=False)
+BULK_FROM = 10_000
+"""Executions in the index from which on making its indexes anew costs more than it saves."""
 STEP = 1_000
 """Executions that one transaction removes, at most: others wait no longer than that."""
 
@@ -70,8 +73,24 @@ class Views:
         ]
 
     async def enter(self, rows: Sequence[ExecutionRow]) -> None:
-        """Enter executions that come from records (rebuild)."""
+        """Enter executions that come from records (rebuild). Very many: within `bulk`."""
         await self._db.write(lambda connection: _enter_executions(connection, list(rows)))
+
+    @asynccontextmanager
+    async def bulk(self) -> AsyncIterator[None]:
+        """While this is open, rows enter several times as fast and lists cannot be read: for a home that does not serve.
+
+        Indexes are made once, at the end; after a crash before that, at the next start. An index that has many rows already is left as it is.
+        """
+        few = await self._db.read(lambda c: c.execute("SELECT count(*) FROM (SELECT 1 FROM executions LIMIT ?)", (BULK_FROM,)).fetchone()[0])
+        if few == BULK_FROM:
+            yield
+            return
+        await self._db.write(drop_indexes)
+        try:
+            yield
+        finally:
+            await self._db.write(make_indexes)
 
     def purgeable(self, filters: Mapping[str, Any], levels: Sequence[int]) -> dict[str, int]:
         """How many executions, log lines and metrics a purge would remove."""

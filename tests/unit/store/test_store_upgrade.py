@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
-from podium.store.db import Database, upgrade_due
+from podium.store.db import Database, drop_indexes, upgrade_due
 from podium.store.finding import Asked
+from podium.store.journal import ExecutionRow
 from podium.store.views import Views
 
 
@@ -55,3 +56,36 @@ def test_nothing_is_due_for_a_new_home(tmp_path: Path) -> None:
     assert upgrade_due(tmp_path / "journal.db") is None
     Database.open(tmp_path / "journal.db").close()
     assert upgrade_due(tmp_path / "journal.db") is None
+
+
+async def test_rows_in_bulk_are_in_every_list_at_the_end_and_after_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    database = Database.open(path)
+    views, newest = Views(database), Asked(page=1, size=10, sort="startDate:desc")
+    before = database.read_now(_indexes)
+    async with views.bulk():
+        await views.enter([_row(1), _row(2)])
+        assert len(database.read_now(_indexes)) < len(before)
+    assert database.read_now(_indexes) == before
+    await database.write(drop_indexes)
+    await views.enter([_row(3)])
+    database.close()  # as if it had been killed here
+    database = Database.open(path)
+    try:
+        assert database.read_now(_indexes) == before
+        found = await Views(database).find({"labels": {"team": "data"}}, newest)
+        assert [row[0] for row in found.rows] == [b'{"id":3}', b'{"id":2}', b'{"id":1}']
+    finally:
+        database.close()
+
+
+def _indexes(connection: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' ORDER BY name").fetchall()]
+
+
+def _row(number: int) -> ExecutionRow:
+    at = datetime(2026, 1, number, tzinfo=UTC)
+    return ExecutionRow(
+        id=f"{number:022d}", namespace="n", flow_id="f", revision=1, state="SUCCESS", created_at=at, ended_at=at, trigger_id=None, parent_id=None,
+        trigger_execution_id=None, open=False, summary={"id": number}, labels={"team": "data"},
+    )

@@ -49,11 +49,17 @@ def index_row(found: Found) -> ExecutionRow:
 
 
 async def enter_records(views: Views, every: Iterator[Found]) -> int:
-    """Write the index rows of records; how many."""
+    """Write the index rows of records; how many. What is read next is read while the rows before it are written."""
     count = 0
-    while rows := await asyncio.to_thread(lambda: [index_row(found) for found in islice(every, ROWS_AT_ONCE)]):
-        await views.enter(rows)
-        count += len(rows)
+    async with views.bulk():
+        writing: asyncio.Future[None] = asyncio.ensure_future(asyncio.sleep(0))
+        try:
+            while rows := await asyncio.to_thread(lambda: [index_row(found) for found in islice(every, ROWS_AT_ONCE)]):
+                await writing
+                writing = asyncio.ensure_future(views.enter(rows))
+                count += len(rows)
+        finally:
+            await writing
     return count
 
 

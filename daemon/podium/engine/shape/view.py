@@ -20,7 +20,7 @@ _KEPT_NOTES = frozenset({
 
 def iso(moment: datetime) -> str:
     """ISO text, UTC, milliseconds, `Z`."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def state_view(history: list[tuple[str, datetime]], now: datetime | None = None) -> dict[str, Any]:

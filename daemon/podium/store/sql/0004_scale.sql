@@ -45,3 +45,5 @@ CREATE TABLE apart (
   created_at TEXT NOT NULL, execution_id TEXT NOT NULL, namespace TEXT NOT NULL, flow_id TEXT NOT NULL, PRIMARY KEY (created_at, execution_id)
 ) WITHOUT ROWID;
 CREATE INDEX queue_by_path ON queue (path);
+-- Indexes that were dropped for the time of a bulk of rows, and come back at its end or at the next start.
+CREATE TABLE dropped_indexes (name TEXT PRIMARY KEY, sql TEXT NOT NULL) WITHOUT ROWID;
