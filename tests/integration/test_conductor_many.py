@@ -285,3 +285,38 @@ async def _paused(h: House, execution_id: str) -> None:
     async with asyncio.timeout(10):
         while (await h.podium.execution(execution_id))["state"]["current"] != "PAUSED":
             await asyncio.sleep(0.02)
+
+
+async def test_a_paused_iteration_pauses_what_holds_it(tmp_path: Path) -> None:
+    waits = "{id: outer, type: core.flow.Loop, values: [x], tasks: [{id: wait, type: core.flow.Pause}]}"
+    async with house(tmp_path, tell=lambda work: "SUCCESS") as h:
+        await h.deploy(flow(f"values: [a], tasks: [{waits}]"))
+        execution_id = await start(h)
+        await _paused(h, execution_id)
+        assert loop_run(await h.podium.execution(execution_id))["state"]["current"] == "PAUSED"
+        with pytest.raises(ConflictError, match="no paused task"):
+            await h.podium.resume(execution_id)
+        with pytest.raises(ConflictError, match="tasks inside it run"):
+            await h.podium.change_task_run_state(execution_id, loop_run(await h.podium.execution(execution_id))["id"], "SUCCESS")
+    async with house(tmp_path, tell=lambda work: "SUCCESS") as h:  # what holds it is told again after a crash
+        await _paused(h, execution_id)
+        inner = (await iterations(h, (await iterations(h, execution_id))[0]["id"]))[0]["id"]
+        await h.podium.resume(inner)
+        ended = await h.podium.wait(execution_id, timeout_s=10)
+        states = [each["state"] for each in loop_run(ended)["state"]["histories"]]
+        assert (ended["state"]["current"], "PAUSED" in states, states[-1]) == ("SUCCESS", True, "SUCCESS")
+        assert "PAUSED" in [each["state"] for each in ended["state"]["histories"]]
+
+
+async def test_an_exit_beside_a_loop_does_not_wait_for_its_paused_iteration(tmp_path: Path) -> None:
+    async with house(tmp_path, tell=lambda work: "SUCCESS") as h:
+        loop = "{id: all, type: core.flow.Loop, values: [a], tasks: [{id: wait, type: core.flow.Pause}]}"
+        both = f"{{id: both, type: core.flow.Parallel, tasks: [{loop}, {{id: ask, type: core.flow.Approval}}]}}"
+        await h.deploy(f"id: f\nnamespace: n\ntasks: [{both}]\n")
+        execution_id = await start(h)
+        async with asyncio.timeout(10):
+            while [run["state"]["current"] for run in (await h.podium.execution(execution_id))["taskRunList"][1:]] != ["PAUSED", "PAUSED"]:
+                await asyncio.sleep(0.02)
+        await h.podium.review(execution_id, "DENIED", by="me")
+        ended = await h.podium.wait(execution_id, timeout_s=10)
+        assert (ended["state"]["current"], (await iterations(h, execution_id))[0]["state"]["current"]) == ("CANCELLED", "KILLED")

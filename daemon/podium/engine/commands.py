@@ -90,11 +90,12 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubflowStarted:
-    """The child execution exists, or could not be made. index: which of a Launcher's items it is for."""
+    """The child execution exists, or could not be made. index: which of a Launcher's items it is for. paused: it waits for somebody."""
 
     run_id: str
     index: int | None = None
     execution_id: str | None = None
+    paused: bool = False
     error: str | None = None
 
 
@@ -108,6 +109,16 @@ class SubflowEnded:
     state: str
     outputs: Mapping[str, Any] = field(default_factory=dict)
     successor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IterationPaused:
+    """An iteration of a Loop waits for somebody, or does not any more."""
+
+    run_id: str
+    index: int
+    execution_id: str
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +191,6 @@ class SetLabels:
 
 
 Command = (
-    Create | Begin | AttemptBegan | AttemptEnded | Answer | TimerFired | SubflowStarted | SubflowEnded | WorkspaceOpened
+    Create | Begin | AttemptBegan | AttemptEnded | Answer | TimerFired | SubflowStarted | SubflowEnded | IterationPaused | WorkspaceOpened
     | WorkspaceClosed | Kill | Pause | Resume | Review | Restart | ChangeStatus | SetRunState | SetLabels
 )

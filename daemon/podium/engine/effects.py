@@ -59,6 +59,10 @@ class KillSubflow(Effect, frozen=True, kw_only=True):
     execution_id: str
 
 
+class TellLoop(Effect, frozen=True, kw_only=True):
+    """Tell the execution that holds the Loop whether this iteration is PAUSED."""
+
+
 class OpenWorkspace(Effect, frozen=True, kw_only=True):
     """Prepare the directory of a WorkingDirectory task."""
 
@@ -100,6 +104,6 @@ class Request(Effect, frozen=True, kw_only=True):
 
 
 AnyEffect = (
-    RunAttempt | KillAttempt | Evaluate | SetTimer | StartSubflow | KillSubflow | OpenWorkspace | CloseWorkspace | CreateRetry
+    RunAttempt | KillAttempt | Evaluate | SetTimer | StartSubflow | KillSubflow | TellLoop | OpenWorkspace | CloseWorkspace | CreateRetry
     | WriteLog | Request
 )

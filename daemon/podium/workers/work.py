@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from podium.base.redact import Redactor
 from podium.flows.model import Task, WorkingDirectory
@@ -58,6 +60,15 @@ class Ended:
     error: str | None = None
     lost: bool = False
     """True for an attempt that may have started before a crash and whose end nobody saw."""
+
+    def storable(self) -> Ended:
+        """This, or a failure when it cannot be written down (half a surrogate pair, a number that is none)."""
+        try:
+            msgspec.json.encode((self.outputs, self.facts, self.error, [each.body for each in self.requests]))
+        except (ValueError, TypeError, RecursionError) as error:
+            what = f"the outputs cannot be stored: {type(error).__name__}"
+            return replace(self, state="FAILED", outputs={}, facts={}, requests=[], error=what)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

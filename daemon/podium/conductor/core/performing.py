@@ -9,8 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-import msgspec
-
 from podium.base.errors import FlowError, LimitError, NotFound, PodiumError, StoreError, TakesLong
 from podium.base.system.faults import point
 from podium.base.system.log import get_logger
@@ -91,7 +89,7 @@ class Performer:
             return None
         sink = RoundSink(turn, stream, run, effect.number)
         try:
-            ended = _storable(await self._worker.run(replace(self._work(stream, run, task, effect), at_once=True), sink))
+            ended = (await self._worker.run(replace(self._work(stream, run, task, effect), at_once=True), sink)).storable()
         except TakesLong:
             return None
         self._metrics(turn, stream, run, ended)
@@ -122,6 +120,8 @@ class Performer:
                 self._conductor.timers.set(stream.state.id, effect.key, effect.due)
             case fx.StartSubflow():
                 self._conductor.spawn(self._subflow(stream, effect), "subflow")
+            case fx.TellLoop():
+                self._conductor.spawn(self._tell_loop(stream), "tell loop")
             case fx.KillSubflow():
                 self._conductor.spawn(self._kill_subflow(stream, effect.execution_id), "kill subflow")
             case fx.OpenWorkspace():
@@ -155,7 +155,7 @@ class Performer:
         if found is not None:
             stream, run, task = found
             sink = AttemptSink(self._logs, self._conductor, stream, run, effect.number)
-            ended = _storable(await self._worker.run(self._work(stream, run, task, effect), sink))
+            ended = (await self._worker.run(self._work(stream, run, task, effect), sink)).storable()
             await self._report(execution_id, run, effect.number, ended)
         await self._worker.release(name)
         await self._logs.forget_cursors([name])
@@ -222,7 +222,8 @@ class Performer:
             return
         if child is None:
             return
-        await self._until_taken(parent, cmd.SubflowStarted(run_id=run_id, index=index, execution_id=child["id"]))
+        paused = child["state"]["current"] == "PAUSED"
+        await self._until_taken(parent, cmd.SubflowStarted(run_id=run_id, index=index, execution_id=child["id"], paused=paused))
         if child.get("closed"):
             await self._until_taken(parent, await self._child_ended(stream, run_id, index, child))
 
@@ -270,6 +271,15 @@ class Performer:
         uri = f"{run.notes['base']}/{index}/outputs.ion"
         await asyncio.to_thread(self._files.put, uri, record_line(ended.outputs))
         return replace(ended, outputs={"uri": uri} if loop else {})
+
+    async def _tell_loop(self, stream: Stream) -> None:
+        """Tell the execution that holds the Loop whether an iteration is PAUSED, until what was told last is what is."""
+        assert stream.state.loop is not None
+        holder, run_id, index = (stream.state.loop[name] for name in ("executionId", "taskRunId", "index"))
+        told = None
+        while (paused := stream.state.state == "PAUSED") != told:
+            await self._until_taken(holder, cmd.IterationPaused(run_id=run_id, index=index, execution_id=stream.state.id, paused=paused))
+            told = paused
 
     async def _kill_subflow(self, stream: Stream, execution_id: str) -> None:
         try:
@@ -375,15 +385,6 @@ def _child_ended(run_id: str, child: Mapping[str, Any], index: int | None = None
     return cmd.SubflowEnded(
         run_id=run_id, index=index, execution_id=child["id"], state=state["current"], outputs=child.get("outputs") or {}, successor=successor,
     )
-
-
-def _storable(ended: Ended) -> Ended:
-    """What a worker says, or a failure when it cannot be written down (half a surrogate pair, a number that is none)."""
-    try:
-        msgspec.json.encode((ended.outputs, ended.facts, ended.error, [each.body for each in ended.requests]))
-    except (ValueError, TypeError, RecursionError) as error:
-        return replace(ended, state="FAILED", outputs={}, facts={}, requests=[], error=f"the outputs cannot be stored: {type(error).__name__}")
-    return ended
 
 
 def _ended(run: TaskRun, number: int, ended: Ended) -> cmd.AttemptEnded:

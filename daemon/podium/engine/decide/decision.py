@@ -65,8 +65,11 @@ class Decision:
     # ---- execution
     def move_execution(self, state: str) -> None:
         """Enter a state; entering the present one is nothing."""
-        if self.state.state != state:
+        before = self.state.state
+        if before != state:
             self.emit(ev.ExecutionMoved(at=self.now, state=state))
+            if self.state.loop is not None and "PAUSED" in (before, state):
+                self.effect(fx.TellLoop())
 
     def note_execution(self, **notes: Any) -> None:
         self.emit(ev.ExecutionNoted(at=self.now, notes=notes))

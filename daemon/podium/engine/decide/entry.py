@@ -13,7 +13,7 @@ from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.decide import answers, lifecycle, scopes, tasks
 from podium.engine.decide.decision import Decision
-from podium.engine.decide.kinds import approval, subflow
+from podium.engine.decide.kinds import approval, many, subflow
 from podium.engine.state import Execution
 from podium.engine.tree import FlowTree
 
@@ -60,6 +60,8 @@ def _dispatch(d: Decision, command: cmd.Command) -> None:  # noqa: C901, PLR0912
             subflow.subflow_started(d, command)
         case cmd.SubflowEnded():
             subflow.subflow_ended(d, command)
+        case cmd.IterationPaused():
+            many.iteration_paused(d, command)
         case cmd.WorkspaceOpened():
             answers.workspace_opened(d, command.run_id, command.error)
         case cmd.WorkspaceClosed():

@@ -125,7 +125,10 @@ def resume(d: Decision, command: cmd.Resume) -> None:
     waiting = paused_run(d.tree, d.state, command.run_id)
     if waiting is None:
         asks = waiting_approval(d.tree, d.state) is not None
+        iteration = next((entry[0] for run in d.state.runs.values() if run.state == "PAUSED" for _, entry in many.open_children(run)), None)
         hint = "it waits for a decision: podium executions review" if asks else "it goes on by itself"
+        if iteration is not None:
+            hint = f"an iteration of its Loop waits: look at execution '{iteration}' and the others"
         raise refused(d, f"execution '{d.state.id}' has no paused task that a resume would end", hint)
     d.outputs(waiting, {"onResume": dict(command.inputs)})
     go_on(d, waiting, None)
@@ -187,7 +190,8 @@ def refuse_before_the_end(state: Execution) -> None:
 
 def restartable(state: Execution, run: TaskRun) -> bool:
     """Whether it broke or waits by itself, not because of a child. Error handlers are not restarted, they run anew if need be."""
-    if run.state not in AGAIN or any(each.phase in ("errors", "after") for each in (run, *state.ancestors(run))):
+    waits_for_others = run.state == "PAUSED" and bool(run.attempts) and run.attempts[-1].state == "RUNNING"
+    if run.state not in AGAIN or waits_for_others or any(each.phase in ("errors", "after") for each in (run, *state.ancestors(run))):
         return False
     return not any(child.state in AGAIN for child in state.children(run.id) if child.phase != "errors")
 
@@ -291,7 +295,8 @@ def set_run_state(d: Decision, command: cmd.SetRunState) -> None:
     if not (d.state.ended or d.state.state == "PAUSED"):
         raise refused(d, f"execution '{d.state.id}' is {d.state.state}", "wait for its end or kill it")
     refuse_before_the_end(d.state)
-    if not (run.ended or run.state == "PAUSED") or run.scope.any_open():
+    waits_for_others = bool(run.attempts) and run.attempts[-1].state == "RUNNING"
+    if not (run.ended or run.state == "PAUSED") or run.scope.any_open() or waits_for_others:
         raise refused(d, f"task run '{run.id}' is {run.state}, or tasks inside it run", "wait for its end")
     marked = command.state in TERMINAL
     whole = whole_of(d.tree, d.state, run)

@@ -36,12 +36,16 @@ def _started(run: TaskRun) -> list[str]:
 
 
 def stop_waiting(d: Decision, run: TaskRun) -> None:
-    """After an exit by `run`: end what only waits (a pause, a retry, a question); what runs may finish, its parents end after it."""
+    """After an exit by `run`: end what only waits (a pause, also in an iteration, a retry, a question); what runs may finish, its parents too."""
     spared = {run.id, *(above.id for above in d.state.ancestors(run))}
     for each in reversed(list(d.state.runs.values())):
         runs = bool(each.attempts) and each.attempts[-1].state in ("CREATED", "RUNNING")
         if not (each.ended or each.phase == "after" or each.id in spared or each.scope.any_open() or runs):
             _stop_run(d, each, cascade=False)
+        elif each.state == "PAUSED" and runs and each.id not in spared:
+            for name in each.notes:
+                if name.startswith("paused:"):
+                    d.effect(fx.KillSubflow(execution_id=each.notes[f"child:{name.removeprefix('paused:')}"][0]))
 
 
 def release(d: Decision, run: TaskRun) -> None:

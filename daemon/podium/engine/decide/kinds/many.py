@@ -2,7 +2,8 @@
 
 Kept in its notes: `values` (and `keys`) of the items, `next` to launch, `open` ones; for each item that is launched or ended badly
 `child:<index>` = [execution id, state], with a third entry while a child that failed is to be restarted: the id in case it cannot be;
-`out:<index>` = what an iteration gave back, `bytes` in all, `full` once that was too much. Source: flow-language 5.8, flow-language-2 3.
+`paused:<index>` while an iteration waits for somebody; `out:<index>` = what an iteration gave back, `bytes` in all, `full` once that was too
+much. Source: flow-language 5.8, flow-language-2 3.
 """
 
 from __future__ import annotations
@@ -147,8 +148,28 @@ def _count(d: Decision, run: TaskRun, before: str | None, after: str | None, by:
     d.outputs(run, outputs)
 
 
+def iteration_paused(d: Decision, command: cmd.IterationPaused) -> None:
+    """An iteration waits for somebody, or goes on: so does the Loop, and what holds it. Source: flow-language-2 3."""
+    run = d.state.runs.get(command.run_id)
+    if run is not None and not run.ended:
+        _note_pause(d, run, command.index, command.execution_id, paused=command.paused)
+
+
+def _note_pause(d: Decision, run: TaskRun, index: int, execution_id: str, *, paused: bool) -> None:
+    entry = run.notes.get(f"child:{index}")
+    if entry is None or entry[1] not in _OPEN or execution_id not in (entry[0], *entry[2:]) or paused == bool(run.notes.get(f"paused:{index}")):
+        return
+    d.note(run, **{f"paused:{index}": paused or None})
+    if paused and run.state == "RUNNING":
+        d.move_run(run, "PAUSED")
+    elif not paused and run.state == "PAUSED" and not any(name.startswith("paused:") for name in run.notes):
+        d.move_run(run, "RUNNING")
+
+
 def item_started(d: Decision, run: TaskRun, index: int, command: cmd.SubflowStarted) -> None:
     """The child of an item exists, or never will. Said twice, it counts once."""
+    if command.execution_id is not None and isinstance(d.tree.task(run.task_id), Loop):
+        _note_pause(d, run, index, command.execution_id, paused=command.paused)
     entry = run.notes.get(f"child:{index}")
     if entry is None or entry[1] != "CREATED":
         return
@@ -175,6 +196,7 @@ def item_ended(d: Decision, run: TaskRun, index: int, command: cmd.SubflowEnded)
     entry = run.notes.get(f"child:{index}")
     if entry is None or entry[1] not in _OPEN or command.execution_id not in (entry[0], *entry[2:]):
         return
+    _note_pause(d, run, index, command.execution_id, paused=False)
     if command.successor is None:
         _over(d, run, index, (command.execution_id, entry[1], command.state), command.outputs)
         return
