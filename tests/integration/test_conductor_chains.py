@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -577,6 +578,24 @@ async def test_a_trigger_that_cannot_be_evaluated_harms_no_other(tmp_path: Path,
         await chain.run()
         assert [await chain.count(), await chain.count("good")] == [0, 1]
         assert (await chain.state())["error"]
+
+
+async def test_a_condition_that_takes_long_does_not_hold_up_the_loop(tmp_path: Path) -> None:
+    heavy = "{% for i in range(1, 300) %}{% for j in range(1, 300) %}{% if i + j > 900 %}x{% endif %}{% endfor %}{% endfor %}"
+    async with house(tmp_path) as h:
+        chain, threads = Chain(h), []
+        truthy = h.renderer.truthy
+
+        def watched(*given: Any, **more: Any) -> bool:
+            threads.append(threading.current_thread() is threading.main_thread())
+            return truthy(*given, **more)
+
+        h.renderer.truthy = watched  # type: ignore[method-assign]
+        when = heavy + "{{ execution.state == 'SUCCESS' }}"
+        await h.deploy(upstream(), listener(f"dependsOn: [{{namespace: n, flowId: up, when: \"{when}\"}}]"))
+        await chain.run()
+        assert await chain.count() == 1
+        assert threads == [True, False], "tried on the loop, then on a thread"
 
 
 async def test_trouble_of_the_journal_delays_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from podium.base.errors import FlowDisabled, FlowNotFound, InputError, LimitError, NotFound, PodiumError, StoreError
+from podium.base.errors import FlowDisabled, FlowNotFound, InputError, LimitError, NotFound, PodiumError, StoreError, TakesLong
 from podium.base.limits import CHAIN_DEPTH_MAX, CHAIN_STARTS_MAX
 from podium.base.moments import to_text
 from podium.base.system.clock import Clock
@@ -207,7 +208,7 @@ class Chains:
                 stream = stream or await self._conductor.read_back(note.execution_id)
                 upstream = Upstream(stream, listener, note.state, note.at)
                 judge = Judge(self._renderer, listener, upstream)
-                verdict = await self._evaluated(listener, lambda: judge.verdict(stored.get("windows") or {}))
+                verdict = await self._evaluated(listener, upstream, lambda: judge.verdict(stored.get("windows") or {}))
                 error = verdict.error
                 if verdict.windows is not None:
                     change["windows"] = verdict.windows or None
@@ -227,13 +228,18 @@ class Chains:
             change["date"] = to_text(note.at)
         await self._enter(note, command, change)
 
-    async def _evaluated(self, listener: Listener, evaluate: Callable[[], T]) -> T:
-        """On a thread when an expression of the trigger may have to wait for the outside, or a pattern may take long."""
+    async def _evaluated(self, listener: Listener, upstream: Upstream, evaluate: Callable[[], T]) -> T:
+        """On a thread when an expression of the trigger may have to wait for the outside, or takes more than a moment; else at once."""
         known = self._slow.get(listener.place)
         if known is None or known[0] is not listener:
             written = listener.trigger.model_dump(mode="json", by_alias=True)
             known = self._slow[listener.place] = (listener, listener.has_pattern or is_slow(written, listener.revision.model.dialect))
-        return await asyncio.to_thread(evaluate) if known[1] else evaluate()
+        if not known[1]:
+            upstream.brisk = True
+            with suppress(TakesLong):
+                return evaluate()
+            upstream.brisk = False
+        return await asyncio.to_thread(evaluate)
 
     # ---- starting
 
@@ -247,7 +253,7 @@ class Chains:
             log.error("flow_chain_refused", trigger=listener.name, execution_id=upstream.execution_id, correlation=correlation, reason=refused)
             return None, refused
         outputs = outputs_of(listener, await self._outputs(upstream, verdict))
-        given = await self._evaluated(listener, lambda: gift(self._renderer, listener, upstream, outputs))
+        given = await self._evaluated(listener, upstream, lambda: gift(self._renderer, listener, upstream, outputs))
         failed = given.failed_because and f"the inputs of trigger '{listener.trigger.id}' cannot be rendered: {given.failed_because}"
         try:
             if failed and not listener.new:

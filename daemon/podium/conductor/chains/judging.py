@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from podium.base.errors import PodiumError
+from podium.base.errors import PodiumError, TakesLong
 from podium.base.system.log import get_logger
 from podium.conductor.chains.gates import Entry, Gate, Listener
 from podium.conductor.chains.upstream import Upstream
@@ -111,6 +111,8 @@ class Judge:
     def _guarded(self, ask: Any) -> bool:
         try:
             return bool(ask())
+        except TakesLong:
+            raise
         except PodiumError as error:
             self._trouble(error.what)
         except (ValueError, TypeError, ArithmeticError) as error:
@@ -186,12 +188,16 @@ def gift(renderer: Renderer, listener: Listener, upstream: Upstream, outputs: Ma
     for key, template in listener.trigger.labels.items():
         try:
             labels[str(key)] = java_text(renderer.value(template, seen, scope))
+        except TakesLong:
+            raise
         except PodiumError as error:
             log.warning("trigger_label_left_out", trigger=listener.name, label=key, reason=error.what)
     inputs: Mapping[str, Any] = {}
     failed: str | None = None
     try:
         inputs = renderer.value(listener.trigger.inputs, seen, scope)
+    except TakesLong:
+        raise
     except PodiumError as error:
         failed = error.what
     return Gift(inputs=inputs, labels=labels, variables=upstream.facts(outputs), failed_because=failed)

@@ -24,6 +24,8 @@ class Upstream:
         self.at = at
         self.outputs: Mapping[str, Any] = stream.state.outputs
         """Flow outputs as they are stored: secret ones encrypted."""
+        self.brisk = False
+        """The daemon's loop waits: expressions raise TakesLong instead of taking more than a moment."""
 
     @property
     def execution_id(self) -> str:
@@ -63,7 +65,7 @@ class Upstream:
         revision = self._listener.revision
         return Scope(
             namespace=revision.namespace, flow_id=revision.flow_id, execution_id=self.execution_id, source=revision.source,
-            commit=revision.commit, dialect=revision.model.dialect, redactor=self._stream.redactor,
+            commit=revision.commit, dialect=revision.model.dialect, redactor=self._stream.redactor, brisk=self.brisk,
         )
 
     def view(self) -> dict[str, Any]:
