@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -114,6 +115,17 @@ class FaultHouse(DaemonHouse):
     def again(self) -> None:
         """Start after a crash."""
         self.start(**self.environ)
+
+    def again_elsewhere(self) -> None:
+        """Start on a port that the daemon chooses (`port = 0` in its settings)."""
+        from_here = len(self.log.read_bytes())
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*PODIUM, "serve", "--config", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **self.environ},
+            )
+        url = wait_for(lambda: re.search(rb"Podium serves at http://127.0.0.1:(\d+)", self.log.read_bytes()[from_here:]), "the daemon to serve", 60)
+        self.port = int(url[1])
 
     def killed_at_start(self, after_s: float) -> None:
         """Start, and kill -9 before it is known whether it serves."""

@@ -47,6 +47,8 @@ class Server(Section):
     """File whose first line is the token."""
     allowed_hosts: Names = ()
     """Names accepted in the `Host` header beside localhost and `host`, such as `podium.example.org`; `*` accepts any."""
+    takeover_s: Annotated[float, Field(ge=5, allow_inf_nan=False)] = 15
+    """Seconds without a sign of life after which a standby (`serve --standby`) ends the daemon that has the home and takes its place."""
 
 
 class Source(Section):

@@ -162,7 +162,7 @@ def rotate(where: _Where, yes: bool) -> None:
 
     `results` becomes `results/<its last month or week>`, here and on the remote. Later periods begin by themselves.
     """
-    from podium.app.wiring.daemon import home_lock
+    from podium.app.wiring.home import home_lock
     from podium.app.wiring.results import results_credentials, results_url
     from podium.records.branch import close_branch
     from podium.records.layout import branch_at
@@ -220,7 +220,7 @@ def _as_dict(report: Report) -> dict[str, Any]:
 
 def _enter(settings: Settings, every: Iterator[Found]) -> int:
     """Write the index rows of all records; how many."""
-    from podium.app.wiring.daemon import home_lock
+    from podium.app.wiring.home import home_lock
     from podium.app.wiring.rebuild import enter_records
     from podium.store.db import Database
     from podium.store.views import Views

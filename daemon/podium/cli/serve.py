@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from podium.app.wiring.daemon import Daemon
+    from podium.app.wiring.home import Owner
 
 
 @click.command()
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="TCP port, 0 for a free one.")
 @click.option("--runner", type=click.Choice(["docker", "process"]), help="Where the commands of tasks run.")
+@click.option("--standby", is_flag=True, help="While another daemon has the home, wait, and take over when it ends, dies or hangs.")
 @click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]), help="Least level of the daemon's own log.")
 def serve(
-    *, config: Path | None, work_tree: Path | None, home: Path | None, host: str | None, port: int | None, runner: str | None, log_level: str | None
+    *, config: Path | None, work_tree: Path | None, home: Path | None, host: str | None, port: int | None, runner: str | None, standby: bool,
+    log_level: str | None
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C. Running containers go on meanwhile and are taken up at the next start."""
     from podium.app.settings import load_settings
@@ -39,4 +42,8 @@ def serve(
     def ready(daemon: Daemon) -> None:
         click.echo(f"Podium serves at {daemon.url or daemon.socket}")
 
-    asyncio.run(run_daemon(settings, work_tree=work_tree.resolve() if work_tree else None, ready=ready))
+    def waits(owner: Owner) -> None:
+        click.echo(f"Podium stands by: process {owner.pid} serves from {settings.home}")
+
+    tree = work_tree.resolve() if work_tree else None
+    asyncio.run(run_daemon(settings, work_tree=tree, ready=ready, standby=waits if standby else None))

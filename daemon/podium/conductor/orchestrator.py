@@ -60,6 +60,8 @@ class Podium:
         self._deploying = asyncio.Lock()
         self.source_status: Any = list
         """Set by wiring: gives the state of every source for `health`."""
+        self.standby: Callable[[], bool] = lambda: False
+        """Set by wiring: whether another daemon waits to take over."""
         self.starter: Starter | None = None
         """Set by wiring: the two know each other."""
         self.shown: Callable[[tuple[str, str, str], Mapping[str, Any] | None], dict[str, Any] | None] = _as_stored
@@ -398,7 +400,7 @@ class Podium:
             "unpushed": {"count": count, "oldestSeconds": round(age, 3)},
             "executions": {"running": running, "queued": len(self._conductor.in_flight) - running},
             "taskRuns": dict(self._conductor.ended_runs), "queueDepth": self._conductor.queue_depth, "sources": sources,
-            "results": await self._closer.writer_status(),
+            "results": await self._closer.writer_status(), "standby": self.standby(),
         }
 
     def subscribe(self, *, after_seq: int | None = None) -> AsyncIterator[dict[str, Any]]:

@@ -52,8 +52,11 @@ class Database:
         self._trouble: StoreError | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Database:
-        """Open or make the database at `path` and bring its tables up to date. Raises StoreError."""
+    def open(cls, path: Path, *, on_lost: Callable[[], None] | None = None) -> Database:
+        """Open or make the database at `path` and bring its tables up to date. Raises StoreError.
+
+        on_lost: makes the caller its owner; called in the writer's thread when another has become that, before anything is written.
+        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             connection = _connect(path)
@@ -61,8 +64,9 @@ class Database:
             connection.execute("BEGIN")
             make_indexes(connection)
             connection.execute("COMMIT")
+            epoch = _take_over(connection) if on_lost is not None else None
             connection.close()
-            database = cls(path)
+            database = cls(path, epoch, on_lost)
         except (sqlite3.Error, OSError) as exc:
             raise _error(exc, path) from exc
         database._writer.start()
@@ -260,7 +264,7 @@ def _take_over(connection: sqlite3.Connection) -> int:
     epoch = _epoch(connection) + 1
     connection.execute(
         "INSERT INTO documents (kind, namespace, key, value, created_at, updated_at)"
-        " VALUES ('daemon', '', 'epoch', ?, strftime('%Y-%m-%dT%H:%M:%fZ'), strftime('%Y-%m-%dT%H:%M:%fZ'))"
+        " VALUES ('daemon', '', 'epoch', ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
         " ON CONFLICT DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
         (str(epoch).encode(),),
     )

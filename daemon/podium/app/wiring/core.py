@@ -69,6 +69,7 @@ class Core:
     journal: Journal
     views: Views
     catalog: Catalog
+    database: Database
 
 
 def env_variables(environ: Mapping[str, str], prefixes: Sequence[str]) -> dict[str, str]:
@@ -83,15 +84,19 @@ def env_variables(environ: Mapping[str, str], prefixes: Sequence[str]) -> dict[s
 async def open_core(
     settings: Settings, *, namespace_files: NamespaceSource, secrets: Secrets | None = None, results: bool = True, clock: Clock | None = None,
     environ: Mapping[str, str] | None = None, text_of: Callable[[str, str], str | None] | None = None, mocks: Mocks | None = None,
+    on_lost: Callable[[], None] | None = None,
 ) -> AsyncIterator[Core]:
-    """Everything but what comes in. results: whether records go to a branch (else they stay in the journal). text_of: see Library."""
+    """Everything but what comes in. results: whether records go to a branch (else they stay in the journal). text_of: see Library.
+
+    on_lost: see Database.open.
+    """
     env = os.environ if environ is None else environ
     clock = clock or SystemClock()
     (home := settings.home).mkdir(parents=True, exist_ok=True)
     zone = zone_of(settings.timezone)
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        database = Database.open(home / "journal.db")
+        database = Database.open(home / "journal.db", on_lost=on_lost)
         stack.callback(database.close)
         journal, logs, views, catalog, queue = Journal(database), Logs(database), Views(database), Catalog(database), Queue(database)
         documents = Documents(database, clock)
@@ -147,7 +152,7 @@ async def open_core(
         stack.push_async_callback(conductor.close, drain_s=DRAIN_S if results else 0.0)
         yield Core(
             podium=podium, conductor=conductor, closer=closer, renderer=renderer, queue=queue, branch=branch, clock=clock, zone=zone,
-            instance=instance, cipher=cipher, journal=journal, views=views, catalog=catalog,
+            instance=instance, cipher=cipher, journal=journal, views=views, catalog=catalog, database=database,
         )
 
 

@@ -1,20 +1,20 @@
 """The daemon: opens the house in order, tells systemd, waits for a signal, closes in reverse order.
 
-Order of opening: home lock, store, recovery, records, web, sources, triggers. Of closing: triggers and sources, web, attempts (what
-runs in a container goes on and is taken up again), records, store.
+Order of opening: home lock (a standby waits for it), store, recovery, records, web, sources, triggers. Of closing: triggers and
+sources, web, attempts (what runs in a container goes on and is taken up again), records, store, lock.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
-import fcntl
 import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from podium.app.plugins import load_types, load_vocabulary
 from podium.app.sdnotify import Notifier, listen_sockets
 from podium.app.settings import Settings
 from podium.app.wiring.core import DRAIN_S, Core, ended, open_core
+from podium.app.wiring.home import BEAT_S, Heart, Hold, Owner, end_fenced, home_lock, stand_by
 from podium.app.wiring.rebuild import restore_home
 from podium.app.wiring.results import ResultsBranch
 from podium.base.errors import PodiumError, SettingsError, StoreError
@@ -48,8 +49,8 @@ log = get_logger(__name__)
 RELEASE_EVERY_S = 3_600.0
 HOME_LOOK_S = 1.0
 DESCRIPTORS = 65_536
-PUSH_AT_CLOSE_S = 10.0
-"""Seconds that records get to reach the remote at shutdown; the rest goes with the next start."""
+PUSH_AT_CLOSE_S, PUSH_BEFORE_STANDBY_S = 10.0, 1.0
+"""Seconds that records get to reach the remote at shutdown, and when a standby waits to go on with it; the rest goes with the next start."""
 
 
 class _Repositories(Mapping[str, tuple[Repository, str]]):
@@ -89,29 +90,6 @@ class Daemon:
 
 
 @contextmanager
-def home_lock(home: Path) -> Iterator[None]:
-    """Own `home` while the context is open. Raises SettingsError when another daemon does."""
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise SettingsError(f"the home {home} cannot be used: {error.strerror}", hint="see who owns it, or set `home`", path="home") from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            owner = os.pread(handle, 32, 0).decode(errors="replace").strip() or "?"
-            raise SettingsError(
-                f"another daemon (process {owner}) uses the home {home}", hint="stop it, or give this one its own `home`", exit_code=4
-            ) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextmanager
 def _disk_trouble_told(home: Path) -> Iterator[None]:
     """A home that is full or cannot be written is the operator's to mend: say so instead of where we noticed. Raises SettingsError."""
     try:
@@ -140,19 +118,21 @@ def sources_of(settings: Settings, work_tree: Path | None) -> list[Source]:
 
 
 @asynccontextmanager
-async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> AsyncIterator[Daemon]:
-    """Everything, serving while the context is open."""
+async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold: Hold | None = None) -> AsyncIterator[Daemon]:
+    """Everything, serving while the context is open. hold: the lock of the home if we have it already; closed at the end."""
     repositories = _Repositories()
     types = load_types()
     for name, reason in types.broken:
         log.error("plugin_disabled", plugin=name, reason=reason)
     async with AsyncExitStack() as stack:
         stack.enter_context(_disk_trouble_told(settings.home))
-        stack.enter_context(home_lock(settings.home))
+        hold = stack.enter_context(home_lock(settings.home) if hold is None else contextlib.closing(hold))
+        heart = stack.enter_context(Heart(hold))
         core = await stack.enter_async_context(
-            open_core(settings, namespace_files=NamespaceFiles(repositories), text_of=repositories.text)
+            open_core(settings, namespace_files=NamespaceFiles(repositories), text_of=repositories.text, on_lost=end_fenced)
         )
-        vital = [asyncio.create_task(_home_gone(settings.home), name="home")]
+        core.podium.standby = lambda: heart.standby
+        vital = [asyncio.create_task(_home_gone(settings.home, core, hold), name="home")]
         stack.push_async_callback(ended, list(vital))
         if isinstance(core.branch, ResultsBranch):
             await restore_home(core, core.branch)
@@ -160,7 +140,7 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
             stack.push_async_callback(ended, [writing])
             vital.append(writing)
             stack.callback(process.interrupt, settings.home)  # a remote that hangs must not hang our end
-            stack.push_async_callback(_push_records, core, core.branch)
+            stack.push_async_callback(_push_records, core, core.branch, heart)
         stack.push_async_callback(core.conductor.close, drain_s=DRAIN_S)
         watcher = SourceWatcher(sources_of(settings, work_tree), core.podium, settings.home, types, core.clock)
         stack.push_async_callback(watcher.close)
@@ -187,11 +167,24 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None) -> A
         core.conductor.spawn(_release_commits(core, watcher), "release commits")
         inbound = [asyncio.create_task(watcher.run(), name="sources"), asyncio.create_task(board.run(), name="triggers")]
         stack.push_async_callback(ended, inbound)
+        turning = asyncio.create_task(_turn(heart), name="heart")
+        stack.callback(heart.rest)
+        stack.push_async_callback(ended, [turning])
         yield Daemon(core=core, sources=watcher, triggers=board, url=listening.url, socket=socket_path, vital=[*vital, *inbound])
 
 
-async def _home_gone(home: Path) -> None:
-    """Ends when the journal is no longer where it was: what is acknowledged from then on would be lost. Raises StoreError."""
+async def _turn(heart: Heart) -> None:
+    """The loop turns as long as this does."""
+    while True:
+        heart.tick()
+        await asyncio.sleep(BEAT_S)
+
+
+async def _home_gone(home: Path, core: Core, hold: Hold) -> None:
+    """Ends when the journal is no longer where it was: what is acknowledged from then on would be lost. Raises StoreError.
+
+    The same for the lock, which keeps nobody out any more. When another daemon has the home already, the process ends here.
+    """
     journal = home / "journal.db"
     ours = journal.stat().st_ino
     while True:
@@ -205,6 +198,10 @@ async def _home_gone(home: Path) -> None:
         if found != ours:
             log.error("home_gone", home=str(home), hint="somebody deleted or replaced it while the daemon ran")
             raise StoreError(f"the home {home} was deleted or replaced while the daemon ran", hint="start again: the records are in Git")
+        if core.database.lost:
+            end_fenced()
+        if hold.lost:
+            raise StoreError(f"the lock of the home {home} was deleted or replaced while the daemon ran", hint="start again, and leave it alone")
 
 
 def _tell_hooks(settings: Settings, socket: Path) -> None:
@@ -236,9 +233,9 @@ async def _release_commits(core: Core, watcher: SourceWatcher) -> None:
             log.warning("commits_not_released", error=error.what)
 
 
-async def _push_records(core: Core, branch: ResultsBranch) -> None:
+async def _push_records(core: Core, branch: ResultsBranch, heart: Heart) -> None:
     await core.closer.flush_state()
-    if not await branch.writer.drain(timeout_s=PUSH_AT_CLOSE_S):
+    if not await branch.writer.drain(timeout_s=PUSH_BEFORE_STANDBY_S if heart.standby else PUSH_AT_CLOSE_S):
         log.warning("records_not_pushed", hint="they are kept and go with the next start")
 
 
@@ -248,8 +245,11 @@ def _version() -> str:
     return version("podium")
 
 
-async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready: Any = None) -> None:
-    """Serve until SIGTERM or SIGINT. SIGHUP looks at all sources at once. ready: called with the Daemon once it serves."""
+async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready: Any = None, standby: Callable[[Owner], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. SIGHUP looks at all sources at once. ready: called with the Daemon once it serves.
+
+    standby: if given, a home that another daemon has is waited for; called once when that is so.
+    """
     settings = settings.model_copy(update={"home": settings.home.absolute()})
     if os.environ.get(faults.VARIABLE):
         faults.arm(os.environ[faults.VARIABLE])
@@ -260,25 +260,53 @@ async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, again.set)
+    beside = [asyncio.create_task(_beat(notifier), name="watchdog")]
+    hold = await _our_turn(settings, notifier, stop, standby) if standby is not None else None
+    if standby is not None and hold is None:
+        await ended(beside)
+        log.info("stopped")
+        return
     started = monotonic_s()
     if (rows := upgrade_due(settings.home / "journal.db")) is not None:
         notifier.more_time(upgrade_s(rows))
         notifier.status("upgrading the database")
-    async with open_daemon(settings, work_tree=work_tree) as daemon:
+    async with open_daemon(settings, work_tree=work_tree, hold=hold) as daemon:
         took = monotonic_s() - started
         log.info("serving", url=daemon.url, socket=str(daemon.socket), home=str(settings.home), took_s=round(took, 3))
         notifier.ready(f"serves at {daemon.url}")
         if ready is not None:
             ready(daemon)
         told = asyncio.create_task(stop.wait(), name="told to stop")
-        beside = [asyncio.create_task(_beat(notifier)), asyncio.create_task(_reload(again, daemon, notifier)), told]
+        beside.append(asyncio.create_task(_reload(again, daemon, notifier)))
         broken = await _until_over(told, daemon.vital)
         notifier.stopping("handing over running tasks")
         log.info("stopping")
-        await ended(beside)
+        await ended([*beside, told])
         if broken is not None:
             raise broken
     log.info("stopped")
+
+
+async def _our_turn(settings: Settings, notifier: Notifier, stop: asyncio.Event, told: Callable[[Owner], None]) -> Hold | None:
+    """Wait until the home is ours, with everything loaded that a daemon needs; None when we are told to stop before."""
+    load_types()
+    load_vocabulary()
+
+    def waits(owner: Owner) -> None:
+        log.info("standing_by", home=str(settings.home), process=owner.pid, silent_s=settings.server.takeover_s)
+        notifier.ready(f"stands by: process {owner.pid} serves")
+        told(owner)
+
+    waiting = asyncio.create_task(stand_by(settings.home, silent_s=settings.server.takeover_s, waits=waits), name="standby")
+    stopped = asyncio.create_task(stop.wait(), name="told to stop")
+    try:
+        await asyncio.wait({waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            return None
+        notifier.status("takes the home")
+        return waiting.result()
+    finally:
+        await ended([waiting, stopped])
 
 
 def _take_descriptors() -> None:
