@@ -11,6 +11,7 @@ from aiohttp import web
 from podium.base.ports import Answer, Delivery, SourceControls, TriggerControls
 from podium.base.system.clock import Clock
 from podium.conductor.port import Orchestrator
+from podium.runners.remote.desk import Desk
 from podium.web.auth import Access
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
@@ -40,6 +41,8 @@ class Context:
     body_limit: int
     upload_limit: int
     openapi: Mapping[str, Any]
+    transfers: Desk | None = None
+    """Where containers on other machines fetch and bring files; None where there are none."""
 
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)

@@ -225,6 +225,12 @@ def label_list(value: Any, *, path: str = "labels") -> dict[str, str]:
     return found
 
 
+async def read_pieces(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes, without a limit: for whoever holds one."""
+    while chunk := await _in_time(request.content.readany()):
+        yield chunk
+
+
 async def read_bytes(request: web.Request, *, limit: int) -> bytes:
     """The body, at most `limit` bytes."""
     if (request.content_length or 0) > limit:

@@ -27,6 +27,7 @@ from podium.base.ports import SourceControls, TriggerControls
 from podium.base.system.clock import Clock, monotonic_s
 from podium.base.system.log import get_logger
 from podium.conductor.port import Orchestrator
+from podium.runners.remote.desk import Desk
 from podium.web import errors
 from podium.web.api import actions, executions, flows, inbound, kv, logs, system, triggers
 from podium.web.auth import Access, unauthorised
@@ -35,13 +36,14 @@ from podium.web.live import Hub
 from podium.web.metrics import Metrics
 from podium.web.pages import routes as site
 from podium.web.routes import Handler, Route, document, register
+from podium.web.transfers import handlers as transfers
 
 log = get_logger(__name__)
 
 # Those with a fixed word come before those with a name in its place.
 API_ROUTES: tuple[Route, ...] = (
     *system.ROUTES, *inbound.ROUTES, *executions.LOOKS[:3], *logs.ROUTES, *actions.ROUTES, *executions.LOOKS[3:], *executions.STARTS, *flows.ROUTES,
-    *triggers.ROUTES, *kv.ROUTES,
+    *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
 ASKED: web.AppKey[set[Any]] = web.AppKey("asked", set)
@@ -78,9 +80,11 @@ def make_app(
     public_url: str = "",
     body_limit: int = limits.BODY_BYTES_MAX,
     upload_limit: int = limits.UPLOAD_BYTES_MAX,
+    desk: Desk | None = None,
 ) -> web.Application:
     """The application. check_flow: (text, file name) → Parsed of each document. public_url: where callers reach it, if not by the Host they use.
 
+    desk: where containers on other machines get their files.
     token: needed from everybody but programs of this machine. allowed_hosts: names in the Host header beside loopback names and addresses.
     """
     # aiohttp's own limit would cut uploads; the readers of web/params hold the limits.
@@ -92,6 +96,7 @@ def make_app(
         orchestrator=orchestrator, accept_webhook=accept_webhook, sources=sources, triggers=triggers, check_flow=check_flow, flow_schema=flow_schema,
         clock=clock, access=Access.of(token, list(allowed_hosts)), hub=hub, metrics=metrics, instance=instance, version=version,
         public_url=public_url.rstrip("/"), body_limit=body_limit, upload_limit=upload_limit, openapi=document(API_ROUTES, version=version),
+        transfers=desk,
     )
     app[ASKED] = set()
     app[ROUTES] = register(app, [*API_ROUTES, *site.ROUTES])

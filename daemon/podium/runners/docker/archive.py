@@ -35,7 +35,8 @@ def links_file(directory: Path) -> Path:
 
 
 @contextmanager
-def _local_disk(doing: str) -> Iterator[None]:
+def local_disk(doing: str) -> Iterator[None]:
+    """A failure of our own disk within is a StorageError."""
     try:
         yield
     except OSError as exc:
@@ -46,7 +47,7 @@ def pack(job: Job, *, user: str) -> IO[bytes]:
     """Everything that the container must find, as one archive for `/`. user: whom the container runs as, empty for root."""
     file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 -- closed by the caller
     owner = _Owner(user)
-    with _local_disk("the task's files cannot be read"), tarfile.open(fileobj=file, mode="w") as tar:
+    with local_disk("the task's files cannot be read"), tarfile.open(fileobj=file, mode="w") as tar:
         tar.addfile(owner.folder("podium"))
         for source, target in ((job.directory, WORKING), (job.private, PRIVATE)):
             if source is not None and source.is_dir():
@@ -57,7 +58,7 @@ def pack(job: Job, *, user: str) -> IO[bytes]:
         for name, source in job.caches.items():
             if source.is_dir():
                 tar.add(source, arcname=f"{PRIVATE.lstrip('/')}/{name}", filter=owner.adopt)
-        for path, target in _foreign_links(job.directory).items():
+        for path, target in foreign_links(job.directory).items():
             link = owner.adopt(tarfile.TarInfo(f"{WORKING.lstrip('/')}/{path}"))
             if link is not None:
                 link.type, link.linkname = tarfile.SYMTYPE, target
@@ -93,7 +94,7 @@ class _Owner:
 
 def bring_back(api: Any, container: str, job: Job) -> list[str]:
     """Fill `job.results` with the files that match; the links that were left out. May be repeated."""
-    with _local_disk("the task's results cannot be written"):
+    with local_disk("the task's results cannot be written"):
         shutil.rmtree(job.results, ignore_errors=True)
         job.results.mkdir(parents=True)
     fetch = _Fetch(api, container, job.results)
@@ -141,14 +142,14 @@ class _Fetch:
 
     def _write(self, path: str, entry: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
         self._budget.take(path, entry.size)
-        _write_file(self._results / path, entry, tar)
+        write_file(self._results / path, entry, tar)
 
 
 def write_back(api: Any, container: str, job: Job) -> None:
     """Make `job.directory` what the container's working directory is now. May be repeated."""
     fresh = job.directory.with_name(job.directory.name + ".new")
     foreign = _copy_tree(api, container, WORKING, fresh, unwanted=job.unwanted)
-    with _local_disk("the shared directory cannot be written"):
+    with local_disk("the shared directory cannot be written"):
         links_file(job.directory).write_text(json.dumps(foreign))
         swap(fresh, job.directory)
 
@@ -159,7 +160,7 @@ def keep_caches(api: Any, container: str, job: Job) -> None:
         if not target.exists():
             fresh = target.with_name(f"{target.name}.{job.attempt_id}")
             _copy_tree(api, container, f"{PRIVATE}/{name}", fresh)
-            with _local_disk("the cache cannot be written"):
+            with local_disk("the cache cannot be written"):
                 replace_missing(fresh, target)
 
 
@@ -173,7 +174,7 @@ def replace_missing(fresh: Path, target: Path) -> None:
 
 def _copy_tree(api: Any, container: str, home: str, fresh: Path, *, unwanted: Sequence[str] = ()) -> dict[str, str]:
     """Make `fresh` a copy of a container's directory; the links that lead out of it and were not made."""
-    with _local_disk("the files of a task cannot be written"):
+    with local_disk("the files of a task cannot be written"):
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
     links: dict[str, str] = {}
@@ -183,16 +184,16 @@ def _copy_tree(api: Any, container: str, home: str, fresh: Path, *, unwanted: Se
             continue
         if entry.isreg():
             budget.take(path, entry.size)
-            _write_file(fresh / path, entry, tar)
+            write_file(fresh / path, entry, tar)
         elif entry.issym():
             links[path] = entry.linkname
-        with _local_disk("the files of a task cannot be written"):
+        with local_disk("the files of a task cannot be written"):
             if entry.isdir():
                 (fresh / path).mkdir(parents=True, exist_ok=True)
             elif entry.islnk():
                 os.link(fresh / posixpath.relpath(entry.linkname, posixpath.basename(home)), fresh / path)
-    with _local_disk("the files of a task cannot be written"):
-        return {path: target for path, target in links.items() if not _make_link(fresh, path, target)}
+    with local_disk("the files of a task cannot be written"):
+        return {path: target for path, target in links.items() if not make_link(fresh, path, target)}
 
 
 def swap(fresh: Path, directory: Path) -> None:
@@ -205,7 +206,7 @@ def swap(fresh: Path, directory: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _make_link(root: Path, path: str, target: str) -> bool:
+def make_link(root: Path, path: str, target: str) -> bool:
     """Make a link that stays inside of `root`; whether it does."""
     meant = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
     if target.startswith("/") or meant == ".." or meant.startswith("../"):
@@ -214,7 +215,8 @@ def _make_link(root: Path, path: str, target: str) -> bool:
     return True
 
 
-def _foreign_links(directory: Path) -> dict[str, str]:
+def foreign_links(directory: Path) -> dict[str, str]:
+    """What `links_file` of a shared directory holds: path → target."""
     try:
         found: dict[str, str] = json.loads(links_file(directory).read_text())
     except FileNotFoundError:
@@ -222,10 +224,11 @@ def _foreign_links(directory: Path) -> dict[str, str]:
     return found
 
 
-def _write_file(target: Path, entry: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
+def write_file(target: Path, entry: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
+    """A regular member as a file, with its mode and time. Raises StorageError."""
     source = tar.extractfile(entry)
     assert source is not None
-    with _local_disk(f"'{target.name}' cannot be written"):
+    with local_disk(f"'{target.name}' cannot be written"):
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
             shutil.copyfileobj(source, file, 1024 * 1024)
