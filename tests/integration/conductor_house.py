@@ -23,7 +23,7 @@ from podium.conductor.library import Library
 from podium.conductor.orchestrator import Podium
 from podium.conductor.reads import StoreReads
 from podium.conductor.starting import Starter
-from podium.conductor.upkeep import Upkeep
+from podium.conductor.upkeep import Terms, Upkeep
 from podium.flows.load import parse_flows
 from podium.rendering.renderer import Renderer
 from podium.storage.crypto import Cipher
@@ -36,6 +36,7 @@ from podium.store.documents import Documents
 from podium.store.journal import Journal
 from podium.store.logs import Logs
 from podium.store.queue import Queue
+from podium.store.retention import Retention
 from podium.store.views import Views
 from podium.workers.work import Ended, Work
 
@@ -114,7 +115,8 @@ class House:
             journal=self.journal, documents=self.documents, queue=self.queue, views=self.views, logs=self.logs, clock=clock,
             branch=branch or NoBranch(), instance="test", version="0", log_cap_bytes=65536,
         )
-        upkeep = Upkeep(views=self.views, logs=self.logs, files=files, journal=self.journal, documents=self.documents, clock=clock)
+        self.files = files
+        self.upkeep = upkeep = Upkeep(retention=Retention(self.database), files=files, clock=clock, terms=Terms())
         requests = Requests(self.documents, upkeep)
         self.library = Library(self.catalog, load_types())
         self.conductor = Conductor(
@@ -133,6 +135,7 @@ class House:
             clock=clock, existing=self.conductor.view,
         )
         requests.orchestrator = self.podium
+        self.podium.upkeep = upkeep
         self.reads.in_flight = self.conductor.summary
         self.chains = Chains(
             conductor=self.conductor, library=self.library, starter=self.podium.starter, documents=self.documents, renderer=self.renderer,

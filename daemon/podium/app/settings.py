@@ -177,7 +177,15 @@ class Retention(Section):
     executions_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 90
     """Days an execution stays in the index that lists and pages read; its record stays in Git."""
     storage_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 90
-    """Days the files of an ended execution stay in storage."""
+    """Days the files of an ended execution stay in storage, and an upload that no execution took."""
+    logs_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 90
+    """Days a log line of an ended execution stays in the index; its record in Git keeps the head and the tail."""
+    metrics_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 90
+    """Days a metric of an ended execution stays."""
+    dedupe_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+    """Days a webhook delivery, schedule date, file version or idempotency key is known, so that it starts nothing twice."""
+    caches_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+    """Days a task cache or the cache of a WorkingDirectory stays that was not made anew."""
 
 
 _current: ContextVar[tuple[Layer, ...]] = ContextVar("settings_layers", default=())

@@ -155,9 +155,10 @@ class Reads(Protocol):
 
     def purgeable(
         self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], levels: Sequence[str], start: datetime | None,
-        end: datetime,
+        end: datetime, lines: bool = False,
     ) -> Mapping[str, int]:
-        """{executions, logs, metrics, files}: what purge_executions and purge_logs would remove. Without flow_id, namespace is a prefix."""
+        """{executions, logs, metrics, files}: what purge_executions, or (lines) purge_logs would remove. Takes as long as there is much: for a
+        thread. Without flow_id, namespace is a prefix."""
         ...
 
 

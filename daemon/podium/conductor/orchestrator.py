@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from podium.conductor.port import Listed, StartRequest, View
 from podium.conductor.reads import StoreReads
 from podium.conductor.replaying import copied_runs
 from podium.conductor.starting import Starter, labels_for
+from podium.conductor.upkeep import Upkeep
 from podium.engine import commands as cmd
 from podium.engine.decide.kinds.approval import waiting_approval
 from podium.engine.decide.lifecycle import paused_run, refuse_before_the_end
@@ -64,6 +66,8 @@ class Podium:
         """Set by wiring: whether another daemon waits to take over."""
         self.starter: Starter | None = None
         """Set by wiring: the two know each other."""
+        self.upkeep: Upkeep | None = None
+        """Set by wiring."""
         self.shown: Callable[[tuple[str, str, str], Mapping[str, Any] | None], dict[str, Any] | None] = _as_stored
         """Set by wiring: the state of a trigger as people see it."""
 
@@ -367,7 +371,10 @@ class Podium:
 
     # ---- files
     async def store_upload(self, namespace: str, flow_id: str, input_id: str, filename: str, data: bytes | Path) -> str:
-        uri = input_file_uri(namespace, flow_id, new_id(), input_id=input_id, name=filename)
+        upload = new_id()
+        if self.upkeep is not None:
+            await self.upkeep.uploaded(namespace, flow_id, upload)
+        uri = input_file_uri(namespace, flow_id, upload, input_id=input_id, name=filename)
         return await asyncio.to_thread(self._files.put, uri, data)
 
     async def read_file(self, uri: str, *, offset: int = 0, length: int | None = None) -> bytes:
@@ -384,6 +391,10 @@ class Podium:
         if not await asyncio.to_thread(self._files.exists, uri):
             raise NotFound(f"there is no file at {uri}", hint="it may have been removed by retention", uri=uri)
         return await asyncio.to_thread(self._files.size, uri)
+
+    async def collect_garbage(self, *, dry: bool = False) -> dict[str, int]:
+        assert self.upkeep is not None
+        return asdict(await self.upkeep.once(dry=dry, sweep=True))
 
     # ---- watching
     async def health(self) -> dict[str, Any]:

@@ -206,6 +206,11 @@ class Orchestrator(Protocol):
         """How many bytes are at a `kestra://` URI. Raises NotFound."""
         ...
 
+    async def collect_garbage(self, *, dry: bool = False) -> dict[str, int]:
+        """Remove what is past its time now, and files that nobody knows of; dry: only say what. How many of what, and the bytes of files:
+        {executions, logs, metrics, keys, documents, caches, folders, files, bytes}."""
+        ...
+
     async def health(self) -> dict[str, Any]:
         """{status: UP|DEGRADED|STARTING|DOWN, unpushed: {count, oldestSeconds}, runner, flows, executions: {running, queued},
         taskRuns: {state: how many ended so since start}, queueDepth (commands waiting), sources: […], version}."""

@@ -87,10 +87,11 @@ class StoreReads:
 
     def purgeable(
         self, *, namespace: str | None, flow_id: str | None, states: Sequence[str], levels: Sequence[str], start: datetime | None, end: datetime,
+        lines: bool = False,
     ) -> Mapping[str, int]:
         """See base/ports.Reads."""
         filters = {"namespace": namespace, "flow_id": flow_id, "states": states, "after": start, "before": end}
-        return {**self._views.purgeable(filters, [LEVELS[each] for each in levels]), "files": 0}
+        return {"files": 0, **self._views.purgeable(filters, [LEVELS[each] for each in levels], lines=lines)}
 
 
 def _entry(row: LogRow) -> dict[str, Any]:

@@ -43,6 +43,9 @@ class _Backend(Protocol):
     def delete(self, path: str) -> bool: ...
     def list(self, folder: str) -> Iterator[str]: ...
     def delete_folder(self, folder: str) -> int: ...
+    def usage(self, folder: str) -> tuple[int, int]: ...
+    def execution_folders(self) -> Iterator[str]: ...
+    def caches(self) -> Iterator[str]: ...
 
 
 class FileStorage:
@@ -127,6 +130,24 @@ class FileStorage:
         """Remove all files below a folder (a URI; a slash at its end or not); how many there were."""
         with _translated(prefix):
             return self._backend.delete_folder(uris.parse(prefix) + "/")
+
+    def usage(self, prefix: str) -> tuple[int, int]:
+        """How many files there are below a folder (a URI; a slash at its end or not), and their bytes."""
+        with _translated(prefix):
+            return self._backend.usage(uris.parse(prefix) + "/")
+
+    def execution_folders(self) -> Iterator[str]:
+        """The folder of each execution that has files (a URI), in no order. Looks at the whole storage."""
+        with _translated("storage"):
+            for path in self._backend.execution_folders():
+                yield uris.uri_of(path)
+
+    def old_caches(self, before: datetime) -> Iterator[str]:
+        """The URIs of caches of working directories that were stored before a moment."""
+        with _translated("storage"):
+            for path in self._backend.caches():
+                if self._backend.modified_at(path) < before:
+                    yield uris.uri_of(path)
 
 
 def _open_backend(root_url: str, options: Mapping[str, Any]) -> _Backend:

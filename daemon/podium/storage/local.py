@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from podium.base.errors import StorageError
 from podium.base.system.ids import new_id
+from podium.storage.uris import CACHE, EXECUTIONS, is_id
 
 _DRAFTS = ".drafts"
 _TRIES = 100
@@ -119,10 +120,39 @@ class LocalBackend:
     def delete_folder(self, folder: str) -> int:
         """Remove everything below `folder`; how many files there were."""
         top = self._place(folder.rstrip("/"))
+        if not top.exists():
+            return 0
         count = sum(1 for _ in self.list(folder))
         shutil.rmtree(top, ignore_errors=True)
         self._prune(top.parent)
         return count
+
+    def usage(self, folder: str) -> tuple[int, int]:
+        """How many files there are below `folder`, and their bytes."""
+        sizes = [self.size(path) for path in self.list(folder)]
+        return len(sizes), sum(sizes)
+
+    def execution_folders(self) -> Iterator[str]:
+        """The paths of all folders of executions."""
+        for directory, folders, _ in _walk(self.root):
+            if directory.name == EXECUTIONS:
+                found = [each for each in folders if is_id(each)]
+                folders[:] = [each for each in folders if not is_id(each)]
+                yield from ((directory / each).relative_to(self.root).as_posix() for each in found)
+
+    def caches(self) -> Iterator[str]:
+        """The paths of the caches of working directories. Does not look into folders of executions."""
+        for directory, folders, names in _walk(self.root):
+            if directory.name == EXECUTIONS and any(is_id(each) for each in folders):
+                folders.clear()
+            elif directory.name == CACHE.parent.name and CACHE.name in names:
+                yield (directory / CACHE.name).relative_to(self.root).as_posix()
+
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    for directory, folders, names in os.walk(root, followlinks=False):
+        yield Path(directory), folders, names
 
 
 def _sync_directory(directory: Path) -> None:

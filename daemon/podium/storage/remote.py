@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, cast
 
 from podium.base.system.ids import new_id
+from podium.storage.uris import CACHE, execution_folder
 
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "memory"})
 
@@ -70,6 +71,19 @@ class RemoteBackend:
         start = self._fs._strip_protocol(self._root).rstrip("/") + "/"  # noqa: SLF001 (the way fsspec itself names results)
         for found in self._fs.find(self._place(folder.rstrip("/"))):
             yield str(found).removeprefix(start)
+
+    def usage(self, folder: str) -> tuple[int, int]:
+        """How many files there are below `folder`, and their bytes."""
+        sizes = [self.size(path) for path in self.list(folder)]
+        return len(sizes), sum(sizes)
+
+    def execution_folders(self) -> Iterator[str]:
+        """The paths of all folders of executions. Lists the whole storage."""
+        yield from {found for path in self.list("") if (found := execution_folder(path)) is not None}
+
+    def caches(self) -> Iterator[str]:
+        """The paths of the caches of working directories. Lists the whole storage."""
+        yield from (path for path in self.list("") if execution_folder(path) is None and path.endswith(f"/{CACHE.as_posix()}"))
 
     def delete_folder(self, folder: str) -> int:
         """Remove everything below `folder`; how many files there were."""

@@ -10,13 +10,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from urllib.parse import quote, unquote
 
 from podium.base.errors import StorageError
+from podium.base.system import base62
 
 SCHEME = "kestra://"
 _NAME_BYTES_MAX = 240
 _PATH_CHARS_MAX = 4096
+EXECUTIONS = "executions"
+CACHE = PurePosixPath("cache/cache.zip")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 _NAMESPACE_FILES = "_files"
 _URI_SAFE = "/!$&'()*+,;=:@~-._"
@@ -80,7 +84,25 @@ def slug(text: str) -> str:
 
 def execution_prefix(namespace: str, flow_id: str, execution_id: str) -> str:
     """The path under which all files of an execution lie, with a slash at its end."""
-    return check_path(f"{namespace.replace('.', '/')}/{slug(flow_id)}/executions/{execution_id}") + "/"
+    return check_path(f"{namespace.replace('.', '/')}/{slug(flow_id)}/{EXECUTIONS}/{execution_id}") + "/"
+
+
+def execution_folder(path: str) -> str | None:
+    """The folder of the execution that a path lies in, without a slash at its end; None when it lies in none."""
+    parts = path.split("/")
+    for at, part in enumerate(parts[:-1]):
+        if part == EXECUTIONS and is_id(parts[at + 1]):
+            return "/".join(parts[: at + 2])
+    return None
+
+
+def is_id(name: str) -> bool:
+    """Whether it is the id of an execution."""
+    try:
+        base62.decode(name)
+    except ValueError:
+        return False
+    return True
 
 
 def task_file_uri(namespace: str, flow_id: str, execution_id: str, *, task_id: str, task_run_id: str, path: str) -> str:
@@ -101,7 +123,7 @@ def trigger_file_uri(namespace: str, flow_id: str, execution_id: str, *, trigger
 def cache_uri(namespace: str, flow_id: str, task_id: str, *, value_hash: str = "") -> str:
     """Where a WorkingDirectory task keeps its cache between executions."""
     middle = f"{value_hash}/" if value_hash else ""
-    return uri_of(f"{namespace.replace('.', '/')}/{slug(flow_id)}/{slug(task_id)}/{middle}cache/cache.zip")
+    return uri_of(f"{namespace.replace('.', '/')}/{slug(flow_id)}/{slug(task_id)}/{middle}{CACHE.as_posix()}")
 
 
 def namespace_file_uri(namespace: str, path: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from podium.base.system.clock import Clock
@@ -67,7 +66,3 @@ class Documents:
             lambda c: c.execute("SELECT value FROM documents WHERE kind = ? ORDER BY updated_at DESC, key DESC LIMIT ?", (kind, limit)).fetchall()
         )
         return [decode(row[0]) for row in rows]
-
-    async def drop_expired(self, before: datetime) -> None:
-        """Remove documents that expired before `before`."""
-        await self._db.write(lambda c: c.execute("DELETE FROM documents WHERE expires_at < ?", (iso(before),)))

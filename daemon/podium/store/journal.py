@@ -129,10 +129,6 @@ class Journal:
         row = self._db.read_now(lambda c: c.execute("SELECT execution_id FROM dedupe WHERE key = ?", (key,)).fetchone())
         return row[0] if row else None
 
-    async def forget(self, before: datetime) -> None:
-        """Drop what only guards against repetition and is older than `before`."""
-        await self._db.write(lambda c: c.execute("DELETE FROM dedupe WHERE at < ?", (iso(before),)))
-
 
 def _enter(connection: sqlite3.Connection, batch: Batch, now: str) -> int:
     for stream, version in batch.continues:

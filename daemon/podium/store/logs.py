@@ -16,8 +16,6 @@ from podium.store.finding import WALKS_MAX, flows_of
 from podium.store.journal import LEVEL_NAMES, LEVELS, LogRow, enter_logs
 
 _COLUMNS = "seq, execution_id, namespace, flow_id, task_id, task_run_id, attempt, trigger_id, at, level, message"
-STEP = 5_000
-"""Lines that one transaction removes, at most."""
 LINES_LOOKED_AT = 50_000
 """Lines that one search looks through for a text, the newest ones of those that match otherwise."""
 
@@ -75,18 +73,6 @@ class Logs:
         """
         rows, total = await self._db.read(lambda c: _search(c, filters, skip=(page - 1) * size, size=size))
         return [_entry(row) for row in rows], total
-
-    async def purge(self, filters: Mapping[str, Any], levels: Sequence[str]) -> int:
-        """Remove entries; how many. filters: namespace (and below; exactly with flow_id), flow_id, after, before."""
-        parts, values = _narrowed(filters, exactly=bool(filters.get("flow_id")))
-        if levels:
-            parts.append(f"level IN ({','.join('?' * len(levels))})")
-            values.extend(LEVELS[level] for level in levels)
-        query = f"DELETE FROM logs WHERE seq IN (SELECT seq FROM logs WHERE {' AND '.join(parts)} LIMIT ?)"
-        removed = 0
-        while step := await self._db.write(lambda c: c.execute(query, (*values, STEP)).rowcount):
-            removed += step
-        return removed
 
 
 def _search(connection: sqlite3.Connection, filters: Mapping[str, Any], *, skip: int, size: int) -> tuple[list[tuple[Any, ...]], int]:

@@ -8,16 +8,14 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from podium.engine.shape.view import iso
 from podium.store.db import Database, drop_indexes, make_indexes
 from podium.store.finding import Asked, Page, find, walks_of
 from podium.store.journal import ExecutionRow, _enter_executions, decode
+from podium.store.retention import Retention
 
 _NEWEST = Asked(page=1, size=1, sort="startDate:desc", count=False)
 BULK_FROM = 10_000
 """Executions in the index from which on making its indexes anew costs more than it saves."""
-STEP = 1_000
-"""Executions that one transaction removes, at most: others wait no longer than that."""
 
 
 class Views:
@@ -92,66 +90,14 @@ class Views:
         finally:
             await self._db.write(make_indexes)
 
-    def purgeable(self, filters: Mapping[str, Any], levels: Sequence[int]) -> dict[str, int]:
-        """How many executions, log lines and metrics a purge would remove."""
-        where, values = _where(filters)
-        inner = f"SELECT id FROM executions {where}"
-
-        def query(connection: sqlite3.Connection) -> dict[str, int]:
-            executions = connection.execute(f"SELECT count(*) FROM ({inner})", values).fetchone()[0]
-            metrics = connection.execute(f"SELECT count(*) FROM metrics WHERE execution_id IN ({inner})", values).fetchone()[0]
-            logs = connection.execute(
-                f"SELECT count(*) FROM logs WHERE execution_id IN ({inner}) {_levels(levels)}", (*values, *levels)
-            ).fetchone()[0]
-            return {"executions": executions, "metrics": metrics, "logs": logs}
-
-        return self._db.read_now(query)
-
-    async def purge(self, filters: Mapping[str, Any], *, executions: bool, logs: bool, metrics: bool) -> list[tuple[str, str, str]]:
-        """Remove closed executions (or only their logs or metrics) from the index; (id, namespace, flow id) of each."""
-        where, values = _where(filters)
-        gone = list[tuple[str, str, str]]()
-        last = ("", "")
-
-        def remove(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
-            rows = connection.execute(
-                f"SELECT id, namespace, flow_id, created_at FROM executions INDEXED BY executions_closed {where} AND (created_at, id) > (?, ?)"
-                " ORDER BY created_at, id LIMIT ?", (*values, *last, STEP)
-            ).fetchall()
-            ids = [(row[0],) for row in rows]
-            if logs:
-                connection.executemany("DELETE FROM logs WHERE execution_id = ?", ids)
-            if metrics:
-                connection.executemany("DELETE FROM metrics WHERE execution_id = ?", ids)
-            if executions:
-                connection.executemany("DELETE FROM execution_labels WHERE execution_id = ?", ids)
-                connection.executemany("DELETE FROM executions WHERE id = ?", ids)
-            return rows
-
-        while rows := await self._db.write(remove):
-            gone.extend(row[:3] for row in rows)
-            last = (rows[-1][3], rows[-1][0])
-        return gone
-
-
-def _levels(levels: Sequence[int]) -> str:
-    return f"AND level IN ({','.join('?' * len(levels))})" if levels else ""
-
-
-def _where(filters: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """Conditions of closed executions, iterations of Loops among them. filters: namespace (and below), flow_id, states, after, before."""
-    parts, values = ["open = 0"], list[Any]()
-    if namespace := filters.get("namespace"):
-        parts.append("(namespace = ? OR (namespace >= ? AND namespace < ?))")
-        values.extend((namespace, namespace + ".", namespace + "/"))
-    if flow_id := filters.get("flow_id"):
-        parts.append("flow_id = ?")
-        values.append(flow_id)
-    if states := filters.get("states"):
-        parts.append(f"state IN ({','.join('?' * len(states))})")
-        values.extend(states)
-    for part, moment in (("created_at >= ?", filters.get("after")), ("created_at < ?", filters.get("before"))):
-        if moment:
-            parts.append(part)
-            values.append(iso(moment))
-    return f"WHERE {' AND '.join(parts)}", values
+    def purgeable(self, filters: Mapping[str, Any], levels: Sequence[int], *, lines: bool) -> dict[str, int]:
+        """How many executions, log lines and metrics a purge would remove; lines: only log lines, by what they say. For a thread."""
+        retention = Retention(self._db)
+        if lines:
+            return {"executions": 0, "metrics": 0, "logs": sum(map(len, retention.lines(filters, levels)))}
+        found = {"executions": 0, "metrics": 0, "logs": 0}
+        for group in retention.closed_now(filters):
+            found["executions"] += len(group)
+            for table in ("metrics", "logs"):
+                found[table] += retention.count_of(table, group)
+        return found

@@ -235,20 +235,6 @@ async def test_a_total_is_counted_up_to_a_bound_and_stays_ahead_of_the_page(tmp_
         database.close()
 
 
-async def test_a_purge_goes_in_steps_and_takes_closed_ones_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podium.store.views.STEP", 50)
-    database = Database.open(tmp_path / "journal.db")
-    try:
-        await Views(database).enter(ROWS)
-        before = START + timedelta(minutes=200)
-        gone = await Views(database).purge({"before": before}, executions=True, logs=True, metrics=True)
-        assert {each[0] for each in gone} == {row.id for row in ROWS if row.created_at < before and not row.open}
-        left = {row[0] for row in database.read_now(lambda c: c.execute("SELECT id FROM executions").fetchall())}
-        assert left == {row.id for row in ROWS} - {each[0] for each in gone}
-    finally:
-        database.close()
-
-
 @pytest.mark.parametrize("search", SEARCHES)
 async def test_a_search_of_logs_finds_what_a_plain_filter_finds_without_a_scan(database: Database, search: str) -> None:
     wanted = SEARCHES[search]
@@ -265,14 +251,3 @@ async def test_a_search_of_logs_finds_what_a_plain_filter_finds_without_a_scan(d
     asked: Queries = []
     _search(_noting(database, asked), wanted, skip=0, size=10)
     _never_scans(database, asked)
-
-
-async def test_a_purge_of_logs_goes_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podium.store.logs.STEP", 50)
-    database = Database.open(tmp_path / "journal.db")
-    try:
-        await database.write(lambda c: enter_logs(c, LINES))
-        assert await Logs(database).purge({"before": START + timedelta(minutes=200)}, ["ERROR"]) == 80
-        assert database.read_now(lambda c: c.execute("SELECT count(*) FROM logs").fetchone())[0] == len(LINES) - 80
-    finally:
-        database.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.app.plugins import load_types
+from podium.app.settings import Retention as RetentionSettings
 from podium.app.settings import Settings
 from podium.app.testing.mocks import Mocks
 from podium.app.wiring.results import NoBranch, ResultsBranch, open_branch
@@ -33,7 +34,7 @@ from podium.conductor.library import Library
 from podium.conductor.orchestrator import Podium
 from podium.conductor.reads import StoreReads
 from podium.conductor.starting import Starter
-from podium.conductor.upkeep import Upkeep
+from podium.conductor.upkeep import Terms, Upkeep
 from podium.engine.tree import FlowTree
 from podium.rendering.renderer import Renderer
 from podium.storage.crypto import Cipher, load_or_make_key
@@ -46,6 +47,7 @@ from podium.store.documents import Documents
 from podium.store.journal import Journal
 from podium.store.logs import Logs
 from podium.store.queue import Queue
+from podium.store.retention import Retention
 from podium.store.views import Views
 from podium.workers.worker import Worker
 
@@ -120,7 +122,7 @@ async def open_core(
             journal=journal, documents=documents, queue=queue, views=views, logs=logs, clock=clock, branch=branch, instance=instance,
             version=version("podium"), log_cap_bytes=settings.results.log_cap_bytes,
         )
-        upkeep = Upkeep(views=views, logs=logs, files=files, journal=journal, documents=documents, clock=clock)
+        upkeep = Upkeep(retention=Retention(database), files=files, clock=clock, terms=terms_of(settings.retention))
         requests = Requests(documents, upkeep)
         conductor = Conductor(
             journal=journal, library=library, reads=reads, closer=closer, cipher=cipher, clock=clock, attempts_max=settings.runner.concurrency,
@@ -135,7 +137,7 @@ async def open_core(
             conductor=conductor, journal=journal, documents=documents, renderer=renderer, files=files, cipher=cipher, clock=clock,
             existing=conductor.view, allowed_paths=allowed_paths if results else None,
         )
-        podium.starter = starter
+        podium.starter, podium.upkeep = starter, upkeep
         conductor.performer.starter = starter
         requests.orchestrator = podium
         reads.in_flight = conductor.summary
@@ -148,7 +150,7 @@ async def open_core(
             podium.shown = chains.shown
             chains.recover()
         conductor.spawn(closer.run(), "state files")
-        conductor.spawn(upkeep.run(settings.retention.executions_days, settings.retention.storage_days), "upkeep")
+        conductor.spawn(upkeep.run(), "upkeep")
         stack.push_async_callback(conductor.close, drain_s=DRAIN_S if results else 0.0)
         yield Core(
             podium=podium, conductor=conductor, closer=closer, renderer=renderer, queue=queue, branch=branch, clock=clock, zone=zone,
@@ -172,6 +174,14 @@ async def _open_worker(
     )
     stack.push_async_callback(worker.close, abandon=abandon)
     return worker
+
+
+def terms_of(settings: RetentionSettings) -> Terms:
+    """How long things stay."""
+    return Terms(
+        executions=settings.executions_days, files=settings.storage_days, logs=settings.logs_days, metrics=settings.metrics_days,
+        keys=settings.dedupe_days, caches=settings.caches_days,
+    )
 
 
 DRAIN_S = 5.0

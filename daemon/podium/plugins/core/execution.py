@@ -6,7 +6,7 @@ All are inline: they read by query and act by requests, which enter the journal 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from podium.base.errors import PodiumError
 from podium.base.moments import to_text
@@ -221,6 +221,7 @@ class PurgeExecutions(Task):
     TYPE = _EXECUTION + "PurgeExecutions"
     ALIASES = ("io.kestra.core.tasks.storages.Purge", "io.kestra.plugin.core.storage.Purge")
     KIND = "inline"
+    BLOCKING: ClassVar[bool] = True
     namespace: Dyn[str] | None = None
     flow_id: Dyn[str] | None = None
     start_date: Dyn[str] | None = None

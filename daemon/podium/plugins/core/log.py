@@ -63,6 +63,7 @@ class PurgeLogs(Task):
 
     TYPE = _LOG + "PurgeLogs"
     KIND = "inline"
+    BLOCKING: ClassVar[bool] = True
     namespace: Dyn[str] | None = None
     flow_id: Dyn[str] | None = None
     log_levels: Dyn[list[Dyn[Level]]] = []
@@ -74,7 +75,8 @@ class PurgeLogs(Task):
         start = moment(self.start_date, "startDate") if self.start_date else None
         end = moment(self.end_date, "endDate")
         found = ctx.query(
-            "purgeable", namespace=self.namespace, flow_id=self.flow_id, states=(), levels=tuple(self.log_levels), start=start, end=end
+            "purgeable", namespace=self.namespace, flow_id=self.flow_id, states=(), levels=tuple(self.log_levels), start=start, end=end,
+            lines=True,
         )
         body = {
             "namespace": self.namespace, "flowId": self.flow_id, "levels": list(self.log_levels),

@@ -38,6 +38,7 @@ CREATE INDEX logs_grave ON logs (level, at, seq) WHERE level >= 3;
 CREATE INDEX logs_grave_by_flow ON logs (namespace, flow_id, level, at, seq) WHERE level >= 3;
 -- Retention goes along these, oldest first.
 CREATE INDEX executions_closed ON executions (created_at, id) WHERE open = 0;
+CREATE INDEX metrics_by_time ON metrics (at);
 CREATE INDEX documents_expiring ON documents (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX documents_synced ON documents (updated_at DESC, key DESC) WHERE kind = 'sync';
 -- Files in the storage of which the index has no execution: uploads, and those that stay longer than the execution's row.
