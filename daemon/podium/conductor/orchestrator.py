@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from podium.base.errors import ConflictError, InputError, NotFound, NothingToDo
-from podium.base.limits import DEEP_MAX
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.base.system.clock import Clock
 from podium.base.system.ids import new_id
@@ -21,8 +19,8 @@ from podium.conductor.core.requests import merge_trigger, put_kv
 from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
 from podium.conductor.forms.forms import as_seen
-from podium.conductor.port import Listed, StartRequest, View
-from podium.conductor.reads import StoreReads
+from podium.conductor.port import StartRequest, View
+from podium.conductor.reads import Lists, StoreReads
 from podium.conductor.replaying import copied_runs
 from podium.conductor.starting import Starter, labels_for
 from podium.conductor.upkeep import Upkeep
@@ -35,26 +33,24 @@ from podium.storage.files import FileStorage
 from podium.storage.uris import input_file_uri
 from podium.store.catalog import Catalog, known
 from podium.store.documents import Documents
-from podium.store.finding import Asked
 from podium.store.journal import Outgoing, decode
 from podium.store.logs import Logs
 from podium.store.views import Views
 
 
-class Podium:
+class Podium(Lists):
     """Implements port.Orchestrator. Commands are durable when they return."""
 
     def __init__(
         self, *, conductor: Conductor, closer: Closer, reads: StoreReads, documents: Documents, catalog: Catalog,
         views: Views, logs: Logs, files: FileStorage, clock: Clock, version: str, runner: str,
     ) -> None:
+        super().__init__(views=views, logs=logs)
         self._conductor = conductor
         self._closer = closer
         self._reads = reads
         self._documents = documents
         self._catalog = catalog
-        self._views = views
-        self._logs = logs
         self._files = files
         self._clock = clock
         self._version = version
@@ -260,62 +256,6 @@ class Podium:
     # ---- reading executions
     async def execution(self, execution_id: str) -> View:
         return _public(await self._conductor.view(execution_id))
-
-    async def executions(
-        self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
-        query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
-        trigger_execution_id: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc",
-    ) -> tuple[list[View], int]:
-        filters = {
-            "namespace": namespace, "flow_id": flow_id, "states": list(states), "labels": labels, "query": query, "after": started_after,
-            "before": started_before, "parent": trigger_execution_id,
-        }
-        listed = await self._find(filters, Asked(page=page, size=size, sort=sort))
-        return listed.found, listed.total
-
-    async def list_executions(
-        self, *, after: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc", **wanted: Any
-    ) -> Listed:
-        names = {"started_after": "after", "started_before": "before", "trigger_execution_id": "parent"}
-        filters = {names.get(name, name): value for name, value in wanted.items()}
-        return await self._find(filters, Asked(page=page, size=size, sort=sort, after=after))
-
-    async def _find(self, filters: Mapping[str, Any], asked: Asked) -> Listed:
-        if asked.page * asked.size > DEEP_MAX + asked.size:
-            hint = "go on with `after` and the id of the last one, or narrow the list by date"
-            raise InputError(f"pages reach {DEEP_MAX} executions deep", hint=hint, input="page")
-        if asked.after and asked.column:
-            raise InputError("`after` goes with the order of time only", hint="sort by startDate, or leave `after` out", input="after")
-        try:
-            page = await self._views.find(filters, asked)
-        except ValueError as error:
-            raise InputError(f"'{str(asked.after)[:40]}' is no execution", hint="give the `next` of the page before", input="after") from error
-        return Listed(found=[decode(row[0]) for row in page.rows], total=page.total, at_least=page.at_least, next=page.next)
-
-    async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], View]:
-        return await self._views.last_of(flows)
-
-    async def logs(
-        self, execution_id: str, *, after_seq: int = 0, min_level: str = "TRACE", task_id: str | None = None, task_run_id: str | None = None,
-        attempt: int | None = None, limit: int = 10_000,
-    ) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(
-            self._logs.of, execution_id, after_seq=after_seq, min_level=min_level, task_ids=[task_id] if task_id else [],
-            task_run_id=task_run_id, attempt=attempt, limit=limit,
-        )
-
-    async def search_logs(
-        self, *, namespace: str | None = None, flow_id: str | None = None, query: str | None = None, min_level: str = "TRACE",
-        started_after: datetime | None = None, started_before: datetime | None = None, page: int = 1, size: int = 25,
-    ) -> tuple[list[dict[str, Any]], int]:
-        filters = {
-            "namespace": namespace, "flow_id": flow_id, "query": query, "min_level": min_level, "after": started_after,
-            "before": started_before,
-        }
-        return await self._logs.search(filters, page=page, size=size)
-
-    async def metrics(self, execution_id: str) -> list[dict[str, Any]]:
-        return await self._views.metrics(execution_id)
 
     async def record(self, execution_id: str) -> dict[str, Any] | None:
         return await self._closer.record_of(execution_id)

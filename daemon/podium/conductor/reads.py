@@ -5,15 +5,20 @@ A task sees what the tasks before it wrote, also when all of them run in one rou
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from podium.base.errors import InputError
+from podium.base.limits import DEEP_MAX
 from podium.base.system.clock import Clock
 from podium.conductor.core.round import Round
+from podium.conductor.port import Listed, View
 from podium.engine.shape.view import iso
 from podium.store.documents import Documents
-from podium.store.journal import LEVELS, LogRow
+from podium.store.finding import Asked
+from podium.store.journal import LEVELS, LogRow, decode
 from podium.store.logs import Logs
 from podium.store.views import Views
 
@@ -92,6 +97,70 @@ class StoreReads:
         """See base/ports.Reads."""
         filters = {"namespace": namespace, "flow_id": flow_id, "states": states, "after": start, "before": end}
         return {"files": 0, **self._views.purgeable(filters, [LEVELS[each] for each in levels], lines=lines)}
+
+
+class Lists:
+    """What the index gives to pages, API and commands: a part of the Orchestrator."""
+
+    def __init__(self, *, views: Views, logs: Logs) -> None:
+        self._views = views
+        self._logs = logs
+
+    async def executions(
+        self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
+        query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
+        trigger_execution_id: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc",
+    ) -> tuple[list[View], int]:
+        filters = {
+            "namespace": namespace, "flow_id": flow_id, "states": list(states), "labels": labels, "query": query, "after": started_after,
+            "before": started_before, "parent": trigger_execution_id,
+        }
+        listed = await self._find(filters, Asked(page=page, size=size, sort=sort))
+        return listed.found, listed.total
+
+    async def list_executions(
+        self, *, after: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc", **wanted: Any
+    ) -> Listed:
+        names = {"started_after": "after", "started_before": "before", "trigger_execution_id": "parent"}
+        filters = {names.get(name, name): value for name, value in wanted.items()}
+        return await self._find(filters, Asked(page=page, size=size, sort=sort, after=after))
+
+    async def _find(self, filters: Mapping[str, Any], asked: Asked) -> Listed:
+        if asked.page * asked.size > DEEP_MAX + asked.size:
+            hint = "go on with `after` and the id of the last one, or narrow the list by date"
+            raise InputError(f"pages reach {DEEP_MAX} executions deep", hint=hint, input="page")
+        if asked.after and asked.column:
+            raise InputError("`after` goes with the order of time only", hint="sort by startDate, or leave `after` out", input="after")
+        try:
+            page = await self._views.find(filters, asked)
+        except ValueError as error:
+            raise InputError(f"'{str(asked.after)[:40]}' is no execution", hint="give the `next` of the page before", input="after") from error
+        return Listed(found=[decode(row[0]) for row in page.rows], total=page.total, at_least=page.at_least, next=page.next)
+
+    async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], View]:
+        return await self._views.last_of(flows)
+
+    async def logs(
+        self, execution_id: str, *, after_seq: int = 0, min_level: str = "TRACE", task_id: str | None = None, task_run_id: str | None = None,
+        attempt: int | None = None, limit: int = 10_000,
+    ) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(
+            self._logs.of, execution_id, after_seq=after_seq, min_level=min_level, task_ids=[task_id] if task_id else [],
+            task_run_id=task_run_id, attempt=attempt, limit=limit,
+        )
+
+    async def search_logs(
+        self, *, namespace: str | None = None, flow_id: str | None = None, query: str | None = None, min_level: str = "TRACE",
+        started_after: datetime | None = None, started_before: datetime | None = None, page: int = 1, size: int = 25,
+    ) -> tuple[list[dict[str, Any]], int]:
+        filters = {
+            "namespace": namespace, "flow_id": flow_id, "query": query, "min_level": min_level, "after": started_after,
+            "before": started_before,
+        }
+        return await self._logs.search(filters, page=page, size=size)
+
+    async def metrics(self, execution_id: str) -> list[dict[str, Any]]:
+        return await self._views.metrics(execution_id)
 
 
 def _entry(row: LogRow) -> dict[str, Any]:
