@@ -67,7 +67,7 @@ class Machine:
         return text
 
     def journal(self) -> str:
-        out = self.container.exec_run(["sh", "-c", "systemctl status podium --no-pager -l; journalctl -u podium --no-pager -n 40"]).output
+        out = self.container.exec_run(["sh", "-c", "systemctl status podium --no-pager -l; journalctl -u podium -u podium-standby --no-pager -n 60"]).output
         return str(out.decode("utf-8", "replace"))
 
     def show(self, name: str) -> str:
@@ -206,7 +206,46 @@ def test_a_machine_without_docker_is_not_asked_for_it(machine: Machine) -> None:
     assert "docker_engine_away" not in machine.sh("journalctl -u podium --no-pager")
 
 
+def test_a_standby_takes_over_and_nobody_is_refused(machine: Machine) -> None:
+    """Installed as docs/install.md says. The daemon is killed: the standby answers those who wait at the socket, and the killed one stands by."""
+    units = ROOT / "systemd"
+    machine.put("/etc/systemd/system/podium-standby.service", (units / "podium.service").read_text())
+    for name in ("podium", "podium-standby"):
+        machine.put(f"/etc/systemd/system/{name}.service.d/standby.conf", (units / "podium-standby.conf").read_text())
+    machine.put("/etc/systemd/system/podium-standby.service.d/test.conf", DROP_IN)
+    machine.sh("systemctl daemon-reload && systemctl restart podium && systemctl start podium-standby")
+    assert machine.sh("systemctl show podium-standby --property=StatusText --value").startswith("stands by")
+    first = machine.show("MainPID")
+    machine.put("/root/knock2.py", (  # a request that was being answered when the daemon died is cut off; none is refused
+        "import time,urllib.request\nend=time.time()+8\ncut=0\n"
+        "while time.time()<end:\n"
+        "    try: urllib.request.urlopen('http://127.0.0.1:8080/health',timeout=30).read()\n"
+        "    except ConnectionRefusedError: raise\n"
+        "    except ConnectionError: cut+=1\n"
+        "    time.sleep(.05)\n"
+        "assert cut<=1, cut\n"
+    ))
+    machine.sh("(python3 /root/knock2.py >/root/knock.out 2>&1; echo $? >/root/knock.second) & sleep 1; kill -9 " + first)
+    serves = machine.until(
+        lambda: machine.sh("systemctl show podium-standby --property=StatusText --value", check=False).startswith("serves"), "the standby to serve", 30
+    )
+    assert serves
+    assert machine.api("/health")["status"] in {"UP", "DEGRADED"}
+    machine.until(lambda: machine.sh("cat /root/knock.second 2>/dev/null", check=False), "the caller to finish")
+    assert machine.sh("cat /root/knock.second") == "0", machine.sh("cat /root/knock.out")
+    machine.until(lambda: machine.show("StatusText").startswith("stands by"), "the killed one to stand by")
+    assert machine.api("/health")["standby"] is True
+
+
+def test_a_standby_ends_a_daemon_that_hangs(machine: Machine) -> None:
+    """systemd's watchdog and the standby agree: whichever acts first, somebody serves."""
+    hanging = machine.sh("systemctl show podium-standby --property=MainPID --value")
+    machine.sh(f"kill -STOP {hanging}")
+    machine.until(lambda: machine.show("StatusText").startswith("serves"), "the other one to serve", 60)
+    assert machine.api("/health")["status"] in {"UP", "DEGRADED"}
+
+
 def test_stopping_leaves_nothing_running(machine: Machine) -> None:
-    machine.sh("systemctl stop podium.service podium.socket")
+    machine.sh("systemctl stop podium-standby.service podium.service podium.socket")
     assert machine.show("ActiveState") == "inactive"
     assert machine.sh("pgrep -u podium -a || true") == ""

@@ -64,6 +64,20 @@ def test_restart_reload_watchdog_state_and_credentials_are_there() -> None:
     assert service["LoadCredential"].startswith("SECRET:")
 
 
+def test_the_drop_in_of_a_standby_is_understood(units: Path, systemd_analyze: Path) -> None:
+    """As docs/install.md says: a copy of the service, and the drop-in for both."""
+    shutil.copy(units / "podium.service", units / "podium-standby.service")
+    for name in ("podium", "podium-standby"):
+        folder = units / f"{name}.service.d"
+        folder.mkdir()
+        text = (UNITS / "podium-standby.conf").read_text()
+        assert "serve --standby" in text
+        (folder / "standby.conf").write_text(text.replace("/opt/podium/bin/podium", str(units / "podium")))
+    names = [str(units / name) for name in ("podium.service", "podium-standby.service", "podium.socket")]
+    done = subprocess.run([systemd_analyze, "verify", "--man=no", *names], capture_output=True, text=True, check=False)
+    assert [line for line in (done.stdout + done.stderr).splitlines() if "podium" in line] == []
+
+
 def test_users_file_is_understood(tmp_path: Path) -> None:
     if shutil.which("systemd-sysusers") is None:
         pytest.skip("systemd-sysusers is not installed")
