@@ -65,9 +65,9 @@ def settings_page() -> str:
         model = _section(field.annotation)
         if model is None:
             continue
-        title = f"{name}.<name>" if name == "sources" else name
+        title = f"{name}.<name>" if name in ("sources", "pools") else name
         text = (model.__doc__ or "").strip()
-        parts += [f"\n## [{title}]\n\n{text}\n\n", *_table(model, f"{name}.<name>." if name == "sources" else f"{name}.")]
+        parts += [f"\n## [{title}]\n\n{text}\n\n", *_table(model, f"{name}.<name>." if name in ("sources", "pools") else f"{name}.")]
     return "".join(parts)
 
 

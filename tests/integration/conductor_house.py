@@ -20,6 +20,7 @@ from podium.conductor.core.evaluate import Evaluator
 from podium.conductor.core.performing import Performer
 from podium.conductor.core.requests import Requests
 from podium.conductor.library import Library
+from podium.conductor.limits.bounds import Bounds
 from podium.conductor.orchestrator import Podium
 from podium.conductor.reads import StoreReads
 from podium.conductor.starting import Starter
@@ -97,7 +98,7 @@ class House:
 
     def __init__(
         self, home: Path, clock: Clock, tell: Callable[[Work], Any] | None = None, *, worker: Any = None, database: Database | None = None,
-        branch: Any = None, secrets: Mapping[str, str] | None = None,
+        branch: Any = None, secrets: Mapping[str, str] | None = None, bounds: Bounds | None = None,
     ) -> None:
         """worker, database, branch: others than the told worker, the database of the home, and no branch. secrets: by name."""
         environ = {f"SECRET_{name}": b64encode(value.encode()).decode() for name, value in (secrets or {}).items()}
@@ -120,7 +121,8 @@ class House:
         requests = Requests(self.documents, upkeep)
         self.library = Library(self.catalog, load_types())
         self.conductor = Conductor(
-            journal=self.journal, library=self.library, reads=self.reads, closer=self.closer, cipher=cipher, clock=clock, attempts_max=8,
+            journal=self.journal, library=self.library, reads=self.reads, closer=self.closer, cipher=cipher, clock=clock,
+            bounds=bounds or Bounds(attempts_max=8),
             performer=lambda owner: Performer(
                 owner, worker=self.worker, evaluator=Evaluator(self.renderer), logs=self.logs, requests=requests,  # type: ignore[arg-type]
                 files=files,
@@ -161,10 +163,11 @@ class House:
 
 @asynccontextmanager
 async def house(
-    home: Path, *, clock: Clock | None = None, tell: Callable[[Work], Any] | None = None, secrets: Mapping[str, str] | None = None
+    home: Path, *, clock: Clock | None = None, tell: Callable[[Work], Any] | None = None, secrets: Mapping[str, str] | None = None,
+    bounds: Bounds | None = None,
 ) -> AsyncIterator[House]:
     """A house that is open; leaving it is as abrupt as the caller makes it: nothing is drained."""
-    opened = House(home, clock or SystemClock(), tell, secrets=secrets)
+    opened = House(home, clock or SystemClock(), tell, secrets=secrets, bounds=bounds)
     await opened.conductor.start()
     opened.chains.recover()
     try:

@@ -262,7 +262,7 @@ class Disk(Database):
             await self._never()
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
-        _commit(self._own, [(function, future)])
+        _commit(self._own, [(function, future)], None)
         if self._after():
             await self._never()
         await asyncio.sleep(0.001)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -139,6 +140,27 @@ class Limits(Section):
     """Bytes of an uploaded input file."""
     queued_commands_max: Annotated[int, Field(ge=1)] = limits.QUEUED_COMMANDS_MAX
     """Commands that wait to be decided; beyond it the API answers 429."""
+    command_wait_s_max: Seconds = limits.COMMAND_WAIT_S_MAX
+    """Seconds that a command may wait to be decided; while one has waited longer, the API and webhooks answer 429."""
+    running_executions_max: Annotated[int, Field(ge=1)] = limits.RUNNING_EXECUTIONS_MAX
+    """Executions that run at one time; further ones are QUEUED and begin flow by flow in turn. Subflows and iterations do not count."""
+    queued_per_flow_max: Annotated[int, Field(ge=1)] = limits.QUEUED_PER_FLOW_MAX
+    """Executions of one flow that may be QUEUED; beyond it a start is refused (429)."""
+    open_executions_max: Annotated[int, Field(ge=1)] = limits.OPEN_EXECUTIONS_MAX
+    """Executions that have not ended, whatever they wait for; beyond it a start is refused (429)."""
+    task_runs_per_flow_max: Annotated[int, Field(ge=1)] | None = None
+    """Task runs of one flow that run at one time, of the `runner.concurrency` there are; empty is no limit of its own."""
+
+
+class Pool(Section):
+    """Flows that share slots, and how soon it is their turn: `[pools.<name>]`. The first pool that names a flow has it."""
+
+    flows: Names
+    """Flows as `namespace.flow`; `*` stands for any text: `"company.etl.*"`."""
+    slots: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Task runs of these flows that run at one time; empty is no limit of its own."""
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    """Who waits for a slot, or to begin, goes before those of a lower priority; every eighth turn is the longest waiting one's."""
 
 
 class Security(Section):
@@ -211,6 +233,7 @@ class Settings(BaseSettings):
     results: Results = Results()
     runner: Runner = Runner()
     limits: Limits = Limits()
+    pools: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")], Pool] = {}
     security: Security = Security()
     secrets: Secrets = Secrets()
     storage: Storage = Storage()

@@ -19,6 +19,8 @@ from podium.conductor.core.requests import merge_trigger, put_kv
 from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
 from podium.conductor.forms.forms import as_seen
+from podium.conductor.limits.resting import started_by
+from podium.conductor.limits.waiting import Waiting
 from podium.conductor.port import StartRequest, View
 from podium.conductor.reads import Lists, StoreReads
 from podium.conductor.replaying import copied_runs
@@ -27,7 +29,6 @@ from podium.conductor.upkeep import Upkeep
 from podium.engine import commands as cmd
 from podium.engine.decide.kinds.approval import waiting_approval
 from podium.engine.decide.lifecycle import paused_run, refuse_before_the_end
-from podium.engine.state import Execution
 from podium.flows.model import TERMINAL, Approval, Pause
 from podium.storage.files import FileStorage
 from podium.storage.uris import input_file_uri
@@ -38,14 +39,15 @@ from podium.store.logs import Logs
 from podium.store.views import Views
 
 
-class Podium(Lists):
+class Podium(Lists, Waiting):
     """Implements port.Orchestrator. Commands are durable when they return."""
 
     def __init__(
         self, *, conductor: Conductor, closer: Closer, reads: StoreReads, documents: Documents, catalog: Catalog,
         views: Views, logs: Logs, files: FileStorage, clock: Clock, version: str, runner: str,
     ) -> None:
-        super().__init__(views=views, logs=logs)
+        Lists.__init__(self, views=views, logs=logs)
+        Waiting.__init__(self, conductor, clock)
         self._conductor = conductor
         self._closer = closer
         self._reads = reads
@@ -91,7 +93,8 @@ class Podium(Lists):
 
     async def _kill_children(self, execution_id: str) -> None:
         """End what an ended execution started and did not wait for, and what that started."""
-        for child in [each.state.id for each in self._conductor.in_flight.values() if _started_by(each.state) == execution_id]:
+        known = [each.state.id for each in self._conductor.in_flight.values() if started_by(each.state.trigger) == execution_id]
+        for child in (*known, *self._conductor.rest.children(execution_id)):
             with contextlib.suppress(ConflictError):
                 await self._conductor.submit(child, cmd.Kill(cascade=True))
 
@@ -255,7 +258,7 @@ class Podium(Lists):
 
     # ---- reading executions
     async def execution(self, execution_id: str) -> View:
-        return _public(await self._conductor.view(execution_id))
+        return self.with_reasons(_public(await self._conductor.view(execution_id)))
 
     async def record(self, execution_id: str) -> dict[str, Any] | None:
         return await self._closer.record_of(execution_id)
@@ -360,12 +363,6 @@ class Podium(Lists):
 
 UNPUSHED_TOO_LONG_S = 300.0
 """Records that wait longer than this for the remote make the daemon DEGRADED."""
-
-
-def _started_by(state: Execution) -> str | None:
-    """The execution of which this one is a subflow or an iteration; what a flow trigger started stands by itself."""
-    trigger = state.trigger or {}
-    return (trigger.get("variables") or {}).get("executionId") if "taskRunId" in trigger else None
 
 
 def _as_stored(_place: tuple[str, str, str], state: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -96,6 +96,19 @@ class Orchestrator(Protocol):
         """Set one task run's state and go on from there (flow-language 9.7). Raises NotFound, ConflictError."""
         ...
 
+    async def pause_all(self, *, by: str = "", reason: str = "") -> dict[str, Any]:
+        """Let no new execution begin: they are accepted and wait, what runs goes on. Outlives a restart. As `queue`."""
+        ...
+
+    async def resume_all(self) -> dict[str, Any]:
+        """Let begin what waits. As `queue`."""
+        ...
+
+    def queue(self) -> dict[str, Any]:
+        """What waits, how long and why: {paused: {at, by, reason}|None, executions: {running, queued, oldestSeconds, flows: [{namespace, flowId,
+        count, oldest, oldestSeconds, why}]}, taskRuns: {running, slots, waiting, oldestSeconds, flows: […]}, commands: {waiting, oldestSeconds}}."""
+        ...
+
     async def set_labels(self, execution_id: str, labels: Mapping[str, str]) -> View: ...
     async def force_run(self, execution_id: str) -> View: ...
     async def unqueue(self, execution_id: str, *, state: Literal["RUNNING", "CANCELLED", "FAILED"] = "RUNNING") -> View:

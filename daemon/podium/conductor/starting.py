@@ -96,6 +96,7 @@ class Starter:
                 except NotFound as error:
                     what = f"this was handled before: execution '{known}' was started for it and has been purged since"
                     raise ConflictError(what, hint="send it under a new delivery id to run it again", execution_id=known) from error
+        self._conductor.refuse_when_behind((request.namespace, request.flow_id))
         execution_id = new_id()
         command = await self.prepare(request, execution_id)
         return await self._conductor.submit(execution_id, command, self._extra(request, execution_id))
@@ -181,7 +182,7 @@ class Starter:
             id=execution_id, namespace=state.namespace, flow_id=state.flow_id, revision=state.revision, source=state.source,
             commit=state.commit, path=state.path, blob=state.blob, inputs=state.inputs, labels=state.labels, variables=state.variables,
             trigger=state.trigger, depth=state.depth + 1, loop=loop_of(state, run, index), masks=parent.redactor.given,
-        ))
+        ), asked=False)
 
     async def start_child(
         self, parent: Stream, run: TaskRun, execution_id: str, request: Mapping[str, Any], index: int | None = None
@@ -217,7 +218,7 @@ class Starter:
                 **({"depth": depth} if (depth := chain_depth(state.trigger)) else {}),
                 "variables": {"executionId": state.id, "namespace": state.namespace, "flowId": state.flow_id, "flowRevision": state.revision},
             },
-        ))
+        ), asked=False)
 
     async def _restarted(self, run: TaskRun, execution_id: str) -> View | None:
         """The failed child of a task that is restarted, restarted too, once for each attempt; None when it has to be made anew."""
@@ -225,7 +226,9 @@ class Starter:
         try:
             view = dict(await self._existing(execution_id))
             if view["state"]["current"] in ("FAILED", "KILLED", "CANCELLED") and self._journal.dedupe(key) is None:
-                return await self._conductor.submit(execution_id, cmd.Restart(), lambda turn: turn.batch.dedupe.append((key, execution_id)))
+                return await self._conductor.submit(
+                    execution_id, cmd.Restart(), lambda turn: turn.batch.dedupe.append((key, execution_id)), asked=False
+                )
         except (ConflictError, NotFound, FlowError):
             return None
         return view

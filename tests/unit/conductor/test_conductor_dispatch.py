@@ -6,7 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 
 from podium.base.system.clock import SystemClock
-from podium.conductor.core.dispatch import SWEEP_AT, Slots, Timers
+from podium.conductor.core.dispatch import SWEEP_AT, Timers
+from podium.conductor.limits.slots import Place, Slots
 
 
 def test_timers_of_ended_executions_do_not_pile_up() -> None:
@@ -27,7 +28,7 @@ async def test_slots_take_turns_between_flows_double_nothing_and_drop_what_waits
             await gate.wait()
             ran.append(name)
 
-        slots.submit(name[0], name, work)
+        slots.submit(Place(("n", name[0]), name), name, work)
 
     for name in ("a1", "a2", "a2", "a3", "b1", "b2"):
         job(name)

@@ -31,12 +31,15 @@ from podium.conductor.core.evaluate import Evaluator
 from podium.conductor.core.performing import Performer
 from podium.conductor.core.requests import Requests
 from podium.conductor.library import Library
+from podium.conductor.limits.bounds import Bounds
+from podium.conductor.limits.shares import Pool
 from podium.conductor.orchestrator import Podium
 from podium.conductor.reads import StoreReads
 from podium.conductor.starting import Starter
 from podium.conductor.upkeep import Terms, Upkeep
 from podium.engine.tree import FlowTree
 from podium.rendering.renderer import Renderer
+from podium.runners.remote.desk import Desk
 from podium.storage.crypto import Cipher, load_or_make_key
 from podium.storage.files import FileStorage
 from podium.storage.namespace import NamespaceSource
@@ -86,11 +89,11 @@ def env_variables(environ: Mapping[str, str], prefixes: Sequence[str]) -> dict[s
 async def open_core(
     settings: Settings, *, namespace_files: NamespaceSource, secrets: Secrets | None = None, results: bool = True, clock: Clock | None = None,
     environ: Mapping[str, str] | None = None, text_of: Callable[[str, str], str | None] | None = None, mocks: Mocks | None = None,
-    on_lost: Callable[[], None] | None = None,
+    on_lost: Callable[[], None] | None = None, desk: Desk | None = None,
 ) -> AsyncIterator[Core]:
     """Everything but what comes in. results: whether records go to a branch (else they stay in the journal). text_of: see Library.
 
-    on_lost: see Database.open.
+    on_lost: see Database.open. desk: where containers on other machines come to, if there is a server for them.
     """
     env = os.environ if environ is None else environ
     clock = clock or SystemClock()
@@ -115,7 +118,7 @@ async def open_core(
         instance = settings.instance or instance_name(home)
         worker = await _open_worker(
             stack, settings, renderer=renderer, files=files, reads=reads, clock=clock, instance=instance, cipher=cipher, environ=env,
-            abandon=not results, mocks=mocks,
+            abandon=not results, mocks=mocks, desk=desk,
         )
         branch = open_branch(settings, queue=queue, home=home, instance=instance, clock=clock) if results else NoBranch()
         closer = Closer(
@@ -125,8 +128,8 @@ async def open_core(
         upkeep = Upkeep(retention=Retention(database), files=files, clock=clock, terms=terms_of(settings.retention))
         requests = Requests(documents, upkeep)
         conductor = Conductor(
-            journal=journal, library=library, reads=reads, closer=closer, cipher=cipher, clock=clock, attempts_max=settings.runner.concurrency,
-            commands_max=settings.limits.queued_commands_max,
+            journal=journal, library=library, reads=reads, closer=closer, cipher=cipher, clock=clock,
+            bounds=bounds_of(settings),
             performer=lambda owner: Performer(owner, worker=worker, evaluator=Evaluator(renderer), logs=logs, requests=requests, files=files),
         )
         podium = Podium(
@@ -158,12 +161,24 @@ async def open_core(
         )
 
 
+def bounds_of(settings: Settings) -> Bounds:
+    """What the settings say about how much there may be of what waits and runs."""
+    said = settings.limits
+    return Bounds(
+        attempts_max=settings.runner.concurrency,
+        queued_commands_max=said.queued_commands_max, command_wait_s_max=said.command_wait_s_max, open_executions_max=said.open_executions_max,
+        running_executions_max=said.running_executions_max, queued_per_flow_max=said.queued_per_flow_max,
+        task_runs_per_flow_max=said.task_runs_per_flow_max,
+        pools={name: Pool(flows=pool.flows, slots=pool.slots, priority=pool.priority) for name, pool in settings.pools.items()},
+    )
+
+
 async def _open_worker(
     stack: AsyncExitStack, settings: Settings, *, renderer: Renderer, files: FileStorage, reads: StoreReads, clock: Clock, instance: str,
-    cipher: Cipher, environ: Mapping[str, str], abandon: bool, mocks: Mocks | None,
+    cipher: Cipher, environ: Mapping[str, str], abandon: bool, mocks: Mocks | None, desk: Desk | None,
 ) -> Worker:
     """The worker and the runners under it, closed with the stack. abandon: nobody will take up what still runs then."""
-    runners = await open_runners(settings, home=settings.home, instance=instance, clock=clock, environ=environ)
+    runners = await open_runners(settings, home=settings.home, instance=instance, clock=clock, environ=environ, desk=desk)
     for runner in runners.values():
         stack.push_async_callback(runner.close)
     worker = (mocks.worker if mocks else Worker)(

@@ -37,6 +37,7 @@ from podium.git import process
 from podium.git.credentials import Credentials
 from podium.git.repo import Repository
 from podium.records.writer import is_local
+from podium.runners.remote.desk import Desk
 from podium.sources.source import Source
 from podium.sources.watch import SourceWatcher
 from podium.storage.namespace import NamespaceFiles
@@ -128,8 +129,9 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
         stack.enter_context(_disk_trouble_told(settings.home))
         hold = stack.enter_context(home_lock(settings.home) if hold is None else contextlib.closing(hold))
         heart = stack.enter_context(Heart(hold))
+        desk = Desk(settings.home)
         core = await stack.enter_async_context(
-            open_core(settings, namespace_files=NamespaceFiles(repositories), text_of=repositories.text, on_lost=end_fenced)
+            open_core(settings, namespace_files=NamespaceFiles(repositories), text_of=repositories.text, on_lost=end_fenced, desk=desk)
         )
         core.podium.standby = lambda: heart.standby
         vital = [asyncio.create_task(_home_gone(settings.home, core, hold), name="home")]
@@ -157,6 +159,7 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
             flow_schema=lambda: json_schema(types, load_vocabulary()),
             instance=core.instance, version=_version(), token=settings.token(), allowed_hosts=[*settings.server.allowed_hosts, settings.server.host],
             body_limit=settings.limits.body_bytes_max, upload_limit=settings.limits.upload_bytes_max,
+            desk=desk,
         )
         handed = listen_sockets(os.environ)
         socket_path = settings.home / "podium.sock"
@@ -224,11 +227,8 @@ async def _release_commits(core: Core, watcher: SourceWatcher) -> None:
     """Once an hour: let go of commits that nothing runs any more."""
     while True:
         await asyncio.sleep(RELEASE_EVERY_S)
-        in_use: dict[str, set[str]] = {}
-        for stream in core.conductor.in_flight.values():
-            in_use.setdefault(stream.state.source, set()).add(stream.state.commit)
         try:
-            await watcher.release(in_use)
+            await watcher.release(core.conductor.commits_in_use())
         except PodiumError as error:
             log.warning("commits_not_released", error=error.what)
 

@@ -11,18 +11,19 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from podium.base.errors import LimitError, NotFound, PodiumError, StoreError
-from podium.base.limits import QUEUED_COMMANDS_MAX
+from podium.base.errors import NotFound, PodiumError, StoreError
 from podium.base.system.clock import Clock
 from podium.base.system.faults import point
 from podium.base.system.log import get_logger
 from podium.conductor.closing import Closer
 from podium.conductor.core.deciding import Decider, Heed
-from podium.conductor.core.dispatch import Background, FlowLimits, Slots, Timers
+from podium.conductor.core.dispatch import Background, Timers, Waiters
 from podium.conductor.core.performing import Performer
-from podium.conductor.core.round import Extra, Item, Round
+from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Loader, Stream
 from podium.conductor.library import Library
+from podium.conductor.limits.bounds import Bounds
+from podium.conductor.limits.intake import PAUSE, Intake, Item
 from podium.conductor.live import Broadcast
 from podium.conductor.reads import StoreReads
 from podium.engine import commands as cmd
@@ -39,14 +40,14 @@ COMMANDS_A_ROUND = 200
 """Commands that share a transaction, at most."""
 
 
-class Conductor:
+class Conductor(Intake):
     """See the module's docstring. Opened by `start`, closed by `close`."""
 
     def __init__(
-        self, *, journal: Journal, library: Library, reads: StoreReads, closer: Closer, cipher: Cipher, clock: Clock, attempts_max: int,
-        commands_max: int = QUEUED_COMMANDS_MAX,
-        performer: Callable[[Conductor], Performer],
+        self, *, journal: Journal, library: Library, reads: StoreReads, closer: Closer, cipher: Cipher, clock: Clock,
+        performer: Callable[[Conductor], Performer], bounds: Bounds | None = None,
     ) -> None:
+        super().__init__(bounds or Bounds(), library, lambda: len(self._streams))
         self.library = library
         self.live = Broadcast()
         self._journal = journal
@@ -55,15 +56,13 @@ class Conductor:
         self._cipher = cipher
         self._loader = Loader(journal, library, cipher, closer.restored)
         self._clock = clock
-        self._queue: asyncio.Queue[Item] = asyncio.Queue(maxsize=commands_max)
         self._streams: dict[str, Stream] = {}
-        self._limits = FlowLimits(library, lambda execution_id: self.post(execution_id, cmd.Begin()))
+        self._waiters = Waiters()
         self._background = Background()
         self.spawn = self._background.spawn
-        self.slots = Slots(attempts_max)
         self.timers = Timers(clock, self._timer_fired)
         self.performer = performer(self)
-        self._decider = Decider(in_flight=self._streams, performer=self.performer, limits=self._limits, closer=closer, clock=clock)
+        self._decider = Decider(in_flight=self._streams, performer=self.performer, limits=self.limits, closer=closer, clock=clock)
 
     # ---- life
     async def start(self) -> None:
@@ -75,15 +74,19 @@ class Conductor:
     async def recover(self) -> None:
         """Read every open execution from the journal and do again what may not have been done."""
         live: set[str] = set()
+        self.limits.paused = self._reads.document(*PAUSE)
         for execution_id in await self._journal.open_streams():
             try:
                 stream = await self._loader.load(execution_id)
             except Exception as error:  # one that cannot be read must not keep the others from going on
                 log.error("execution_not_recovered", execution_id=execution_id, error=str(error), exc_info=error)
                 continue
-            self._streams[execution_id] = stream
-            self._limits.follow(stream)
+            self.limits.follow(stream.state, stream.tree.flow.concurrency)
             live |= _live(stream.state)
+            if self.rest.lay(stream.tree, stream.state, self._clock.now()):
+                self._take_up(stream)
+            else:
+                self._streams[execution_id] = stream
         for stream in list(self._streams.values()):
             await self._inherit(stream)
         self.spawn(self.performer.reap(live), "reap")
@@ -110,76 +113,30 @@ class Conductor:
 
     def limits_changed(self) -> None:
         """Concurrency limits may be others now (a start, a deployment): let begin what may."""
-        self._limits.admit_all()
+        self.limits.admit_all()
 
     async def close(self, *, drain_s: float) -> None:
         """Take no more attempts, give running ones `drain_s` seconds, then let go: they are taken up again at the next start."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(drain_s, 1.0)):
                 await self.slots.close(cancel=drain_s <= 0)
+        await self.performer.close()
         await self.slots.close(cancel=True)
         await self._background.cancel()
 
-    # ---- commands
-    async def submit(
-        self, execution_id: str, command: cmd.Command, extra: Extra | None = None, *, view: bool = True
-    ) -> dict[str, Any]:
-        """Decide a command; the execution's view (if asked for) once that is on disk. Raises ConflictError, NotFound, StoreError, LimitError.
-
-        extra: adds to the same transaction (documents, a key against repetition).
-        """
-        if self._queue.full():
-            raise LimitError(
-                f"{self._queue.maxsize} commands are waiting", hint="try again in a moment", limit="QUEUED_COMMANDS_MAX", retry_after_s=1
-            )
-        item = Item(execution_id, command, extra, asyncio.get_running_loop().create_future(), wants_view=view)
-        self._queue.put_nowait(item)
-        return await item.done
-
-    def post(self, execution_id: str, command: cmd.Command) -> None:
-        """Submit without waiting; outcomes of effects, which the state tells again after a crash."""
-        self.spawn(self._posted(execution_id, command), f"post {type(command).__name__}")
-
-    async def _posted(self, execution_id: str, command: cmd.Command) -> None:
-        try:
-            await self.insist(execution_id, command)
-        except PodiumError as error:
-            log.info("command_refused", execution_id=execution_id, command=type(command).__name__, error=error.what)
-
-    async def insist(self, execution_id: str, command: cmd.Command, extra: Extra | None = None) -> None:
-        """Submit until it is on disk: a full queue or a full disk delays an outcome and never loses it. Raises what a retry cannot mend."""
-        delay = 0.05
-        while True:
-            try:
-                await self.submit(execution_id, command, extra, view=False)
-            except (StoreError, LimitError) as error:
-                log.warning("command_not_taken", execution_id=execution_id, command=type(command).__name__, error=error.what)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 5.0)
-            else:
-                return
-
-    async def write(self, extra: Extra) -> None:
-        """Enter documents without deciding anything; on disk when it returns. Raises StoreError."""
-        item = Item(None, None, extra, asyncio.get_running_loop().create_future(), wants_view=False)
-        await self._queue.put(item)
-        await item.done
-
+    # ---- what becomes of them
     async def closed(self, execution_id: str, timeout_s: float | None) -> dict[str, Any]:
         """Wait until an execution is closed, or the time is up; its view. Raises NotFound."""
         stream = self._streams.get(execution_id)
-        if stream is not None and not stream.state.closed:
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            stream.waiters.append(done)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await done
-            stream.waiters = [each for each in stream.waiters if each is not done]
+        if execution_id in self.rest or (stream is not None and not stream.state.closed):
+            await self._waiters.wait(execution_id, timeout_s)
         return await self.view(execution_id)
 
     async def view(self, execution_id: str) -> dict[str, Any]:
         """An execution, in flight or ended. Raises NotFound."""
         stream = self._streams.get(execution_id)
+        if stream is None and execution_id in self.rest:
+            stream = await self._loader.load(execution_id)
         if stream is not None and stream.state.id:
             return self._view(stream)
         return await self._closer.view_of(execution_id)
@@ -213,14 +170,21 @@ class Conductor:
 
     @property
     def queue_depth(self) -> int:
-        return self._queue.qsize()
+        return len(self.lanes)
+
+    def commits_in_use(self) -> dict[str, set[str]]:
+        """Source → commits of executions that have not ended."""
+        found: dict[str, set[str]] = {}
+        for source, commit in (*self.rest.commits(), *((each.state.source, each.state.commit) for each in self._streams.values())):
+            found.setdefault(source, set()).add(commit)
+        return found
 
     # ---- the loop
     async def _loop(self) -> None:
         while True:
-            items = [] if self._decider.carried else [await self._queue.get()]
-            while len(items) < COMMANDS_A_ROUND and not self._queue.empty():
-                items.append(self._queue.get_nowait())
+            if not self._decider.carried:
+                await self.lanes.wait()
+            items: list[Item] = []
             try:
                 await self._round(items)
             except Exception as error:  # the loop must go on, whatever one round met
@@ -229,10 +193,14 @@ class Conductor:
                     item.fail(PodiumError(f"internal error: {error}", hint="report it with the daemon's log"))
 
     async def _round(self, items: list[Item]) -> None:
+        """items: filled with the commands that are taken."""
         turn = Round(self._clock.now(), asyncio.get_running_loop().time())
         self._reads.turn = turn
-        for item in items:
+        while len(items) < COMMANDS_A_ROUND and (item := self.lanes.take()) is not None:
+            items.append(item)
             await self._take(turn, item)
+            if self._decider.late(turn):
+                break
         await self._decider.carry_on(turn)
         try:
             if turn.batch:
@@ -255,6 +223,7 @@ class Conductor:
             await self._take_back(turn.broken)
         for execution_id in turn.closed:
             self._forget(execution_id)
+        self._lay_to_rest(turn)
         self.live.publish([*turn.changed.values(), *turn.changes])
         for item in items:
             item.succeed()
@@ -284,13 +253,16 @@ class Conductor:
         if isinstance(command, cmd.Create) and stream.state.id:
             item.view = self._view(stream)
             return
+        own = stream.tree.flow.concurrency
         if isinstance(command, cmd.Create):
+            if item.asked:
+                self.limits.refuse_when_full((command.namespace, command.flow_id))
             stream.redactor.add(command.masks)
         if isinstance(command, cmd.Begin) and command.instead is None:
-            command = self._limits.admission(stream, force=command.force)
+            command = self.limits.admission(stream.state, own, force=command.force)
         await self._decider.decide(turn, stream, command)
         if isinstance(command, cmd.Create) and command.failed_because is None:
-            await self._decider.decide(turn, stream, self._limits.admission(stream))
+            await self._decider.decide(turn, stream, self.limits.admission(stream.state, own))
         elif isinstance(command, (cmd.Restart, cmd.SetRunState)):
             await self._decider.decide(turn, stream, cmd.Begin(force=True))
         if item.wants_view:
@@ -311,7 +283,11 @@ class Conductor:
         stream = self._streams.get(execution_id)
         if stream is not None:
             return stream
-        if isinstance(command, cmd.Create):
+        if execution_id in self.rest:
+            stream = await self._loader.load(execution_id)
+            await self._inherit(stream)
+            self.rest.wake(execution_id)
+        elif isinstance(command, cmd.Create):
             tree = self.library.tree(command.namespace, command.flow_id, command.revision, loop=command.loop)
             stream = Stream(state=Execution(), tree=tree, cipher=self._cipher)
             await self._inherit(stream, command.loop)
@@ -344,7 +320,7 @@ class Conductor:
         for execution_id in gone:
             old = self._streams.pop(execution_id, None)
             if old is not None:
-                self._limits.forget(old)
+                self.limits.forget(old.state)
             try:
                 stream = await self._loader.load(execution_id)
             except Exception as error:
@@ -355,9 +331,9 @@ class Conductor:
                 await self._inherit(stream)
                 if old is not None:  # attempts that run on tell its redactor what they use
                     old.redactor.add(stream.redactor.given)
-                    stream.waiters, stream.redactor = old.waiters, old.redactor
+                    stream.redactor = old.redactor
                 self._streams[execution_id] = stream
-                self._limits.follow(stream)
+                self.limits.follow(stream.state, stream.tree.flow.concurrency)
                 self._take_up(stream)
 
     def _forget(self, execution_id: str) -> None:
@@ -366,8 +342,14 @@ class Conductor:
             return
         del self._streams[execution_id]
         self.timers.forget(execution_id)
-        stream.wake()
+        self._waiters.wake(execution_id)
         self.performer.closed(stream)
+
+    def _lay_to_rest(self, turn: Round) -> None:
+        """Keep out of memory what only waits to begin, beyond some."""
+        for execution_id, stream in turn.touched.items():
+            if self._streams.get(execution_id) is stream and self.rest.lay(stream.tree, stream.state, turn.now):
+                del self._streams[execution_id]
 
     def _view(self, stream: Stream) -> dict[str, Any]:
         view = execution_view(stream.state, tree=stream.tree, now=self._clock.now())
@@ -376,7 +358,7 @@ class Conductor:
         return {**shown, "git": {"source": state.source, "commit": state.commit, "path": state.path, "blob": state.blob}}
 
     def _timer_fired(self, execution_id: str, key: str) -> None:
-        if execution_id not in self._streams:
+        if execution_id not in self._streams and execution_id not in self.rest:
             return
         if key == ":schedule":
             self.post(execution_id, cmd.Begin())

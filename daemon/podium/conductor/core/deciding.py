@@ -6,16 +6,16 @@ One execution never holds up the others: a round that took long leaves further i
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from podium.base.system.clock import Clock
 from podium.base.system.log import get_logger
 from podium.conductor.closing import Closer
-from podium.conductor.core.dispatch import FlowLimits
 from podium.conductor.core.performing import Performer
 from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
+from podium.conductor.limits.admission import Admission
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine import events as ev
@@ -24,21 +24,21 @@ from podium.engine.state import apply
 
 Heed = Callable[[Round, Stream, Sequence[ev.ExecutionMoved]], None]
 log = get_logger(__name__)
-ROUND_S = 0.1
-"""After this long a round leaves what it can to the next."""
+ROUND_S = 0.025
+"""After this long a round leaves what it can to the next. What else happens on the loop (HTTP, timers) waits at most about twice as long."""
 
 
 class Decider:
     """Used by the conductor's loop alone. in_flight: its executions."""
 
-    def __init__(self, *, in_flight: Mapping[str, Stream], performer: Performer, limits: FlowLimits, closer: Closer, clock: Clock) -> None:
+    def __init__(self, *, in_flight: Mapping[str, Stream], performer: Performer, limits: Admission, closer: Closer, clock: Clock) -> None:
         self._in_flight = in_flight
         self._performer = performer
         self._limits = limits
         self._closer = closer
         self._clock = clock
-        self.carried: deque[tuple[str, fx.AnyEffect]] = deque()
-        """Inline tasks and questions left over by a long round. Lost with the process: the state tells them again."""
+        self.carried: OrderedDict[str, deque[fx.AnyEffect]] = OrderedDict()
+        """Inline tasks and questions left over by a long round, by execution; these take turns. The state tells them again after a crash."""
         self.heed: Heed | None = None
         """Told, within the round, which states an execution reached."""
         self.ended_runs: dict[str, int] = {}
@@ -46,8 +46,8 @@ class Decider:
 
     def drop(self, execution_ids: Iterable[str]) -> None:
         """Forget what is left over of these executions."""
-        gone = set(execution_ids)
-        self.carried = deque(each for each in self.carried if each[0] not in gone)
+        for execution_id in execution_ids:
+            self.carried.pop(execution_id, None)
 
     async def decide(self, turn: Round, stream: Stream, command: cmd.Command) -> None:
         """Decide a command and all that follows from it at once."""
@@ -57,7 +57,10 @@ class Decider:
         """Do what earlier rounds left over, for as long again as a round may take. At least one thing, so that it comes to an end."""
         turn.began = asyncio.get_running_loop().time()
         while self.carried:
-            execution_id, effect = self.carried.popleft()
+            execution_id, effects = self.carried.popitem(last=False)
+            effect = effects.popleft()
+            if effects:
+                self.carried[execution_id] = effects
             stream = self._in_flight.get(execution_id)
             if stream is None or stream.state.closed:
                 continue
@@ -71,10 +74,10 @@ class Decider:
             except Exception as error:
                 log.error("decision_failed", execution_id=execution_id, effect=type(effect).__name__, exc_info=error)
                 turn.broken[execution_id] = None
-            if self._late(turn):
+            if self.late(turn):
                 return
 
-    def _late(self, turn: Round) -> bool:
+    def late(self, turn: Round) -> bool:
         """Whether a round has taken so long that others should have their turn."""
         return asyncio.get_running_loop().time() - turn.began > ROUND_S
 
@@ -100,8 +103,8 @@ class Decider:
                 self.heed(turn, stream, moved)
             later = []
             for effect in effects:
-                if isinstance(effect, (fx.RunAttempt, fx.Evaluate)) and self._late(turn):
-                    self.carried.append((state.id, effect))
+                if isinstance(effect, (fx.RunAttempt, fx.Evaluate)) and self.late(turn):
+                    self.carried.setdefault(state.id, deque()).append(effect)
                     continue
                 answers = await self._performer.at_once(turn, stream, effect)
                 if answers is None:
@@ -116,7 +119,7 @@ class Decider:
     def _after(self, turn: Round, stream: Stream) -> None:
         """What a changed execution means for the index, the concurrency limit, and its record."""
         state = stream.state
-        self._limits.follow(stream)
+        self._limits.follow(state, stream.tree.flow.concurrency)
         if not state.closed:
             turn.closed.pop(state.id, None)
         elif state.id not in turn.closed:

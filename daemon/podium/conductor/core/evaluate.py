@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from typing import Any
 import msgspec
 
 from podium.base.errors import PodiumError, TakesLong
-from podium.base.limits import LAUNCHED_BYTES_MAX, LAUNCHED_ITEMS_MAX
+from podium.base.limits import LAUNCHED_BYTES_MAX, LAUNCHED_ITEMS_MAX, QUESTIONS_AT_ONCE_MAX
 from podium.base.system.log import get_logger
 from podium.conductor.core.stream import Stream
 from podium.engine.commands import Answer
@@ -67,6 +70,8 @@ class Evaluator:
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
+        self._threads = ThreadPoolExecutor(QUESTIONS_AT_ONCE_MAX, thread_name_prefix="podium-question")
+        """Of their own: expressions that wait for the outside must not keep files, Git and HTTP from threads."""
 
     def answer_now(self, stream: Stream, key: str) -> Answer | None:
         """The answer, or None when the expression may have to wait (then `answer_later`)."""
@@ -85,7 +90,8 @@ class Evaluator:
         asked = question(stream.tree, stream.state, key)
         if asked is None:
             return Answer(key=key, error="the task is not in this revision of the flow any more")
-        return await asyncio.to_thread(self._answer, stream, key, asked, stream.variables(asked.run))
+        work = partial(contextvars.copy_context().run, self._answer, stream, key, asked, stream.variables(asked.run))
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _answer(self, stream: Stream, key: str, asked: Question, variables: Mapping[str, Any], *, brisk: bool = False) -> Answer:
         """brisk: raises TakesLong instead of taking long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from podium.base.errors import FlowError, LimitError, NotFound, PodiumError, StoreError, TakesLong
+from podium.base.limits import QUESTIONS_AT_ONCE_MAX
 from podium.base.system.faults import point
 from podium.base.system.log import get_logger
 from podium.conductor.core.evaluate import Evaluator, is_slow
@@ -17,6 +19,7 @@ from podium.conductor.core.requests import Requests
 from podium.conductor.core.round import Round
 from podium.conductor.core.sinks import AttemptSink, RoundSink
 from podium.conductor.core.stream import Stream
+from podium.conductor.limits.slots import Slots
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine.decide.decision import attempt_id
@@ -52,7 +55,9 @@ class Performer:
         self._logs = logs
         self._requests = requests
         self._files = files
-        self._launching = asyncio.Semaphore(LAUNCHED_AT_ONCE)
+        self.launches = Slots(LAUNCHED_AT_ONCE, conductor.shares, what="the children that are made at one time")
+        self.questions = Slots(QUESTIONS_AT_ONCE_MAX, conductor.shares, what="the questions that are answered at one time")
+        self._count = itertools.count()
         self.starter: Starter | None = None
         self._slow: dict[int, tuple[Task, bool]] = {}
         self._reaped = asyncio.Event()
@@ -109,17 +114,16 @@ class Performer:
         match effect:
             case fx.RunAttempt():
                 name = attempt_id(effect.run_id, effect.number)
-                group = f"{stream.state.namespace}.{stream.state.flow_id}"
-                self._conductor.slots.submit(group, name, lambda: self._attempt(stream.state.id, effect))
+                self._conductor.slots.submit(stream.place, name, lambda: self._attempt(stream.state.id, effect))
             case fx.KillAttempt():
                 self._conductor.slots.drop(effect.attempt_id)
                 self._conductor.spawn(self._worker.kill(effect.attempt_id), "kill")
             case fx.Evaluate():
-                self._conductor.spawn(self._answer(stream, effect.key), "evaluate")
+                self.questions.submit(stream.place, f"question {next(self._count)}", lambda: self._answer(stream, effect.key))
             case fx.SetTimer():
                 self._conductor.timers.set(stream.state.id, effect.key, effect.due)
             case fx.StartSubflow():
-                self._conductor.spawn(self._subflow(stream, effect), "subflow")
+                self.launches.submit(stream.place, f"child {next(self._count)}", lambda: self._launch(stream, effect))
             case fx.TellLoop():
                 self._conductor.spawn(self._tell_loop(stream), "tell loop")
             case fx.KillSubflow():
@@ -205,11 +209,6 @@ class Performer:
         self._conductor.post(stream.state.id, await self._evaluator.answer_later(stream, key))
 
     # ---- subflows
-    async def _subflow(self, stream: Stream, effect: fx.StartSubflow) -> None:
-        """Have a child made or taken up, as many at a time as do not fill the queue of commands."""
-        async with self._launching:
-            await self._launch(stream, effect)
-
     async def _launch(self, stream: Stream, effect: fx.StartSubflow) -> None:
         parent, run_id, index = stream.state.id, effect.run_id, effect.index
         try:
@@ -364,6 +363,11 @@ class Performer:
             source=state.source, commit=state.commit, task=task, variables=stream.variables(run),
             redactor=stream.redactor, dialect=stream.tree.flow.dialect,
         )
+
+    async def close(self) -> None:
+        """Make no more children, answer no more questions: they are taken up again at the next start."""
+        await self.launches.close(cancel=True)
+        await self.questions.close(cancel=True)
 
     async def reap(self, live: set[str]) -> None:
         """Remove what attempts of a former life left behind."""

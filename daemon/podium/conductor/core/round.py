@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from podium.base.errors import PodiumError
 from podium.conductor.core.stream import Stream
 from podium.engine import codec
-from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine import events as ev
 from podium.engine.shape.view import execution_view, started_by
@@ -97,36 +94,3 @@ class Round:
             trigger_execution_id=started_by(summary), loop=state.loop is not None, parent_id=state.parent_id, open=not state.closed,
             summary=summary, labels=stream.redactor.value(dict(state.labels)), record_path=record_path,
         )
-
-
-Extra = Callable[[Round], None]
-"""Adds to the transaction of a command: documents, a key against repetition."""
-
-
-def _nothing(_turn: Round) -> None:
-    """What a command adds to the transaction by default."""
-
-
-class Item:
-    """A command on its way, and who waits for it."""
-
-    __slots__ = ("command", "done", "enter", "execution_id", "view", "wants_view")
-
-    def __init__(
-        self, execution_id: str | None, command: cmd.Command | None, extra: Extra | None, done: asyncio.Future[dict[str, Any]], *,
-        wants_view: bool,
-    ) -> None:
-        self.execution_id = execution_id
-        self.command = command
-        self.enter = extra or _nothing
-        self.done = done
-        self.wants_view = wants_view
-        self.view: dict[str, Any] = {}
-
-    def fail(self, error: PodiumError) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-
-    def succeed(self) -> None:
-        if not self.done.done():
-            self.done.set_result(self.view)

@@ -1,8 +1,7 @@
-"""An execution in flight, as the conductor keeps it in memory: its state, its flow, its secrets, and who waits for it."""
+"""An execution in flight, as the conductor keeps it in memory: its state, its flow and its secrets."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 from podium.base.errors import NotFound
 from podium.base.redact import Redactor
 from podium.conductor.library import Library
+from podium.conductor.limits.slots import Place
 from podium.engine import codec
 from podium.engine.context import variables
 from podium.engine.events import Event, ExecutionRestored, SecretsUsed
@@ -30,7 +30,6 @@ class Stream:
     tree: FlowTree
     cipher: Cipher
     redactor: Redactor = field(default_factory=Redactor)
-    waiters: list[asyncio.Future[None]] = field(default_factory=list)
     sealed: bool = False
     """Whether an input or output of it is encrypted, so that variables must be revealed."""
     indexed: tuple[str, bool, Mapping[str, str]] | None = None
@@ -44,6 +43,11 @@ class Stream:
     _plain_inputs: Mapping[str, Any] | None = None
     _kept: set[str] = field(default_factory=set)
     """Secrets that are in the journal, encrypted: among the inputs, or noted by SecretsUsed."""
+
+    @property
+    def place(self) -> Place:
+        """Whose jobs its jobs are."""
+        return Place((self.state.namespace, self.state.flow_id), self.state.id)
 
     def inputs(self) -> Mapping[str, Any]:
         """The inputs with secrets in plain text; those are masked everywhere from then on."""
@@ -98,13 +102,6 @@ class Stream:
             namespace=self.state.namespace, flow_id=self.state.flow_id, execution_id=self.state.id, task_run_id=run.id if run else None,
             source=self.state.source, commit=self.state.commit, dialect=self.tree.flow.dialect, redactor=self.redactor,
         )
-
-    def wake(self) -> None:
-        """Tell everybody who waits that it is closed."""
-        for waiter in self.waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        self.waiters.clear()
 
 
 def holds_sealed(value: Any) -> bool:

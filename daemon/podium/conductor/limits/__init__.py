@@ -1,0 +1,1 @@
+"""Whose turn it is, and how much there may be of it: commands, executions, task runs."""
