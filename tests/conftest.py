@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from postgres_house import Postgres, running_postgres
+from swarm_house import Swarm, running_swarm
 
 _FOREIGN = ("PODIUM_", "SECRET_", "ENV_", "KESTRA_", "GIT_", "NOTIFY_", "LISTEN_", "WATCHDOG_", "CREDENTIALS_", "STATE_DIRECTORY", "XDG_")
 _KEPT = frozenset({"GIT_SSL_CAINFO", "XDG_CACHE_HOME"})
@@ -151,6 +152,31 @@ def images(docker_engine: Any) -> Mapping[str, str]:
     if not found["busybox"] or not found["python"]:
         absent("images are missing: run `podium images build busybox python shell node`")
     return found
+
+
+@pytest.fixture(scope="session")
+def transfer_program() -> Path:
+    """podium-transfer, built now if it was not when Podium was installed."""
+    from podium.runners.native.build import build
+
+    try:
+        return build()[0]
+    except (RuntimeError, OSError) as error:
+        absent(f"the programs of runners/native cannot be built ({str(error)[-300:]})")
+        raise
+
+
+@pytest.fixture(scope="session")
+def swarm(docker_engine: Any, images: Mapping[str, str], transfer_program: Path) -> Iterator[Swarm]:
+    """A Docker Swarm of two nodes, both with the image busybox. Mark the test `docker`."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(running_swarm())
+            found.load(docker_engine, images["busybox"])
+        except (RuntimeError, OSError) as error:
+            absent(f"no swarm can be made ({error})")
+            raise
+        yield found
 
 
 @pytest.fixture(scope="session")

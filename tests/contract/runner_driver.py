@@ -33,17 +33,23 @@ class FileSink:
 async def main(order: dict[str, Any]) -> None:
     home, clock = Path(order["home"]), SystemClock()
     runner: Runner
+    base = home / "attempts" / order["attempt"]
+    job = Job(
+        attempt_id=order["attempt"], argv=order["argv"], directory=base / "work", results=base / "results", private=base / "private",
+        image=order["image"], output_patterns=order["patterns"],
+    )
+    if order["kind"] == "swarm":
+        from remote_house import Serving
+
+        async with Serving(home, instance=order["instance"], host=order["host"], address=order["address"], port=order["port"]) as serving:
+            await serving.runner.run(job, FileSink(Path(order["store"])))
+        return
     if order["kind"] == "process":
         runner = ProcessRunner(home=home, instance=order["instance"], clock=clock, environ=dict(os.environ))
     else:
         from podium.runners.docker.runner import DockerRunner
 
         runner = DockerRunner(instance=order["instance"], clock=clock)
-    base = home / "attempts" / order["attempt"]
-    job = Job(
-        attempt_id=order["attempt"], argv=order["argv"], directory=base / "work", results=base / "results", private=base / "private",
-        image=order["image"], output_patterns=order["patterns"],
-    )
     await runner.run(job, FileSink(Path(order["store"])))
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from remote_house import Serving, traces_in
 
 from podium.base.errors import RunnerError
 from podium.base.system.clock import SystemClock
@@ -26,6 +27,8 @@ from podium.runners.process.runner import ProcessRunner
 
 INSTANCE = f"bench-{os.getpid()}"
 DRIVER = Path(__file__).with_name("runner_driver.py")
+SETTLES_S = {"swarm": 10.0}
+"""How long a scheduler may take to remove what it was told to remove."""
 
 
 class Sink:
@@ -52,6 +55,8 @@ class Bench:
 
     def __init__(self, kind: str, runner: Runner, home: Path, image: str | None, engine: Any) -> None:
         self.kind, self.runner, self.home, self.image, self.engine = kind, runner, home, image, engine
+        self.swarm: Any = None
+        self.serving: Serving | None = None
 
     def job(self, script: str, *, files: dict[str, bytes | str] | None = None, **extra: Any) -> Job:
         attempt_id = extra.pop("attempt_id", None) or new_id()
@@ -74,7 +79,7 @@ class Bench:
 
     def traces(self, attempt_id: str) -> list[str]:
         """What exists of an attempt outside of the worker's own folder."""
-        found = [str(path) for path in (self.home / "attempts" / attempt_id).glob("process")]
+        found = [str(path) for name in ("process", "remote") for path in (self.home / "attempts" / attempt_id).glob(name)]
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
@@ -84,14 +89,33 @@ class Bench:
                     continue
         if self.engine is not None:
             found += [each.name for each in self.engine.containers.list(all=True, filters={"label": f"podium.attempt={attempt_id}"})]
+        if self.swarm is not None:
+            found += traces_in(self.swarm, attempt_id)
         return found
 
+    async def gone(self, attempt_id: str) -> bool:
+        """Whether nothing is left of an attempt, once its scheduler has had time."""
+        until = asyncio.get_running_loop().time() + SETTLES_S.get(self.kind, 0.0)
+        while found := self.traces(attempt_id):
+            if asyncio.get_running_loop().time() > until:
+                raise AssertionError(found)
+            await asyncio.sleep(0.1)
+        return True
 
-@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+
+@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker), pytest.param("swarm", marks=pytest.mark.docker)])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     if request.param == "process":
         runner: Runner = ProcessRunner(home=tmp_path, instance=INSTANCE, clock=SystemClock(), environ=dict(os.environ))
         yield Bench("process", runner, tmp_path, None, None)
+    elif request.param == "swarm":
+        swarm, images = request.getfixturevalue("swarm"), request.getfixturevalue("images")
+        async with Serving(tmp_path, instance=INSTANCE, host=swarm.manager.url, address=swarm.host_address) as serving:
+            runner = serving.runner
+            bench = Bench("swarm", runner, tmp_path, images["busybox"], None)
+            bench.swarm, bench.serving = swarm, serving
+            yield bench
+            await runner.reap(set())
     else:
         from podium.runners.docker.runner import DockerRunner
 
@@ -322,7 +346,7 @@ async def test_release_leaves_nothing(bench: Bench) -> None:
     _, _, job = await bench.run("echo x")
     assert bench.traces(job.attempt_id)
     await bench.runner.release(job.attempt_id)
-    assert bench.traces(job.attempt_id) == []
+    assert await bench.gone(job.attempt_id)
 
 
 async def test_reap_removes_what_no_live_attempt_owns(bench: Bench) -> None:
@@ -332,7 +356,7 @@ async def test_reap_removes_what_no_live_attempt_owns(bench: Bench) -> None:
     for sink in sinks:
         await started(sink)
     assert await bench.runner.reap({alive.attempt_id}) >= 1
-    assert bench.traces(dead.attempt_id) == []
+    assert await bench.gone(dead.attempt_id)
     assert bench.traces(alive.attempt_id)
     end = (await asyncio.gather(running[0], return_exceptions=True))[0]
     gone = isinstance(end, RunnerError) or (isinstance(end, Finished) and (end.killed or end.exit_code == 137))
@@ -341,7 +365,7 @@ async def test_reap_removes_what_no_live_attempt_owns(bench: Bench) -> None:
     await bench.runner.kill(alive.attempt_id)
     await running[1]
     assert await bench.runner.reap(set()) >= 1
-    assert bench.traces(alive.attempt_id) == []
+    assert await bench.gone(alive.attempt_id)
 
 
 async def test_attach_finds_nothing_that_never_started(bench: Bench) -> None:
@@ -367,6 +391,8 @@ class Caller:
             "kind": bench.kind, "instance": INSTANCE, "home": str(bench.home), "attempt": job.attempt_id, "argv": list(job.argv), "image": bench.image,
             "patterns": list(job.output_patterns), "store": str(self.store),
         }
+        if bench.serving is not None:
+            order |= bench.serving.handed_over()
         text = base64.b64encode(json.dumps(order).encode()).decode()
         self.process = subprocess.Popen([sys.executable, str(DRIVER), text])
 

@@ -111,8 +111,8 @@ class Results(Section):
 class Runner(Section):
     """Where the commands of tasks run."""
 
-    type: Literal["docker", "process"] = "docker"
-    """Runner of tasks that name none. `process` runs on this machine without isolation."""
+    type: Literal["docker", "process", "swarm"] = "docker"
+    """Runner of tasks that name none. `process` runs on this machine without isolation, `swarm` on the nodes of a Docker Swarm."""
     images: Table = {}
     """Replaces image names, `*` matches any text: `"python:*" = "podium.local/python:bookworm"`."""
     pass_env: Names = ()
@@ -131,6 +131,29 @@ class Runner(Section):
     """Task attempts that run at one time."""
 
 
+    remote_url: str = ""
+    """Where containers on other machines reach this daemon, such as `http://10.0.0.1:8080`; `swarm` needs it. No TLS: the way must be trusted."""
+    swarm_host: str = ""
+    """Docker Engine that is a manager of the swarm, such as `tcp://10.0.0.1:2376`; empty means `DOCKER_HOST`, else the local one."""
+    swarm_constraints: Names = ()
+    """Where the swarm may place tasks, for example `node.role==worker`; those of a task come on top."""
+    swarm_secrets: Names = ()
+    """Secrets of the swarm that tasks may mount by `secrets`; none by default."""
+
+
+    @field_validator("remote_url")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme != "http" or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("must be http://host:port, an address of this daemon that every node reaches (https is not possible)")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Runner:
+        if self.type == "swarm" and not self.remote_url:
+            raise ValueError(f"runner.type {self.type} needs runner.remote_url, the address at which nodes reach this daemon")
+        return self
 class Limits(Section):
     """Bounds an operator may want to move. The fixed ones are in base/limits.py."""
 

@@ -117,6 +117,8 @@ async def _run_hub(app: web.Application) -> AsyncIterator[None]:
 
 async def _end_streams(app: web.Application) -> None:
     app[CONTEXT].hub.stop()
+    if (desk := app[CONTEXT].transfers) is not None:
+        desk.close()
 
 
 async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:

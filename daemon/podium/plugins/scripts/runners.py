@@ -9,6 +9,7 @@ from podium.plugin import Duration, Dyn, Model
 
 DOCKER = "io.kestra.plugin.scripts.runner.docker.Docker"
 PROCESS = "io.kestra.plugin.core.runner.Process"
+SWARM = "podium.swarm.Swarm"
 
 
 class Cpu(Model):
@@ -90,6 +91,43 @@ class Docker(ContainerOptions, TaskRunner):
     kill_grace_period: Dyn[Duration] | None = None
     resume: Dyn[bool] = True
     cap_add: Dyn[list[str]] | None = None
+
+
+class Reservations(Model):
+    """What a node must have free for a task to be placed there."""
+
+    cpus: Dyn[float] | None = None
+    memory: Dyn[str] | None = None
+
+
+class NodeMemory(Model):
+    """Memory of a container on a node. Sizes like `512MB`, `2GB`."""
+
+    memory: Dyn[str] | None = None
+    memory_reservation: Dyn[str] | None = None
+
+
+class Swarm(TaskRunner):
+    """Runs the command in a container on a node of a Docker Swarm, wherever the swarm places it."""
+
+    TYPE = SWARM
+    constraints: Dyn[list[str]] | None = None
+    cpu: Cpu | None = None
+    memory: NodeMemory | None = None
+    reservations: Reservations | None = None
+    user: Dyn[str] | None = None
+    cap_add: Dyn[list[str]] | None = None
+    network_mode: Dyn[str] | None = None
+    extra_hosts: Dyn[list[str]] | None = None
+    secrets: Dyn[list[str]] | None = None
+    pull_policy: Dyn[Literal["IF_NOT_PRESENT", "ALWAYS", "NEVER"]] | None = None
+    credentials: Credentials | None = None
+    config: Dyn[str] | dict[str, Any] | None = None
+    kill_grace_period: Dyn[Duration] | None = None
+
+    def as_options(self) -> dict[str, Any]:
+        """What was said, by the language's own names."""
+        return self.model_dump(by_alias=True, exclude_none=True, exclude={"type"})
 
 
 class Process(TaskRunner):

@@ -48,8 +48,14 @@ WORDS: dict[str, str] = {
     "killGracePeriod": "Time between asking the container to end and killing it.",
     "resume": "Take up a running container after a restart of the daemon.",
     "capAdd": "Capabilities beyond none, of Docker's usual set (ours).",
+    "constraints": "Which nodes of a swarm may have the task, for example `node.labels.disk==ssd`.",
+    "reservations": "What a node must have free.",
+    "secrets": "Secrets of the swarm, mounted at `/run/secrets/<name>`; the operator names those that may be had.",
     "cpus": "How many, fractions allowed.",
     "Memory.memory": "Most memory, like 512MB.",
+    "NodeMemory.memory": "Most memory, like 512MB.",
+    "Reservations.memory": "Memory, like 512MB.",
+    "Swarm.memory": "Limit of memory.",
     "memorySwap": "Most memory and swap together.",
     "memorySwappiness": "How readily memory is swapped, 0 to 100.",
     "memoryReservation": "Memory that is kept free for the container.",
@@ -92,5 +98,6 @@ EXAMPLES: dict[str, str] = {
     },
     f"{_SCRIPTS}runner.docker.Docker": "{type: scripts.runner.docker.Docker, pullPolicy: IF_NOT_PRESENT, cpu: {cpus: 1}, memory: {memory: 512MB}}",
     "io.kestra.plugin.core.runner.Process": "{type: core.runner.Process}",
+    "podium.swarm.Swarm": "{type: podium.swarm.Swarm, constraints: [node.role==worker], cpu: {cpus: 1}, memory: {memory: 512MB}}",
 }
 """Type → YAML."""
