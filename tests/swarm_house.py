@@ -145,6 +145,7 @@ class Swarm:
             node.client.images.load(data)
 
     def destroy(self) -> None:
+        _end_groups(os.getpid())  # an engine that stops would give its containers ten seconds
         for node in self.nodes:
             node.stop()
         sweep(os.getpid(), self.home)
@@ -166,20 +167,8 @@ def _run(*command: str) -> None:
 
 def sweep(pid: int, home: Path) -> None:
     """Remove what a test process made: processes in its control groups, mounts, namespaces (their links go with them), folders."""
+    _end_groups(pid)
     for number in (1, 2):
-        groups = [Path(root) for each in Path("/sys/fs/cgroup").glob("*") for root in each.glob(f"{_PREFIX}{pid}-{number}") if root.is_dir()]
-        groups += list(Path("/sys/fs/cgroup").glob(f"{_PREFIX}{pid}-{number}"))
-        for group in groups:
-            for folder, below, _ in sorted(os.walk(group), reverse=True):
-                for process in (Path(folder) / "cgroup.procs").read_text().split():
-                    with suppress(ProcessLookupError):
-                        os.kill(int(process), signal.SIGKILL)
-                for _ in range(20):
-                    with suppress(OSError):
-                        Path(folder).rmdir()
-                        break
-                    time.sleep(0.05)
-                del below
         subprocess.run(["ip", "netns", "del", f"{_PREFIX}{pid}-{number}"], capture_output=True, check=False)
     for entry in Path("/proc").iterdir():  # engines and shims that outlived a test that was killed
         with suppress(OSError):
@@ -190,6 +179,23 @@ def sweep(pid: int, home: Path) -> None:
         if place.startswith(str(home) + "/"):
             subprocess.run(["umount", "-l", place], capture_output=True, check=False)
     shutil.rmtree(home, ignore_errors=True)
+
+
+def _end_groups(pid: int) -> None:
+    """Kill what runs in the control groups of a test process's nodes, and remove those that are empty."""
+    for number in (1, 2):
+        groups = [Path(root) for each in Path("/sys/fs/cgroup").glob("*") for root in each.glob(f"{_PREFIX}{pid}-{number}") if root.is_dir()]
+        groups += list(Path("/sys/fs/cgroup").glob(f"{_PREFIX}{pid}-{number}"))
+        for group in groups:
+            for folder, _, _ in sorted(os.walk(group), reverse=True):
+                with suppress(OSError):
+                    for process in (Path(folder) / "cgroup.procs").read_text().split():
+                        os.kill(int(process), signal.SIGKILL)
+                for _ in range(20):
+                    with suppress(OSError):
+                        Path(folder).rmdir()
+                        break
+                    time.sleep(0.05)
 
 
 def _sweep_dead() -> None:

@@ -257,7 +257,7 @@ class Desk:
 
     async def failure(self, attempt_id: str, by: str, text: bytes) -> Answer:
         """The container cannot run the command, and why."""
-        if (no := self._foreign(attempt_id, by)) is not None:
+        if self.began(attempt_id) and (no := self._foreign(attempt_id, by)) is not None:
             return no
         await asyncio.to_thread(_write, self.folder(attempt_id) / "failed", text)
         self._of(attempt_id).changed.set()

@@ -29,6 +29,7 @@ log = get_logger(__name__)
 TYPE = "podium.swarm.Swarm"
 _LOOK_S = 0.8
 """How long an answer about all attempts serves for each of them."""
+_WAITING_LOOK_S = 0.1
 _NAME_TRIES, _NAME_PAUSE_S = 50, 0.2
 _WAITING = frozenset({"new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"})
 _ORDER: Sequence[Phase] = ("running", "waiting", "away", "ended")
@@ -160,7 +161,8 @@ class SwarmLauncher:
         """See Launcher."""
         async with self._looking:
             at, found = self._seen
-            if monotonic_s() - at > _LOOK_S or attempt_id not in found:
+            waits = attempt_id not in found or found[attempt_id].phase == "waiting"
+            if monotonic_s() - at > (_WAITING_LOOK_S if waits else _LOOK_S):
                 found = await self._look_at_all()
                 self._seen = (monotonic_s(), found)
         seen = found.get(attempt_id, Seen(phase="absent", reason="its service was removed"))

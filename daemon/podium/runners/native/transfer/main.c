@@ -27,6 +27,7 @@ extern char **environ;
 
 static char by[40]; /* names this container to the daemon: another one of the same attempt gets nothing */
 static volatile sig_atomic_t killed;
+static volatile pid_t command, helper; /* the leader of the command's session, and who waits for orders */
 
 struct job {
     char **argv, **env, **trees;
@@ -54,11 +55,10 @@ static int ask_text(const char *method, const char *what, const struct text *bod
     return at_most_s > 0 ? http_insist(&ask, at_most_s, answer ? (void (*)(void *))clear : NULL) : http_ask(&ask);
 }
 
-static void fail(int status, const char *what, const char *about) {
+static void tell(const char *what, const char *about) {
     struct text body = {0};
     add_format(&body, "%s%s%s", what, about ? ": " : "", about ? about : "");
     ask_text("POST", "failed", &body, NULL, NULL, 20);
-    die(status, what, about);
 }
 
 static void begin_again(void *state) { unpack_begin(state); }
@@ -74,7 +74,7 @@ static void fetch(struct unpacking *state) {
     if (status == 410) die(EXIT_KILLED, "this attempt was ended before it began", NULL);
     if (status < 0) die(EXIT_UNREACHED, "the daemon cannot be reached at its runner.remote_url", strerror(errno));
     if (status != 200) die(EXIT_REFUSED, "the daemon refused the task's files", refusal.bytes);
-    if (!state->ended || !state->job.size) fail(EXIT_REFUSED, "what the daemon sent is no task", NULL);
+    if (!state->ended || !state->job.size) die(EXIT_REFUSED, "what the daemon sent is no task", NULL);
 }
 
 /* ---- the command */
@@ -83,9 +83,9 @@ static char **take_list(const char **at, const char *end, size_t *count) {
     *count = *at < end ? strtoull(*at, NULL, 10) : 0;
     *at += strnlen(*at, (size_t)(end - *at)) + 1;
     char **list = *count < 1000000 ? calloc(*count + 1, sizeof *list) : NULL;
-    if (!list) fail(EXIT_REFUSED, "what the daemon sent is no task", NULL);
+    if (!list) die(EXIT_REFUSED, "what the daemon sent is no task", NULL);
     for (size_t i = 0; i < *count; i++) {
-        if (*at >= end) fail(EXIT_REFUSED, "what the daemon sent is no task", NULL);
+        if (*at >= end) die(EXIT_REFUSED, "what the daemon sent is no task", NULL);
         list[i] = (char *)(uintptr_t)*at;
         *at += strlen(*at) + 1;
     }
@@ -99,13 +99,22 @@ static struct job read_job(const struct text *text) {
     job.argv = take_list(&at, end, &job.arguments);
     job.env = take_list(&at, end, &job.variables);
     job.trees = take_list(&at, end, &job.tree_count);
-    if (!job.arguments) fail(EXIT_REFUSED, "what the daemon sent is no task", NULL);
+    if (!job.arguments) die(EXIT_REFUSED, "what the daemon sent is no task", NULL);
     return job;
 }
 
+/* As the first process of the container it reaches everybody in it, whatever session they are in; elsewhere only the command's own group. */
+static int signal_all(int number) {
+    if (getpid() == 1) return kill(-1, number);
+    if (number == SIGKILL && helper > 0) kill(helper, number);
+    return command > 0 ? kill(-command, number) : -1;
+}
+
 static void on_signal(int number) {
+    int reason = errno;
     if (number != SIGTERM) killed = 1;
-    kill(-1, number == SIGUSR1 ? SIGKILL : SIGTERM);
+    signal_all(number == SIGUSR1 ? SIGKILL : SIGTERM);
+    errno = reason;
 }
 
 static void on_child(int number) { (void)number; } /* only so that sleep ends */
@@ -133,7 +142,7 @@ static void run(const struct job *job) {
 
 /* In a process of its own: waits for the daemon's word to end the command. */
 static void obey(pid_t main_process) {
-    catch(SIGTERM, SIG_IGN), catch(SIGUSR1, SIG_IGN), catch(SIGUSR2, SIG_IGN);
+    catch(SIGTERM, SIG_IGN), catch(SIGINT, SIG_IGN), catch(SIGUSR1, SIG_IGN), catch(SIGUSR2, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     struct text order = {0};
     for (double pause = 0.2;;) {
@@ -162,7 +171,7 @@ static void obey(pid_t main_process) {
 static void open_stream(struct stream *stream) {
     char path[] = HOME "/.output";
     stream->file = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
-    if (stream->file < 0) fail(EXIT_SYSTEM, "the output cannot be kept", strerror(errno));
+    if (stream->file < 0) die(EXIT_SYSTEM, "the output cannot be kept", strerror(errno));
     unlink(path); /* the command cannot find it, and nothing is left of it */
 }
 
@@ -211,7 +220,7 @@ static unsigned long long oom_kills(void) {
     return 0;
 }
 
-static int follow(pid_t command) {
+static int follow(void) {
     for (double pause = 0.01;;) {
         int status, busy = push(&streams[0]) | push(&streams[1]);
         pid_t ended;
@@ -255,7 +264,7 @@ static void choose(struct parcel *parcel, const struct job *job, int code, struc
     for (size_t at = 0; at < wanted->size; at += strlen(wanted->bytes + at) + 1) parcel->count++;
     parcel->paths = calloc(parcel->count + 1, sizeof *parcel->paths);
     parcel->found = calloc(parcel->count + 1, sizeof *parcel->found);
-    if (!parcel->paths || !parcel->found) fail(EXIT_SYSTEM, "out of memory", NULL);
+    if (!parcel->paths || !parcel->found) die(EXIT_SYSTEM, "out of memory", NULL);
     size_t kept = 0;
     for (size_t at = 0; at < wanted->size; at += strlen(wanted->bytes + at) + 1) {
         char full[PATH_BYTES_MAX + sizeof HOME];
@@ -266,8 +275,11 @@ static void choose(struct parcel *parcel, const struct job *job, int code, struc
 }
 
 static int conclude(const struct job *job, int status, unsigned long long ooms) {
-    while (kill(-1, SIGKILL) == 0 || errno == EPERM) /* what it left running ends with it */
-        if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD) break;
+    for (double until = seconds() + 5; seconds() < until; sleep_s(0.005)) { /* what it left running ends with it, the helper too */
+        signal_all(SIGKILL);
+        while (waitpid(-1, NULL, WNOHANG) > 0) continue;
+        if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD) break;
+    }
     for (double until = seconds() + RESULT_WAIT_S; seconds() < until; sleep_s(0.05)) {
         while (push(&streams[0]) | push(&streams[1])) continue;
         struct stat size[2];
@@ -315,9 +327,10 @@ int main(int count, char **arguments) {
     http_address(arguments[1], token);
     if (getrandom(chance, sizeof chance, 0) != sizeof chance) die(EXIT_SYSTEM, "no chance to be had", strerror(errno));
     for (size_t i = 0; i < sizeof chance; i++) snprintf(by + 2 * i, 3, "%02x", chance[i]);
+    last_words = tell;
     umask(022);
     if (mkdir(HOME, 01777) == 0) chmod(HOME, 01777);
-    else if (errno != EEXIST) fail(EXIT_SYSTEM, HOME " cannot be made", strerror(errno));
+    else if (errno != EEXIST) die(EXIT_SYSTEM, HOME " cannot be made", strerror(errno));
     become(arguments[3]);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -327,11 +340,13 @@ int main(int count, char **arguments) {
     struct job job = read_job(&input.job);
     open_stream(&streams[0]), open_stream(&streams[1]);
     unsigned long long ooms = oom_kills();
-    pid_t self = getpid(), helper = fork();
-    if (helper == 0) obey(self);
-    pid_t command = killed ? -1 : fork();
-    if (command == 0) run(&job);
-    if (helper < 0 || (command < 0 && !killed)) fail(EXIT_SYSTEM, "no process can be made", strerror(errno));
-    if (killed) kill(-1, SIGKILL); /* it came before the command did */
-    return conclude(&job, command < 0 ? SIGKILL : follow(command), ooms);
+    pid_t self = getpid(), child = fork();
+    if (child == 0) last_words = NULL, obey(self);
+    helper = child;
+    child = killed ? -1 : fork();
+    if (child == 0) run(&job);
+    command = child;
+    if (helper < 0 || (command < 0 && !killed)) die(EXIT_SYSTEM, "no process can be made", strerror(errno));
+    if (killed) signal_all(SIGKILL); /* it came before the command did */
+    return conclude(&job, command < 0 ? SIGKILL : follow(), ooms);
 }

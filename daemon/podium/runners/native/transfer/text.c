@@ -7,7 +7,12 @@
 #include <string.h>
 #include <time.h>
 
+void (*last_words)(const char *what, const char *about);
+
 void die(int status, const char *what, const char *about) {
+    void (*say)(const char *, const char *) = last_words;
+    last_words = NULL;
+    if (say && (status == EXIT_SYSTEM || status == EXIT_REFUSED)) say(what, about);
     fprintf(stderr, "podium-transfer: %s%s%s\n", what, about ? ": " : "", about ? about : "");
     exit(status);
 }

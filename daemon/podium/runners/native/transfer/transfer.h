@@ -24,6 +24,7 @@ struct text {
     size_t size, room;
 };
 
+extern void (*last_words)(const char *what, const char *about); /* tells the daemon of a mistake that nobody else will */
 void die(int status, const char *what, const char *about);
 void add(struct text *text, const void *bytes, size_t size);
 void add_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
