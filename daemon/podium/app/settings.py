@@ -96,6 +96,8 @@ class Results(Section):
     """Name of the branch. It is made when it is not there and never force-pushed."""
     rotate: Literal["never", "monthly", "weekly"] = "never"
     """Begin a new branch `<branch>/<period>` every month or week, so that an old one can be dropped."""
+    first_wait_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Seconds that a new, empty home waits for a repository that does not answer, before it begins anew; empty is as long as it takes."""
     sign_key: Directory | None = None
     """SSH private key that signs the commits."""
     log_cap_bytes: Bytes = limits.LOG_CAP_BYTES

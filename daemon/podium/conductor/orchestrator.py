@@ -347,14 +347,15 @@ class Podium(Lists, Waiting):
         age = (self._clock.now() - oldest).total_seconds() if oldest else 0.0
         running = sum(1 for each in self._conductor.in_flight.values() if each.state.state not in ("CREATED", "QUEUED"))
         sources = self.source_status()
-        troubled = age > UNPUSHED_TOO_LONG_S or any(each.get("error") for each in sources)
+        results = await self._closer.writer_status()
+        troubled = age > UNPUSHED_TOO_LONG_S or bool(results.get("held")) or any(each.get("error") for each in sources)
         return {
             "status": "DOWN" if broken else "DEGRADED" if troubled else "UP", "journal": journal, "version": self._version, "runner": self._runner,
             "flows": len(self._conductor.library),
             "unpushed": {"count": count, "oldestSeconds": round(age, 3)},
             "executions": {"running": running, "queued": len(self._conductor.in_flight) - running},
             "taskRuns": dict(self._conductor.ended_runs), "queueDepth": self._conductor.queue_depth, "sources": sources,
-            "results": await self._closer.writer_status(), "standby": self.standby(),
+            "results": results, "standby": self.standby(),
         }
 
     def subscribe(self, *, after_seq: int | None = None) -> AsyncIterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ two sources never claim one namespace together; whatever goes wrong with a sourc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +90,8 @@ class SourceWatcher:
         self._deploying = asyncio.Lock()
         self._followers = {source.name: _Follower(source, self._origin(source, home)) for source in sources}
         self._orphans: dict[str, int] = {}
+        self.blocked: Callable[[], PodiumError | None] = lambda: None
+        """Set by wiring: why nothing may be deployed at present."""
 
     def _origin(self, source: Source, home: Path) -> Mirror | WorkTree:
         return WorkTree(source, home, self._clock) if source.directory is not None else Mirror(source, home)
@@ -176,6 +178,8 @@ class SourceWatcher:
             state = follower.state
             follower.begun += 1
             try:
+                if (reason := self.blocked()) is not None:
+                    raise reason
                 snapshot = await in_own_thread(follower.origin.read)
                 await self._deploy(follower, snapshot)
             except PodiumError as error:

@@ -14,7 +14,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,9 @@ from podium.app.sdnotify import Notifier, listen_sockets
 from podium.app.settings import Settings
 from podium.app.wiring.core import DRAIN_S, Core, ended, open_core
 from podium.app.wiring.home import BEAT_S, Heart, Hold, Owner, end_fenced, home_lock, stand_by
-from podium.app.wiring.rebuild import restore_home
+from podium.app.wiring.rebuild import restore_home, until_free
 from podium.app.wiring.results import ResultsBranch
-from podium.base.errors import PodiumError, SettingsError, StoreError
+from podium.base.errors import GitError, PodiumError, SettingsError, StoreError
 from podium.base.system import faults
 from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
@@ -50,6 +50,9 @@ log = get_logger(__name__)
 RELEASE_EVERY_S = 3_600.0
 HOME_LOOK_S = 1.0
 DESCRIPTORS = 65_536
+BLOCKED = GitError("this home is empty and waits for the results repository", hint="see `results` in /health; results.first_wait_s says how long")
+FIRST_LOOK_S = 5.0
+"""Seconds that the start waits for the results branch, for an empty home; after that the pages say what it waits for."""
 PUSH_AT_CLOSE_S, PUSH_BEFORE_STANDBY_S = 10.0, 1.0
 """Seconds that records get to reach the remote at shutdown, and when a standby waits to go on with it; the rest goes with the next start."""
 
@@ -136,16 +139,19 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
         core.podium.standby = lambda: heart.standby
         vital = [asyncio.create_task(_home_gone(settings.home, core, hold), name="home")]
         stack.push_async_callback(ended, list(vital))
+        restoring: asyncio.Task[bool] | None = None
         if isinstance(core.branch, ResultsBranch):
-            await restore_home(core, core.branch)
-            writing = asyncio.create_task(core.branch.writer.run(), name="results")
-            stack.push_async_callback(ended, [writing])
+            restoring = asyncio.create_task(restore_home(core, core.branch, wait_s=settings.results.first_wait_s), name="restore")
+            writing = asyncio.create_task(_write_results(core, core.branch, restoring), name="results")
+            stack.push_async_callback(ended, [restoring, writing])
             vital.append(writing)
             stack.callback(process.interrupt, settings.home)  # a remote that hangs must not hang our end
-            stack.push_async_callback(_push_records, core, core.branch, heart)
+            stack.push_async_callback(_push_records, core, core.branch, heart, restoring)
+            await asyncio.wait({restoring}, timeout=FIRST_LOOK_S)
         stack.push_async_callback(core.conductor.close, drain_s=DRAIN_S)
         watcher = SourceWatcher(sources_of(settings, work_tree), core.podium, settings.home, types, core.clock)
         stack.push_async_callback(watcher.close)
+        watcher.blocked = lambda: None if restoring is None or restoring.done() else BLOCKED
         repositories.opened = watcher.repositories()
         core.podium.source_status = watcher.status
         board = TriggerBoard(
@@ -168,7 +174,9 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
         ))
         await asyncio.to_thread(_tell_hooks, settings, socket_path)
         core.conductor.spawn(_release_commits(core, watcher), "release commits")
-        inbound = [asyncio.create_task(watcher.run(), name="sources"), asyncio.create_task(board.run(), name="triggers")]
+        inbound = [
+            asyncio.create_task(_once(restoring, watcher.run), name="sources"), asyncio.create_task(_once(restoring, board.run), name="triggers"),
+        ]
         stack.push_async_callback(ended, inbound)
         turning = asyncio.create_task(_turn(heart), name="heart")
         stack.callback(heart.rest)
@@ -233,8 +241,24 @@ async def _release_commits(core: Core, watcher: SourceWatcher) -> None:
             log.warning("commits_not_released", error=error.what)
 
 
-async def _push_records(core: Core, branch: ResultsBranch, heart: Heart) -> None:
+async def _once(restored: asyncio.Task[bool] | None, work: Callable[[], Awaitable[None]]) -> None:
+    """Work, but not before a new home is filled: flows must not begin without their revisions, keys and trigger positions."""
+    if restored is not None:
+        await asyncio.shield(restored)
+    await work()
+
+
+async def _write_results(core: Core, branch: ResultsBranch, restored: asyncio.Task[bool]) -> None:
+    """Bring records to the branch, once this home knows what is on it."""
+    if not await asyncio.shield(restored):
+        await until_free(core, branch)
+    await branch.writer.run()
+
+
+async def _push_records(core: Core, branch: ResultsBranch, heart: Heart, restored: asyncio.Task[bool]) -> None:
     await core.closer.flush_state()
+    if not restored.done() or branch.trouble is not None:
+        return  # nothing may be written to the branch yet
     if not await branch.writer.drain(timeout_s=PUSH_BEFORE_STANDBY_S if heart.standby else PUSH_AT_CLOSE_S):
         log.warning("records_not_pushed", hint="they are kept and go with the next start")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +38,23 @@ class NoBranch:
 class ResultsBranch:
     """conductor.closing.Branch over records."""
 
-    def __init__(self, writer: ResultsWriter, reader: ResultsReader) -> None:
+    def __init__(self, writer: ResultsWriter, reader: ResultsReader, *, home: Path, remote_names: Callable[[], list[str]]) -> None:
         self.writer = writer
         self.reader = reader
+        self.home = home
+        self.remote_names = remote_names
+        """Names of the branches of results that the remote has. Blocking. Raises GitError."""
+        self.trouble: PodiumError | None = None
+        """Why nothing is written to the branch yet (rebuild.py)."""
 
     def wake(self) -> None:
         self.writer.wake()
 
     async def status(self) -> Mapping[str, Any]:
-        return dataclasses.asdict(await self.writer.status())
+        found = dataclasses.asdict(await self.writer.status())
+        if self.trouble is not None:
+            found |= {"error": self.trouble.what, "hint": self.trouble.hint}
+        return {**found, "held": self.trouble is not None}
 
     async def body(self, execution_id: str, path: str) -> tuple[str, str, bytes] | None:
         try:
@@ -84,4 +92,15 @@ def open_branch(settings: Settings, *, queue: Queue, home: Path, instance: str, 
         queue=queue, repository=repository, instance=instance, clock=clock, branch=settings.results.branch, remote_url=results_url(settings),
         credentials=results_credentials(settings), rotate=settings.results.rotate, signing_key=settings.results.sign_key,
     )
-    return ResultsBranch(writer, ResultsReader(repository, branch=settings.results.branch))
+    return ResultsBranch(
+        writer, ResultsReader(repository, branch=settings.results.branch), home=home, remote_names=lambda: _remote_names(settings, repository)
+    )
+
+
+def _remote_names(settings: Settings, repository: Repository) -> list[str]:
+    url, branch = results_url(settings), settings.results.branch
+    if url is None:
+        return []
+    there = repository.remote_heads(url, "refs/heads/*", credentials=results_credentials(settings))
+    names = sorted(ref.removeprefix("refs/heads/") for ref in there)
+    return [name for name in names if name == branch or name.startswith(branch + "/")]
