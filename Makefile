@@ -45,6 +45,12 @@ faults: dev ## Kill, starve and disturb real daemons and audit what they promise
 	@tools/machine.sh test
 	@NIGHTLY=$(NIGHTLY) tools/faults.sh
 
+.PHONY: kubernetes
+kubernetes: dev ## Build and start a real Kubernetes (ten minutes, once), and run what needs one (KEEP=1 leaves it running)
+	@tools/machine.sh demo
+	@tools/kubernetes/cluster.sh up
+	@KUBERNETES_TESTS=1 nice $(BIN)/pytest -q -m kubernetes; code=$$?; $(if $(KEEP),:,tools/kubernetes/cluster.sh stop); exit $$code
+
 .PHONY: docs
 docs: dev ## Write the generated pages of docs/ (settings, errors, command line)
 	@$(BIN)/python -m tools.docs

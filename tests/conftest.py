@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from kubernetes_house import BUSYBOX, Kubernetes
 from postgres_house import Postgres, running_postgres
 from swarm_house import Swarm, running_swarm
 
@@ -53,6 +54,8 @@ class ManualClock:
 
 
 NIGHTLY = os.environ.get("FAULTS_NIGHTLY") == "1"
+KUBERNETES = os.environ.get("KUBERNETES_TESTS") == "1"
+"""Set by `make kubernetes`, which has started a cluster: building one takes longer than other runs have."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -62,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "faults" in item.path.parts:
             item.add_marker("faults")
             item.add_marker("slow")
-        if item.get_closest_marker("nightly") and not NIGHTLY:
+        if (item.get_closest_marker("nightly") and not NIGHTLY) or (item.get_closest_marker("kubernetes") and not KUBERNETES):
             left_out.append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -164,6 +167,14 @@ def transfer_program() -> Path:
     except (RuntimeError, OSError) as error:
         absent(f"the programs of runners/native cannot be built ({str(error)[-300:]})")
         raise
+
+
+@pytest.fixture(scope="session")
+def kubernetes(transfer_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubernetes:
+    """The cluster that `make kubernetes` has started. Mark the test `kubernetes`."""
+    found = Kubernetes(tmp_path_factory.mktemp("kubernetes"), BUSYBOX)
+    found.prepare()
+    return found
 
 
 @pytest.fixture(scope="session")

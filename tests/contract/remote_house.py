@@ -10,6 +10,9 @@ from typing import Any, cast
 from aiohttp import web
 
 from podium.base.system.clock import SystemClock
+from podium.runners.kubernetes import launcher as kubernetes
+from podium.runners.kubernetes.cluster import Access
+from podium.runners.kubernetes.launcher import KubernetesLauncher
 from podium.runners.native import programs
 from podium.runners.port import Finished, Job, OutputSink
 from podium.runners.remote.desk import Desk
@@ -28,16 +31,25 @@ def port_of(address: str) -> int:
 
 
 class Serving:
-    """A swarm runner with its desk, serving while the context is open. address: of this machine, for nodes. port: 0 is any."""
+    """A remote runner with its desk, serving while the context is open.
 
-    def __init__(self, home: Path, *, instance: str, host: str, address: str, port: int = 0, **options: Any) -> None:
+    host: the swarm's manager, or a kubeconfig. address: of this machine, for nodes. port: 0 is any.
+    """
+
+    def __init__(self, home: Path, *, instance: str, host: str, address: str, port: int = 0, kind: str = "swarm", **options: Any) -> None:
         self.address, self.port = address, port or port_of(address)
         self.desk = Desk(home)
         self.host = host
         self._later: int | None = None
         options = {"program": programs.transfer(), **options}
-        self.launcher = SwarmLauncher(instance=instance, url=f"http://{address}:{self.port}", host=host, **options)
-        self.runner = _Taking(self, self.launcher, self.desk, type_name=TYPE, clock=SystemClock())
+        url = f"http://{address}:{self.port}"
+        self.launcher: Any
+        if kind == "kubernetes":
+            self.launcher = KubernetesLauncher(instance=instance, url=url, desk=self.desk, access=Access(kubeconfig=Path(host)), **options)
+        else:
+            self.launcher = SwarmLauncher(instance=instance, url=url, host=host, **options)
+        type_name = kubernetes.TYPE if kind == "kubernetes" else TYPE
+        self.runner = _Taking(self, self.launcher, self.desk, type_name=type_name, clock=SystemClock())
         app = web.Application(client_max_size=0)
         app[CONTEXT] = cast("Context", SimpleNamespace(transfers=self.desk))
         register(app, handlers.ROUTES)

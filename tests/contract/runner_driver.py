@@ -38,10 +38,11 @@ async def main(order: dict[str, Any]) -> None:
         attempt_id=order["attempt"], argv=order["argv"], directory=base / "work", results=base / "results", private=base / "private",
         image=order["image"], output_patterns=order["patterns"],
     )
-    if order["kind"] == "swarm":
+    if order["kind"] in ("swarm", "kubernetes"):
         from remote_house import Serving
 
-        async with Serving(home, instance=order["instance"], host=order["host"], address=order["address"], port=order["port"]) as serving:
+        options = {name: order[name] for name in ("instance", "host", "address", "port", "kind")}
+        async with Serving(home, **options) as serving:
             await serving.runner.run(job, FileSink(Path(order["store"])))
         return
     if order["kind"] == "process":

@@ -27,7 +27,7 @@ from podium.runners.process.runner import ProcessRunner
 
 INSTANCE = f"bench-{os.getpid()}"
 DRIVER = Path(__file__).with_name("runner_driver.py")
-SETTLES_S = {"swarm": 10.0}
+SETTLES_S = {"swarm": 10.0, "kubernetes": 20.0}
 """How long a scheduler may take to remove what it was told to remove."""
 
 
@@ -56,6 +56,7 @@ class Bench:
     def __init__(self, kind: str, runner: Runner, home: Path, image: str | None, engine: Any) -> None:
         self.kind, self.runner, self.home, self.image, self.engine = kind, runner, home, image, engine
         self.swarm: Any = None
+        self.kubernetes: Any = None
         self.serving: Serving | None = None
 
     def job(self, script: str, *, files: dict[str, bytes | str] | None = None, **extra: Any) -> Job:
@@ -91,6 +92,8 @@ class Bench:
             found += [each.name for each in self.engine.containers.list(all=True, filters={"label": f"podium.attempt={attempt_id}"})]
         if self.swarm is not None:
             found += traces_in(self.swarm, attempt_id)
+        if self.kubernetes is not None:
+            found += self.kubernetes.traces(attempt_id)
         return found
 
     async def gone(self, attempt_id: str) -> bool:
@@ -103,11 +106,22 @@ class Bench:
         return True
 
 
-@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker), pytest.param("swarm", marks=pytest.mark.docker)])
+@pytest.fixture(params=[
+    "process", pytest.param("docker", marks=pytest.mark.docker), pytest.param("swarm", marks=pytest.mark.docker),
+    pytest.param("kubernetes", marks=pytest.mark.kubernetes),
+])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     if request.param == "process":
         runner: Runner = ProcessRunner(home=tmp_path, instance=INSTANCE, clock=SystemClock(), environ=dict(os.environ))
         yield Bench("process", runner, tmp_path, None, None)
+    elif request.param == "kubernetes":
+        cluster = request.getfixturevalue("kubernetes")
+        async with Serving(tmp_path, instance=INSTANCE, host=str(cluster.kubeconfig), address=cluster.host_address, kind="kubernetes") as serving:
+            runner = serving.runner
+            bench = Bench("kubernetes", runner, tmp_path, cluster.image, None)
+            bench.kubernetes, bench.serving = cluster, serving
+            yield bench
+            await runner.reap(set())
     elif request.param == "swarm":
         swarm, images = request.getfixturevalue("swarm"), request.getfixturevalue("images")
         async with Serving(tmp_path, instance=INSTANCE, host=swarm.manager.url, address=swarm.host_address) as serving:

@@ -1,0 +1,1 @@
+"""Commands as Jobs of a Kubernetes cluster."""
