@@ -16,6 +16,7 @@ from podium.cli.shown import printable
 COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("podium.cli.config:config", "Show the settings in force and where each comes from."),
     "doctor": ("podium.cli.doctor:doctor", "Check this machine: what is wrong and what to do."),
+    "drain": ("podium.cli.remote.pausing:drain", "Let nothing new begin and wait until nothing runs."),
     "executions": ("podium.cli.remote.executions:executions", "List, follow, kill and restart executions."),
     "expr": ("podium.cli.local.expr:expr", "Render an expression."),
     "flows": ("podium.cli.remote.flows:flows", "List flows, their revisions and refused files."),
@@ -24,8 +25,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("podium.cli.init:init", "Make a flows repository with hooks."),
     "kv": ("podium.cli.remote.kv:kv", "Read and write the key-value store."),
     "migrate": ("podium.cli.local.migrate:migrate", "Rewrite flows of language 1.x as 2.0."),
+    "pause": ("podium.cli.remote.pausing:pause", "Pause an execution, or let nothing new begin."),
     "plan": ("podium.cli.local.plan:plan", "Show what a push would change."),
     "results": ("podium.cli.results:results", "Read and check the results branch."),
+    "resume": ("podium.cli.remote.pausing:resume", "Go on with a paused execution, or let begin what waits."),
     "run": ("podium.cli.local.run:run", "Run one flow in the foreground, without a daemon."),
     "schema": ("podium.cli.local.schema:schema", "Print the JSON Schema of the flow language."),
     "serve": ("podium.cli.serve:serve", "Run the daemon."),

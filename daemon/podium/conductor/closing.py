@@ -23,7 +23,7 @@ from podium.engine.state import Execution, fold
 from podium.records.layout import TRIGGERS, kv_path, log_path, record_path
 from podium.records.render import render_log, render_record
 from podium.store.documents import Documents
-from podium.store.journal import Batch, Journal, Outgoing, decode, encode
+from podium.store.journal import Batch, Journal, LogRow, Outgoing, decode, encode
 from podium.store.logs import Logs
 from podium.store.queue import Queue
 from podium.store.views import Views
@@ -39,6 +39,10 @@ class Branch(Protocol):
     async def status(self) -> Mapping[str, Any]: ...
     async def body(self, execution_id: str, path: str) -> tuple[str, str, bytes] | None:
         """(path, commit, bytes) of an execution's newest record. path: where it was queued, without the chunk of its folder."""
+        ...
+
+    async def log(self, execution_id: str, path: str) -> bytes | None:
+        """The task log beside its newest record, None when there is none. path: of the record."""
         ...
 
 
@@ -77,13 +81,15 @@ class Closer:
         )
         summary = {"id": state.id, "namespace": state.namespace, "flowId": state.flow_id, "state": state.state}
         turn.batch.outgoing.append(Outgoing(path=record_of(state), body=body, kind="execution", summary=summary, stream=state.id))
-        log = render_log(self._log_entries(turn, state), cap_bytes=self._log_cap_bytes, redactor=stream.redactor)
+        log = render_log(self._log_entries(turn, stream), cap_bytes=self._log_cap_bytes, redactor=stream.redactor)
         if log:
             path = log_path(state.id, state.namespace, state.flow_id, amend=amend)
             turn.batch.outgoing.append(Outgoing(path=path, body=log, kind="log", summary=summary, stream=state.id))
 
-    def _log_entries(self, turn: Round, state: Execution) -> Iterable[Mapping[str, Any]]:
-        yield from self._logs.of(state.id, limit=1_000_000)
+    def _log_entries(self, turn: Round, stream: Stream) -> Iterable[Mapping[str, Any]]:
+        state = stream.state
+        if stream.born != turn.number:
+            yield from self._logs.of(state.id, limit=1_000_000)
         for row in turn.batch.logs:
             if row.execution_id == state.id:
                 yield {
@@ -156,8 +162,28 @@ class Closer:
         kept = await self._branch.body(execution_id, path)
         return {"path": kept[0], "commit": kept[1], "body": decode(kept[2])} if kept else None
 
+    async def old_log(self, execution_id: str) -> list[dict[str, Any]]:
+        """Log entries of an execution whose lines are not in the index (any more): those beside its record, capped as they are there."""
+        found = await self._views.row(execution_id)
+        body = await self._branch.log(execution_id, found[1]) if found is not None and found[1] is not None else None
+        place = {key: found[0].get(key) for key in ("namespace", "flowId")} if found is not None else {}
+        entries: list[dict[str, Any]] = []
+        for number, line in enumerate((body or b"").splitlines(), start=1):
+            entry = decode(line)
+            if omitted := entry.get("omitted"):
+                text = f"({omitted['lines']} lines of {omitted['bytes']} bytes are not kept with the record)"
+                entry = {"level": "INFO", "timestamp": entries[-1]["timestamp"] if entries else iso(self._clock.now()), "message": text}
+            entries.append({"seq": number, "executionId": execution_id, **place, **entry})
+        return entries
+
+    async def _log_back(self, execution_id: str) -> None:
+        """Have the lines in the index again, so that what an execution logs from now on follows them, there and in its next record."""
+        if not await self._logs.known(execution_id):
+            await self._logs.append([_row(each) for each in await self.old_log(execution_id)])
+
     async def restored(self, execution_id: str) -> ev.ExecutionRestored:
         """The first event of a new stream, for an execution whose events were dropped. Raises NotFound."""
+        await self._log_back(execution_id)
         record = await self.record_of(execution_id)
         if record is None:
             hint = "fetch the results branch: podium results rebuild"
@@ -188,6 +214,14 @@ class Closer:
 def record_of(state: Execution) -> str:
     """The path of an execution's record, before the writer adds its chunk."""
     return record_path(state.id, state.namespace, state.flow_id, amend=state.run_number - 1)
+
+
+def _row(entry: Mapping[str, Any]) -> LogRow:
+    return LogRow(
+        execution_id=entry["executionId"], namespace=entry["namespace"], flow_id=entry["flowId"], at=datetime.fromisoformat(entry["timestamp"]),
+        level=entry["level"], message=entry["message"], task_id=entry.get("taskId"), task_run_id=entry.get("taskRunId"),
+        attempt=entry.get("attemptNumber") or 0,
+    )
 
 
 def _state_file(path: str, content: Mapping[str, Any]) -> Outgoing:

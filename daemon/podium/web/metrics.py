@@ -7,6 +7,7 @@ Called by the server (durations), the hub (changes) and the /metrics route. What
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -37,6 +38,13 @@ class Metrics:
         self._unpushed = Gauge("podium_unpushed_records", "Records that are not on the remote yet.", **make)
         self._oldest = Gauge("podium_unpushed_records_oldest_seconds", "Age of the oldest record that is not on the remote yet.", **make)
         self._queue = Gauge("podium_queue_depth", "Commands waiting to be decided.", **make)
+        self._queue_oldest = Gauge("podium_queue_oldest_seconds", "Age of the command that has waited longest to be decided.", **make)
+        self._waiting = Gauge("podium_executions_waiting", "Executions that wait to begin.", **make)
+        self._waiting_oldest = Gauge("podium_executions_waiting_oldest_seconds", "Age of the oldest execution that waits to begin.", **make)
+        self._slots = Gauge("podium_slots", "Slots for task runs.", ["state"], **make)
+        self._runs_waiting = Gauge("podium_task_runs_waiting", "Task runs that wait for a slot.", **make)
+        self._runs_oldest = Gauge("podium_task_runs_waiting_oldest_seconds", "Time that the task run waits which has waited longest.", **make)
+        self._paused = Gauge("podium_paused", "1 while nothing new begins.", **make)
         self._flows = Gauge("podium_flows", "Flows deployed.", **make)
         self._rejected = Gauge("podium_rejected_files", "Files refused by the newest deployment of each source.", **make)
         self._streams = Gauge("podium_streams", "Event streams open.", **make)
@@ -73,9 +81,21 @@ class Metrics:
         self._rejected.set(len(orchestrator.rejected()))
         self._flows.set(len(orchestrator.flows()))
         self._streams.set(streams)
+        self._show_waiting(health.get("waiting") or {})
         for state, count in executions.items():
             if state.upper() in STATES:
                 self._now.labels(state.upper()).set(count or 0)
         for state, count in (health.get("taskRuns") or {}).items():
             self._task_runs.labels(state).set(count)
         return generate_latest(self.registry)
+
+    def _show_waiting(self, waiting: Mapping[str, Any]) -> None:
+        executions, runs, commands = (waiting.get(name) or {} for name in ("executions", "taskRuns", "commands"))
+        self._queue_oldest.set(commands.get("oldestSeconds") or 0)
+        self._waiting.set(executions.get("queued") or 0)
+        self._waiting_oldest.set(executions.get("oldestSeconds") or 0)
+        self._slots.labels("taken").set(runs.get("running") or 0)
+        self._slots.labels("all").set(runs.get("slots") or 0)
+        self._runs_waiting.set(runs.get("waiting") or 0)
+        self._runs_oldest.set(runs.get("oldestSeconds") or 0)
+        self._paused.set(waiting.get("paused") is not None)

@@ -23,6 +23,7 @@ from podium.app.testing.mocks import Mocks
 from podium.app.wiring.results import NoBranch, ResultsBranch, open_branch
 from podium.app.wiring.runners import open_runners
 from podium.base.system.clock import Clock, SystemClock
+from podium.base.system.memory import settle
 from podium.base.system.zone import zone_of
 from podium.conductor.chains.chains import Chains
 from podium.conductor.closing import Branch, Closer
@@ -154,6 +155,7 @@ async def open_core(
             chains.recover()
         conductor.spawn(closer.run(), "state files")
         conductor.spawn(upkeep.run(), "upkeep")
+        settle()
         stack.push_async_callback(conductor.close, drain_s=DRAIN_S if results else 0.0)
         yield Core(
             podium=podium, conductor=conductor, closer=closer, renderer=renderer, queue=queue, branch=branch, clock=clock, zone=zone,

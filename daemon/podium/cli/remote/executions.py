@@ -74,6 +74,16 @@ def _print_list(found: dict[str, Any]) -> None:
         click.echo(f"{len(found['results'])} of {found['total']}; see more with --limit", err=True)
 
 
+@executions.command("queue")
+@daemon_options
+def show_queue(daemon: Daemon, output: str) -> None:
+    """Show what waits and why: executions to begin, task runs for a slot."""
+    from podium.cli.remote.pausing import print_queue
+
+    found = daemon.get("/api/v1/executions/queue")
+    show(found, output, lambda: print_queue(found))
+
+
 @executions.command("show")
 @click.argument("execution")
 @daemon_options
@@ -92,6 +102,8 @@ def _print_one(found: dict[str, Any]) -> None:
     pinned = f", {git.get('path')} at commit {git['commit'][:8]}" if git.get("commit") else ""
     click.echo(clean(f"{found['id']}  {state['current']}  {found['namespace']}.{found['flowId']} revision {found.get('flowRevision')}{pinned}"))
     click.echo(clean(f"started {clock_text(state.get('startDate'))} UTC, took {length_of_time(took(state, now))}, by {trigger.get('id') or 'hand'}"))
+    if found.get("waiting"):
+        click.echo(clean(f"waits: {found['waiting']['why']}"))
     for name in ("labels", "inputs", "outputs"):
         if found.get(name):
             value = {each["key"]: each["value"] for each in found[name]} if name == "labels" else found[name]

@@ -24,6 +24,7 @@ from podium.conductor.core.stream import Loader, Stream
 from podium.conductor.library import Library
 from podium.conductor.limits.bounds import Bounds
 from podium.conductor.limits.intake import PAUSE, Intake, Item
+from podium.conductor.limits.lanes import MANY
 from podium.conductor.live import Broadcast
 from podium.conductor.reads import StoreReads
 from podium.engine import commands as cmd
@@ -36,7 +37,7 @@ from podium.storage.crypto import Cipher
 from podium.store.journal import Journal
 
 log = get_logger(__name__)
-COMMANDS_A_ROUND = 200
+COMMANDS_A_ROUND = MANY
 """Commands that share a transaction, at most."""
 
 
@@ -248,15 +249,17 @@ class Conductor(Intake):
             item.fail(PodiumError(f"internal error: {error}", hint="report it with the daemon's log"))
 
     async def _take_command(self, turn: Round, item: Item, execution_id: str, command: cmd.Command) -> None:
+        if item.asked and isinstance(command, cmd.Create):
+            self.limits.refuse_when_full((command.namespace, command.flow_id))
         stream = await self._stream_for(execution_id, command)
+        if isinstance(command, cmd.Create) and not stream.state.id:
+            stream.born = turn.number
         turn.touched[execution_id] = stream
         if isinstance(command, cmd.Create) and stream.state.id:
             item.view = self._view(stream)
             return
         own = stream.tree.flow.concurrency
         if isinstance(command, cmd.Create):
-            if item.asked:
-                self.limits.refuse_when_full((command.namespace, command.flow_id))
             stream.redactor.add(command.masks)
         if isinstance(command, cmd.Begin) and command.instead is None:
             command = self.limits.admission(stream.state, own, force=command.force)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -14,12 +15,15 @@ from podium.engine.shape.view import execution_view, started_by
 from podium.flows.model import TERMINAL
 from podium.store.journal import Batch, Document, ExecutionRow, LogRow
 
+_numbers = itertools.count(1)
+
 
 class Round:
     """Collects; nothing here does I/O."""
 
     def __init__(self, now: datetime, began: float = 0.0) -> None:
         """began: by the clock of the event loop, seconds."""
+        self.number = next(_numbers)
         self.now = now
         self.began = began
         self.batch = Batch()

@@ -34,6 +34,8 @@ class Stream:
     """Whether an input or output of it is encrypted, so that variables must be revealed."""
     indexed: tuple[str, bool, Mapping[str, str]] | None = None
     """What the row for lists said last, so that it is written only when it changes."""
+    born: int = 0
+    """The number of the round in which it was made: while that is going on, the journal has nothing of it."""
     reopened_at: int = 0
     """The version of an ended execution that was read back from the journal, until its next events are written."""
     inherited: Mapping[str, Any] = field(default_factory=dict)

@@ -76,7 +76,9 @@ class Admission:
         self._open_count = open_count
         self._running: dict[Key, set[str]] = {}
         self._busy: set[str] = set()
-        """Executions that count for the machine: they run, and are not part of another."""
+        """Executions that run: begun, not ended, not PAUSED."""
+        self._whole: set[str] = set()
+        """Those of them that are not part of another: what the limit of the machine counts."""
         self._lines: dict[_Name, _Line] = {}
         self._where: dict[str, _Name] = {}
         self._calls = 0
@@ -94,7 +96,7 @@ class Admission:
 
     @property
     def busy(self) -> int:
-        """Executions that run and count for the machine."""
+        """Executions that run."""
         return len(self._busy)
 
     def running(self, namespace: str, flow_id: str) -> int:
@@ -122,7 +124,7 @@ class Admission:
 
     def _room(self) -> bool:
         """Whether the machine takes another execution that is not part of one."""
-        return self.paused is None and len(self._busy) + self._calls < self._running_max
+        return self.paused is None and len(self._whole) + self._calls < self._running_max
 
     # ---- before it exists
     def refuse_when_full(self, key: Key) -> None:
@@ -186,10 +188,13 @@ class Admission:
         if holds:
             self._running.setdefault(key, set()).add(state.id)
         freed = not holds and self._leave(key, state.id)
-        if holds and state.state != "PAUSED" and not is_part(state):
+        if holds and state.state != "PAUSED":
             self._busy.add(state.id)
+            if not is_part(state):
+                self._whole.add(state.id)
         elif state.id in self._busy:
             self._busy.discard(state.id)
+            self._whole.discard(state.id)
             freed = True
         if state.state == "QUEUED":
             self._enter((*key, is_part(state)), state.id, own)
@@ -211,6 +216,7 @@ class Admission:
         """An execution is no longer known: a transaction failed, it is read again or never was."""
         self._leave((state.namespace, state.flow_id), state.id)
         self._busy.discard(state.id)
+        self._whole.discard(state.id)
         self._unqueue(state.id)
 
     def _leave(self, key: Key, execution_id: str) -> bool:

@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 from podium.base.errors import LimitError
 
 T = TypeVar("T")
+MANY = 200
+"""Commands that one transaction takes: when fewer wait, a slow disk is no reason to refuse any."""
 
 
 class Lanes(Generic[T]):
@@ -41,7 +43,7 @@ class Lanes(Generic[T]):
         """Why nothing more can be accepted just now, or None."""
         if len(self._requests) >= self._requests_max:
             what = f"{len(self._requests)} commands wait to be decided (limits.queued_commands_max)"
-        elif self._requests and self._clock_s() - self._requests[0][0] > self._wait_s_max:
+        elif len(self._requests) >= MANY and self._clock_s() - self._requests[0][0] > self._wait_s_max:
             what = f"commands wait longer than {self._wait_s_max:g} s to be decided (limits.command_wait_s_max)"
         else:
             return None

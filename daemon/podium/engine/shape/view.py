@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from podium.base.durations import format_duration
@@ -18,6 +19,7 @@ _KEPT_NOTES = frozenset({
 """What a restart needs; of a name with a colon (one item of many), what stands before it, unless all went well."""
 
 
+@lru_cache(maxsize=8_192)
 def iso(moment: datetime) -> str:
     """ISO text, UTC, milliseconds, `Z`."""
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

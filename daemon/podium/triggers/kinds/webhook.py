@@ -131,7 +131,7 @@ class WebhookDoor:
             event = Event(variables=_variables(delivery, payload, masked=True), seen=seen, key=key)
             view = await self._firing.start_if(armed, event)
         except LimitError as error:
-            return Answer(status=429, body=error.as_dict(), headers={"Retry-After": "1"})
+            return Answer(status=429, body=error.as_dict(), headers={"Retry-After": str(error.facts.get("retry_after_s", 1))})
         except FlowNotFound:
             return _NOT_FOUND
         except FlowDisabled:
