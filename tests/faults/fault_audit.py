@@ -61,7 +61,7 @@ def audit(house: FaultHouse, *, lost_allowed: bool = False, docker: Any = None) 
     branch = Branch(house)
     found.figures.update(
         acknowledged=len(house.ledger.acknowledged), records=sum(map(len, branch.records.values())), restarts=len(house.ledger.restarted),
-        deliveries=len(house.ledger.deliveries), kills=house.kills, unanswered=sum(house.ledger.unanswered.values()),
+        deliveries=len(house.ledger.deliveries), answered=len(house.ledger.answered), kills=house.kills, unanswered=sum(house.ledger.unanswered.values()),
     )
     _acknowledged(house, branch, found)
     _ends(branch, found, lost_allowed=lost_allowed)

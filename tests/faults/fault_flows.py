@@ -11,13 +11,17 @@ EXPECTED: dict[str, set[str]] = {
     "one": {"SUCCESS"}, "shell": {"SUCCESS"}, "retried": {"SUCCESS"}, "parent": {"SUCCESS"}, "child": {"SUCCESS"}, "each": {"SUCCESS"},
     "loop": {"SUCCESS"}, "items": {"SUCCESS"}, "batch": {"SUCCESS"}, "shared": {"SUCCESS"}, "hook": {"SUCCESS"}, "chained": {"SUCCESS"},
     "tick": {"SUCCESS"}, "container": {"SUCCESS"}, "flaky": {"FAILED", "SUCCESS"}, "request": {"SUCCESS", "FAILED"},
+    "paused": {"SUCCESS"}, "review": {"SUCCESS"}, "hungry": {"FAILED"},
 }
 CHILDREN = {"parent": {"child": 1}, "loop": {"loop": 4}, "items": {"batch": 3}, "hook": {"chained": 1}}
 """Flow → the executions that each of its executions starts."""
 LINES = 5
 WEIGHTS = {
     "one": 8, "shell": 5, "retried": 2, "parent": 3, "each": 2, "loop": 2, "items": 2, "shared": 2, "request": 3, "container": 1, "flaky": 1,
+    "paused": 2, "review": 2, "hungry": 0.3,
 }
+ASKS = ("paused", "review")
+"""Flows that wait for somebody. The house answers them, again and again until it is told that it was heard."""
 _COMMAND = (
     'echo "E {{ taskrun.id }} {{ taskrun.attemptsCount }}" >> LEDGER; for i in 1 2 3 4 5; do echo "L {{ taskrun.id }} $i"; sleep 0.0$i; done'
 )
@@ -76,6 +80,14 @@ def flows(ledger: Path, marks: Path, sink: str) -> dict[str, str]:
         "flaky": _flow("flaky", _task(command=_COMMAND + f"; test -e {marks}/{{{{ execution.id }}}}")),
         "request": _flow(
             "request", f"  - {{id: post, type: core.http.Request, method: POST, uri: '{sink}/{{{{ taskrun.id }}}}/{{{{ taskrun.attemptsCount }}}}'}}\n",
+        ),
+        "paused": _flow("paused", "  - {id: wait, type: core.flow.Pause}\n" + _task()),
+        "review": _flow("review", "  - id: ask\n    type: core.flow.Approval\n    onApprove:\n" + _task(indent=6)),
+        "hungry": _flow(
+            "hungry", _task(
+                "eat", "echo before; x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo after",
+                "containerImage: busybox:latest\n    taskRunner: {type: scripts.runner.docker.Docker, memory: {memory: 16MB}}",
+            ),
         ),
         "container": _flow(
             "container", _task(

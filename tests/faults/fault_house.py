@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon_house import PODIUM, DaemonHouse, wait_for
-from fault_flows import WEIGHTS, flows
+from fault_flows import ASKS, WEIGHTS, flows
 
 SHIMS = Path(__file__).parent / "shims"
 OPEN = "CREATED,QUEUED,RUNNING,PAUSED,RESTARTED,KILLING,RETRYING,SUBMITTED"
@@ -69,6 +69,8 @@ class Ledger:
         """Flow → starts whose answer did not arrive: they may be executions or not."""
         self.deliveries: dict[str, str] = {}
         """Webhook delivery → execution. A delivery is repeated until it is answered."""
+        self.answered: set[str] = set()
+        """Executions that waited for somebody and were answered."""
         self.restarted: set[str] = set()
         """Executions whose restart was acknowledged: there must be a second record."""
         self.refused: list[str] = []
@@ -78,7 +80,7 @@ class Ledger:
 class FaultHouse(DaemonHouse):
     """See the module's docstring. faults: name of a planted bug (shims/sitecustomize.py)."""
 
-    def __init__(self, root: Path, port: int, settings: str = "", *, plant: str = "", kinds: Mapping[str, int] | None = None) -> None:
+    def __init__(self, root: Path, port: int, settings: str = "", *, plant: str = "", kinds: Mapping[str, float] | None = None) -> None:
         super().__init__(root, port, settings)
         self.ledger, self.sink = Ledger(), Sink()
         self.effects, self.marks = root / "effects", root / "marks"
@@ -208,6 +210,32 @@ class FaultHouse(DaemonHouse):
         self.ledger.restarted.add(execution_id)
         return True
 
+    def answer_all(self) -> int:
+        """Resume and approve what waits for it; how many are not known to have been answered."""
+        with self.ledger.lock:
+            waiting = [(each, flow) for each, flow in self.ledger.acknowledged.items() if flow in ASKS and each not in self.ledger.answered]
+        for each, flow in waiting:
+            try:
+                state = self.execution(each)["state"]["current"]
+                if state == "PAUSED" and flow == "paused":
+                    self.call("POST", f"/api/v1/executions/{each}/resume")
+                elif state == "PAUSED":
+                    self.call("POST", f"/api/v1/executions/{each}/review", {"decision": "APPROVED", "by": "the test"})
+                elif state not in ("SUCCESS", "FAILED"):
+                    continue  # not there yet, or an earlier answer got through and we were not told
+            except urllib.error.HTTPError as error:
+                if error.code != 409:  # asked again before it was seen
+                    self.ledger.refused.append(f"{error.code} answer")
+                continue
+            except (OSError, ValueError):
+                continue
+            self.ledger.answered.add(each)
+        return len(waiting)
+
+    def _answer_until(self, stop: threading.Event) -> None:
+        while not stop.wait(0.3):
+            self.answer_all()
+
     def execution_or_none(self, execution_id: str) -> str | None:
         """The state of an execution, if the daemon answers."""
         try:
@@ -246,7 +274,7 @@ class FaultHouse(DaemonHouse):
                         self.restart_failed(each)
 
         threads = [
-            threading.Thread(target=starts, args=(random.Random(rng.random()),)),
+            threading.Thread(target=self._answer_until, args=(stop,)), threading.Thread(target=starts, args=(random.Random(rng.random()),)),
             threading.Thread(target=deliveries, args=(random.Random(rng.random()),)), threading.Thread(target=restarts),
         ]
         for thread in threads:
@@ -261,7 +289,7 @@ class FaultHouse(DaemonHouse):
     def settle(self, timeout_s: float = 120) -> None:
         """Let everything that is open end and its records reach the branch."""
         self.call("PUT", "/api/v1/triggers/set-disabled", {"namespace": "load", "flowId": "tick", "triggerId": "second", "disabled": True})
-        wait_for(lambda: self.open_count() == 0, "every execution to end", timeout_s)
+        wait_for(lambda: self.answer_all() == 0 and self.open_count() == 0, "every execution to end", timeout_s)
         wait_for(lambda: self.call("GET", "/health")["unpushed"]["count"] == 0, "every record to reach the branch", 60)
         # A flow trigger may have started one more.
         wait_for(lambda: self.open_count() == 0, "every execution to end", timeout_s)
@@ -316,7 +344,7 @@ def loaded(body: bytes) -> Any:
 
 
 @contextlib.contextmanager
-def fault_house(root: Path, port: int, settings: str = "", *, plant: str = "", kinds: Mapping[str, int] | None = None) -> Iterator[FaultHouse]:
+def fault_house(root: Path, port: int, settings: str = "", *, plant: str = "", kinds: Mapping[str, float] | None = None) -> Iterator[FaultHouse]:
     root.mkdir(parents=True, exist_ok=True)
     house = FaultHouse(root, port, settings, plant=plant, kinds=kinds)
     try:

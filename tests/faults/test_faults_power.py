@@ -11,7 +11,7 @@ from fault_audit import audit
 from fault_house import fault_house
 from fault_power import cut_power
 
-KINDS = {"one": 8, "shell": 3, "parent": 2, "each": 1, "loop": 1, "request": 1}
+KINDS = {"one": 8, "shell": 3, "parent": 2, "each": 1, "loop": 1, "request": 1, "paused": 1, "review": 1}
 PROCESS = '[runner]\ntype = "process"\n'
 
 

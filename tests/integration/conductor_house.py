@@ -92,6 +92,9 @@ class NoBranch:
     async def body(self, execution_id: str, path: str) -> None:
         return None
 
+    async def log(self, execution_id: str, path: str) -> None:
+        return None
+
 
 class House:
     """The rooms from storage to conductor."""

@@ -46,7 +46,7 @@ class Podium(Lists, Waiting):
         self, *, conductor: Conductor, closer: Closer, reads: StoreReads, documents: Documents, catalog: Catalog,
         views: Views, logs: Logs, files: FileStorage, clock: Clock, version: str, runner: str,
     ) -> None:
-        Lists.__init__(self, views=views, logs=logs)
+        Lists.__init__(self, views=views, logs=logs, old_log=closer.old_log)
         Waiting.__init__(self, conductor, clock)
         self._conductor = conductor
         self._closer = closer

@@ -6,7 +6,7 @@ A task sees what the tasks before it wrote, also when all of them run in one rou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -102,9 +102,11 @@ class StoreReads:
 class Lists:
     """What the index gives to pages, API and commands: a part of the Orchestrator."""
 
-    def __init__(self, *, views: Views, logs: Logs) -> None:
+    def __init__(self, *, views: Views, logs: Logs, old_log: Callable[[str], Awaitable[list[dict[str, Any]]]]) -> None:
+        """old_log: log entries of an execution of which the index has no line."""
         self._views = views
         self._logs = logs
+        self.old_log = old_log
 
     async def executions(
         self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
@@ -144,10 +146,18 @@ class Lists:
         self, execution_id: str, *, after_seq: int = 0, min_level: str = "TRACE", task_id: str | None = None, task_run_id: str | None = None,
         attempt: int | None = None, limit: int = 10_000,
     ) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(
+        found = await asyncio.to_thread(
             self._logs.of, execution_id, after_seq=after_seq, min_level=min_level, task_ids=[task_id] if task_id else [],
             task_run_id=task_run_id, attempt=attempt, limit=limit,
         )
+        if found or await self._logs.known(execution_id):
+            return found
+        wanted = {"taskId": task_id, "taskRunId": task_run_id, "attemptNumber": attempt}
+        return [
+            each for each in await self.old_log(execution_id)
+            if each["seq"] > after_seq and LEVELS[each["level"]] >= LEVELS[min_level]
+            and all(value is None or each.get(name) == value for name, value in wanted.items())
+        ][:limit]
 
     async def search_logs(
         self, *, namespace: str | None = None, flow_id: str | None = None, query: str | None = None, min_level: str = "TRACE",

@@ -36,6 +36,11 @@ class Logs:
 
         await self._db.write(enter)
 
+    async def known(self, execution_id: str) -> bool:
+        """Whether there is any line of this execution."""
+        query = "SELECT 1 FROM logs WHERE execution_id = ? LIMIT 1"
+        return bool(await self._db.read(lambda c: c.execute(query, (execution_id,)).fetchone()))
+
     async def cursor(self, attempt_id: str) -> str | None:
         row = await self._db.read(lambda c: c.execute("SELECT cursor FROM log_cursors WHERE attempt_id = ?", (attempt_id,)).fetchone())
         return row[0] if row else None

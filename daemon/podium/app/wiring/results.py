@@ -34,6 +34,9 @@ class NoBranch:
     async def body(self, execution_id: str, path: str) -> tuple[str, str, bytes] | None:
         return None
 
+    async def log(self, execution_id: str, path: str) -> bytes | None:
+        return None
+
 
 class ResultsBranch:
     """conductor.closing.Branch over records."""
@@ -65,6 +68,15 @@ class ResultsBranch:
             log.info("record_not_read", execution_id=execution_id, path=path, error=error.what)
             return None
         return (found.path, found.commit, found.body) if found is not None else None
+
+    async def log(self, execution_id: str, path: str) -> bytes | None:
+        place = parse(path)
+        assert place is not None, "as above"
+        try:
+            return await asyncio.to_thread(self.reader.log, execution_id, namespace=place.namespace, flow_id=place.flow_id)
+        except PodiumError as error:
+            log.info("log_not_read", execution_id=execution_id, path=path, error=error.what)
+            return None
 
 
 def results_url(settings: Settings) -> str | None:
