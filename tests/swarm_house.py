@@ -132,7 +132,8 @@ class Swarm:
             until(node.answers, "an engine of the swarm answers")
         leader = f"{self.net}.129"
         api = self.manager.client.api
-        api.init_swarm(advertise_addr=leader, listen_addr=f"{leader}:2377", force_new_cluster=False)
+        heartbeat = api.create_swarm_spec(dispatcher_heartbeat_period=1_000_000_000)  # a lost node is noticed after 5 s instead of 15
+        api.init_swarm(advertise_addr=leader, listen_addr=f"{leader}:2377", swarm_spec=heartbeat)
         token = api.inspect_swarm()["JoinTokens"]["Worker"]
         address = f"{self.net}.130"
         self.worker.client.api.join_swarm([f"{leader}:2377"], token, listen_addr=f"{address}:2377", advertise_addr=address)

@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 import hmac
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -35,6 +36,7 @@ FAILURE_BYTES_MAX = 4096
 ORDERS_S = 10.0
 """How long a container waits for an order before it asks again: as long may pass without a sign of life of it."""
 _PLAIN = "text/plain"
+_ATTEMPT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 @dataclass(slots=True)
@@ -152,7 +154,7 @@ class Desk:
 
     def admit(self, attempt_id: str, token: str) -> Answer | None:
         """None for who may speak for the attempt, else what to answer. Compares in constant time."""
-        if not attempt_id.isalnum() or not (self.folder(attempt_id) / "token").is_file():
+        if not _ATTEMPT.fullmatch(attempt_id) or not (self.folder(attempt_id) / "token").is_file():
             return Answer(status=410, content_type=_PLAIN, body="there is no such attempt any more")
         expected = (self.folder(attempt_id) / "token").read_bytes()
         if not hmac.compare_digest(hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest().encode(), expected):

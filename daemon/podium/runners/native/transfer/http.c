@@ -129,9 +129,15 @@ int http_ask(const struct ask *ask) {
     return status;
 }
 
+volatile sig_atomic_t leaving;
+
 int http_insist(const struct ask *ask, double at_most_s, void (*again)(void *about)) {
     double until = seconds() + at_most_s, pause = 0.2;
-    for (;;) {
+    for (int hurried = 0;;) {
+        if (leaving && !hurried) { /* the engine waits for so long, then it kills */
+            hurried = 1, pause = 0.2;
+            if (until > seconds() + LEAVING_S) until = seconds() + LEAVING_S;
+        }
         if (ask->refusal) clear(ask->refusal);
         int status = http_ask(ask);
         if (status >= 200 && status < 500 && status != 408 && status != 425 && status != 429) return status;

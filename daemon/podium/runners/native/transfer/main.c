@@ -112,7 +112,8 @@ static int signal_all(int number) {
 
 static void on_signal(int number) {
     int reason = errno;
-    if (number != SIGTERM) killed = 1;
+    if (number == SIGTERM) leaving = 1;
+    else killed = 1;
     signal_all(number == SIGUSR1 ? SIGKILL : SIGTERM);
     errno = reason;
 }

@@ -7,12 +7,14 @@
 #ifndef PODIUM_TRANSFER_H
 #define PODIUM_TRANSFER_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define HOME "/podium"
 #define INPUT_WAIT_S 120
 #define RESULT_WAIT_S 86400
+#define LEAVING_S 8
 #define PATH_BYTES_MAX 8192
 
 enum { EXIT_USAGE = 64, EXIT_SYSTEM = 71, EXIT_UNREACHED = 74, EXIT_STARTED_BEFORE = 75, EXIT_REFUSED = 76, EXIT_KILLED = 137 };
@@ -46,6 +48,7 @@ struct ask {
     int wait_s;                              /* how long nothing may happen */
 };
 
+extern volatile sig_atomic_t leaving; /* the container is being ended: little time is left */
 void http_address(const char *url, const char *token);
 int http_ask(const struct ask *ask);         /* the status, or -1 when there was no whole answer */
 int http_insist(const struct ask *ask, double at_most_s, void (*again)(void *about)); /* until the daemon says yes or no for good */
