@@ -84,5 +84,5 @@ class Kubernetes:
 
 def documented_rights() -> list[dict[str, Any]]:
     """The Role and RoleBinding that docs/runners.md tells operators to make."""
-    blocks = re.findall(r"```yaml\n(apiVersion: rbac.*?)```", (ROOT / "docs/runners.md").read_text(), flags=re.DOTALL)
-    return [dict(each) for each in yaml.safe_load_all(blocks[0])]
+    block = re.findall(r"```yaml\n(apiVersion: v1\nkind: List.*?)```", (ROOT / "docs/runners.md").read_text(), flags=re.DOTALL)[0]
+    return [dict(each) for each in yaml.safe_load(block)["items"]]

@@ -65,10 +65,15 @@ def settings_page() -> str:
         model = _section(field.annotation)
         if model is None:
             continue
-        title = f"{name}.<name>" if name in ("sources", "pools") else name
-        text = (model.__doc__ or "").strip()
-        parts += [f"\n## [{title}]\n\n{text}\n\n", *_table(model, f"{name}.<name>." if name in ("sources", "pools") else f"{name}.")]
+        parts += _section_page(f"{name}.<name>" if name in ("sources", "pools") else name, model)
     return "".join(parts)
+
+
+def _section_page(title: str, model: type[BaseModel]) -> Iterator[str]:
+    yield from (f"\n## [{title}]\n\n{(model.__doc__ or '').strip()}\n\n", *_table(model, f"{title}."))
+    for name, field in model.model_fields.items():
+        if (inner := _section(field.annotation)) is not None:
+            yield from _section_page(f"{title}.{name}", inner)
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from podium.app import layers
@@ -27,6 +27,14 @@ Table = Annotated[dict[str, str], BeforeValidator(TableText)]
 Directory = Annotated[Path, BeforeValidator(layers.user_path)]
 
 _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
+
+
+def _tolerations(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        effect = text.rpartition(":")[2] if ":" in text else ""
+        if effect not in ("", "NoSchedule", "PreferNoSchedule", "NoExecute"):
+            raise ValueError("should be key, key=value, key:Effect or key=value:Effect, with NoSchedule, PreferNoSchedule or NoExecute")
+    return texts
 
 
 class Section(BaseModel):
@@ -110,11 +118,32 @@ class Results(Section):
     """User name that goes with the token."""
 
 
+class Kubernetes(Section):
+    """The cluster of the runner `kubernetes`."""
+
+    kubeconfig: Directory | None = None
+    """File that says where the cluster is and who we are; empty means the service account of a daemon in the cluster, else the usual file."""
+    context: str = ""
+    """Context of the kubeconfig; empty means its current one."""
+    namespace: str = ""
+    """Namespace of tasks that name none; empty means that of the kubeconfig or service account."""
+    service_account: str = ""
+    """Service account of Pods whose task names none; without any a Pod has no token of the cluster."""
+    image_pull_secrets: Names = ()
+    """Names of Secrets with logins of image registries."""
+    node_selector: Table = {}
+    """Labels that nodes must have: `"disk" = "ssd"`; those of a task come on top."""
+    tolerations: Annotated[Names, AfterValidator(_tolerations)] = ()
+    """Taints of nodes that do not keep Pods away, as kubectl writes them: `dedicated=batch:NoSchedule`."""
+    allow_node_access: bool = False
+    """Whether a task may have the network, disks, ports or privileges of its node. Who may do that controls the cluster."""
+
+
 class Runner(Section):
     """Where the commands of tasks run."""
 
-    type: Literal["docker", "process", "swarm"] = "docker"
-    """Runner of tasks that name none. `process` runs on this machine without isolation, `swarm` on the nodes of a Docker Swarm."""
+    type: Literal["docker", "process", "swarm", "kubernetes"] = "docker"
+    """Runner of tasks that name none: `process` without isolation on this machine, `swarm` and `kubernetes` on the nodes of theirs."""
     images: Table = {}
     """Replaces image names, `*` matches any text: `"python:*" = "podium.local/python:bookworm"`."""
     pass_env: Names = ()
@@ -131,16 +160,15 @@ class Runner(Section):
     """Whether a task may mount host directories. Who may do that controls this machine."""
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = limits.CONCURRENT_ATTEMPTS_MAX
     """Task attempts that run at one time."""
-
-
     remote_url: str = ""
-    """Where containers on other machines reach this daemon, such as `http://10.0.0.1:8080`; `swarm` needs it. No TLS: the way must be trusted."""
+    """Where containers on other machines reach this daemon, such as `http://10.0.0.1:8080`; needed by `swarm` and `kubernetes`. No TLS."""
     swarm_host: str = ""
     """Docker Engine that is a manager of the swarm, such as `tcp://10.0.0.1:2376`; empty means `DOCKER_HOST`, else the local one."""
     swarm_constraints: Names = ()
     """Where the swarm may place tasks, for example `node.role==worker`; those of a task come on top."""
     swarm_secrets: Names = ()
     """Secrets of the swarm that tasks may mount by `secrets`; none by default."""
+    kubernetes: Kubernetes = Kubernetes()
 
 
     @field_validator("remote_url")
@@ -153,9 +181,11 @@ class Runner(Section):
 
     @model_validator(mode="after")
     def _reachable(self) -> Runner:
-        if self.type == "swarm" and not self.remote_url:
+        if self.type in ("swarm", "kubernetes") and not self.remote_url:
             raise ValueError(f"runner.type {self.type} needs runner.remote_url, the address at which nodes reach this daemon")
         return self
+
+
 class Limits(Section):
     """Bounds an operator may want to move. The fixed ones are in base/limits.py."""
 

@@ -38,7 +38,10 @@ from podium.workers.workspace import Folders, remove
 __all__ = ["Worker", "WorkspaceWork"]
 
 log = get_logger(__name__)
-SHORT_NAMES = {"docker": f"{PREFIX}scripts.runner.docker.Docker", "process": f"{PREFIX}core.runner.Process", "swarm": "podium.swarm.Swarm"}
+SHORT_NAMES = {
+    "docker": f"{PREFIX}scripts.runner.docker.Docker", "process": f"{PREFIX}core.runner.Process", "swarm": "podium.swarm.Swarm",
+    "kubernetes": f"{PREFIX}ee.kubernetes.runner.Kubernetes",
+}
 """What the settings call the built-in runners."""
 _CLOSED_KEPT = timedelta(hours=1)
 """How long the outputs of a closed workspace stay, in case the conductor asks again."""

@@ -16,7 +16,7 @@ from podium.plugins import scripts
 from podium.plugins.scripts.python import with_json_names
 from podium.runners.port import Places
 
-DOCKER, PROCESS, _SWARM = (each.TYPE for each in scripts.RUNNERS)
+DOCKER, PROCESS, *_ = (each.TYPE for each in scripts.RUNNERS)
 TYPES = Types.build(scripts.TASKS, [], [], scripts.RUNNERS)
 IMAGES = {
     "python": "python:3.13-slim", "shell": "ubuntu", "node": "node", "r": "r-base", "julia": "julia", "ruby": "ruby", "perl": "perl",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from podium.flows.model import TaskRunner
 from podium.plugin import Task, Trigger
 from podium.plugins.scripts.languages import TYPES
-from podium.plugins.scripts.runners import Docker, Process, Swarm
+from podium.plugins.scripts.runners import Docker, Kubernetes, Process, Swarm
 
 TASKS: list[type[Task]] = TYPES
 TRIGGERS: list[type[Trigger]] = []
 CONDITIONS: list[type] = []
-RUNNERS: list[type[TaskRunner]] = [Docker, Process, Swarm]
+RUNNERS: list[type[TaskRunner]] = [Docker, Process, Swarm, Kubernetes]

@@ -10,6 +10,7 @@ from podium.plugin import Duration, Dyn, Model
 DOCKER = "io.kestra.plugin.scripts.runner.docker.Docker"
 PROCESS = "io.kestra.plugin.core.runner.Process"
 SWARM = "podium.swarm.Swarm"
+KUBERNETES = "io.kestra.plugin.ee.kubernetes.runner.Kubernetes"
 
 
 class Cpu(Model):
@@ -124,6 +125,65 @@ class Swarm(TaskRunner):
     credentials: Credentials | None = None
     config: Dyn[str] | dict[str, Any] | None = None
     kill_grace_period: Dyn[Duration] | None = None
+
+    def as_options(self) -> dict[str, Any]:
+        """What was said, by the language's own names."""
+        return self.model_dump(by_alias=True, exclude_none=True, exclude={"type"})
+
+
+class KubernetesConnection(Model):
+    """A cluster of the task's own. Certificates and key: PEM text or its base64, better by `secret()`."""
+
+    master_url: Dyn[str]
+    namespace: Dyn[str] | None = None
+    ca_cert_data: Dyn[str] | None = None
+    client_cert_data: Dyn[str] | None = None
+    client_key_data: Dyn[str] | None = None
+    client_key_algo: Dyn[str] | None = None
+    oauth_token: Dyn[str] | None = None
+    username: Dyn[str] | None = None
+    password: Dyn[str] | None = None
+    trust_certs: Dyn[bool] | None = None
+    disable_hostname_verification: Dyn[bool] | None = None
+    api_version: Dyn[str] | None = None
+
+
+class KubernetesAmounts(Model):
+    """CPU and memory, as Kubernetes writes them: `500m`, `512Mi`."""
+
+    cpu: Dyn[str] | Dyn[float] | None = None
+    memory: Dyn[str] | None = None
+
+
+class KubernetesResources(Model):
+    """request: what a node must have free. limit: what the command gets at most."""
+
+    request: KubernetesAmounts | None = None
+    limit: KubernetesAmounts | None = None
+
+
+class Kubernetes(TaskRunner):
+    """Runs the command in a Job of a Kubernetes cluster, on the node that the cluster chooses."""
+
+    TYPE = KUBERNETES
+    ALIASES = ("io.kestra.plugin.ee.kubernetes.runner.KubernetesTaskRunner", "io.kestra.plugin.kubernetes.runner.Kubernetes")
+    config: KubernetesConnection | None = None
+    namespace: Dyn[str] | None = None
+    labels: dict[str, Any] | None = None
+    pod_spec: dict[str, Any] | None = None
+    container_spec: dict[str, Any] | None = None
+    container_default_spec: dict[str, Any] | None = None
+    node_selector: dict[str, Any] | None = None
+    resources: KubernetesResources | None = None
+    service_account_name: Dyn[str] | None = None
+    pull_policy: Dyn[Literal["IF_NOT_PRESENT", "ALWAYS", "NEVER"]] | None = None
+    wait_until_running: Dyn[Duration] | None = None
+    wait_until_completion: Dyn[Duration] | None = None
+    kill_grace_period: Dyn[Duration] | None = None
+    delete: Dyn[bool] = True
+    resume: Dyn[bool] = True
+    file_sidecar: dict[str, Any] | None = None
+    sync_working_directory: Dyn[bool] | None = None
 
     def as_options(self) -> dict[str, Any]:
         """What was said, by the language's own names."""

@@ -1,7 +1,7 @@
 """The Jobs and Pods of one instance in one namespace, kept up to date by watching: one connection for each kind, however many tasks run.
 
 Called by the launcher. What always holds: what is read here was so at some moment after the last `list`; a watch that breaks off, or is told
-that it is too old (410), is begun anew from a fresh list; a Pod that was removed is remembered as it was last until its attempt is forgotten.
+that it is too old (410), is begun anew from a fresh list; what was removed is remembered as it was last while somebody asks for its attempt.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._things: dict[str, dict[str, Thing]] = {}
+        self._wanted: set[str] = set()
         self.version = ""
 
     def fill(self, found: Iterable[Thing], version: str) -> None:
@@ -36,8 +37,8 @@ class Shelf:
         now: dict[str, dict[str, Thing]] = {}
         for thing in found:
             now.setdefault(_attempt(thing), {})[_uid(thing)] = thing
-        for attempt_id, things in self._things.items():
-            for uid, thing in things.items():
+        for attempt_id in self._wanted & set(self._things):
+            for uid, thing in self._things[attempt_id].items():
                 now.setdefault(attempt_id, {}).setdefault(uid, {**thing, DELETED: True})
         self._things, self.version = now, version
 
@@ -51,19 +52,29 @@ class Shelf:
                 raise ClusterAnswer(code, str(thing.get("message") or thing.get("reason") or "the watch failed"))
             return False
         self.version = str(thing["metadata"].get("resourceVersion") or self.version)
+        attempt_id = _attempt(thing)
         if event["type"] == "DELETED":
             thing = {**thing, DELETED: True}
+            if attempt_id not in self._wanted:
+                self._things.get(attempt_id, {}).pop(_uid(thing), None)
+                if not self._things.get(attempt_id):
+                    self._things.pop(attempt_id, None)
+                return True
         if event["type"] != "BOOKMARK":
-            self._things.setdefault(_attempt(thing), {})[_uid(thing)] = thing
+            self._things.setdefault(attempt_id, {})[_uid(thing)] = thing
         return True
 
     def of(self, attempt_id: str) -> list[Thing]:
-        """What there is, or was, of an attempt."""
+        """What there is, or was, of an attempt. From now on until `forget` it is remembered."""
+        self._wanted.add(attempt_id)
         return list(self._things.get(attempt_id, {}).values())
 
     def forget(self, attempt_id: str) -> None:
-        """An attempt that was removed."""
-        self._things.pop(attempt_id, None)
+        """An attempt that nobody asks for any more: what is removed of it now goes."""
+        self._wanted.discard(attempt_id)
+        left = {uid: thing for uid, thing in self._things.pop(attempt_id, {}).items() if DELETED not in thing}
+        if left:
+            self._things[attempt_id] = left
 
 
 class Board:

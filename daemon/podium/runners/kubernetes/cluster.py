@@ -51,9 +51,10 @@ class ClusterAnswer(RunnerError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How to get to a cluster. kubeconfig, context: a file and one of its contexts; neither: the service account of a daemon that runs
-    in the cluster, else the usual kubeconfig. connection: the `config` of a task, which names a cluster of its own."""
+    """How to get to a cluster. kubeconfig, context: a file and one of its contexts, else the usual ones. inside: the daemon runs in the cluster,
+    and where no kubeconfig is named its service account counts. connection: the `config` of a task, which names a cluster of its own."""
 
+    inside: bool = False
     kubeconfig: Path | None = None
     context: str | None = None
     connection: Mapping[str, Any] | None = None
@@ -228,8 +229,7 @@ class Watching:
 
 def _from_files(access: Access, made: Any, config: Any) -> str:
     """Fill a client configuration as the machine is set up; the namespace to work in."""
-    in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
-    if access.kubeconfig is None and access.context is None and in_cluster:
+    if access.inside and access.kubeconfig is None and access.context is None:
         config.load_incluster_config(client_configuration=made)
         with suppress(OSError):
             return _NAMESPACE_FILE.read_text().strip()

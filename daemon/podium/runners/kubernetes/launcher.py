@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from podium.base.errors import RunnerError, RunnerRefused
 from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
-from podium.runners.docker.config import LABEL_ATTEMPT, LABEL_INSTANCE
+from podium.runners.docker.config import LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_KEEP
 from podium.runners.kubernetes import manifest
 from podium.runners.kubernetes.board import DELETED, Board
 from podium.runners.kubernetes.cluster import Access, Cluster, ClusterAnswer, ClusterAway, Thing
@@ -47,6 +47,7 @@ class _Place:
     site: _Site | None
     since_s: float = field(default_factory=monotonic_s)
     late_s: float = 600.0
+    keep: bool = False
     asked_s: float = 0.0
     told: str = ""
 
@@ -113,6 +114,7 @@ class KubernetesLauncher:
         body = manifest.kubernetes_job(
             job, instance=self._instance, argv=argv, launch=_nonce(token), program=config["metadata"]["name"], rules=self._rules
         )
+        place.keep = LABEL_KEEP in body["metadata"]["labels"]
         place.late_s = float(body["metadata"]["annotations"][manifest.WAIT_UNTIL_RUNNING])
         await asyncio.to_thread(self._note, job.attempt_id, place)
         self._places[job.attempt_id] = place
@@ -229,7 +231,7 @@ class KubernetesLauncher:
         return await self._own.cluster.call(Cluster.namespace)
 
     def _attempts_in(self, cluster: Cluster, *, namespace: str) -> list[str]:
-        jobs, _ = cluster.list("job", namespace, labels=f"{LABEL_INSTANCE}={self._instance},{LABEL_ATTEMPT}")
+        jobs, _ = cluster.list("job", namespace, labels=f"{LABEL_INSTANCE}={self._instance},{LABEL_ATTEMPT},!{LABEL_KEEP}")
         return [str(job["metadata"]["labels"][LABEL_ATTEMPT]) for job in jobs]
 
     # ---- ending
@@ -242,10 +244,17 @@ class KubernetesLauncher:
         if place.site is None:
             log.warning("kubernetes_job_left", attempt=attempt_id, namespace=place.namespace, why="its cluster is not known after a restart")
             return
-        await place.site.cluster.call(lambda cluster: cluster.delete("job", place.namespace, manifest.job_name(attempt_id)))
+        if not (place.keep and await self._is_over(attempt_id)):
+            await place.site.cluster.call(lambda cluster: cluster.delete("job", place.namespace, manifest.job_name(attempt_id)))
         if place.namespace in place.site.boards:
             place.site.boards[place.namespace].forget(attempt_id)
         self._places.pop(attempt_id, None)
+
+    async def _is_over(self, attempt_id: str) -> bool:
+        """Whether a Job that the task wants to keep has ended by itself."""
+        with suppress(RunnerError):
+            return (await self.look(attempt_id)).phase in ("ended", "absent")
+        return False
 
     async def close(self) -> None:
         """Let go of the clusters; the ConfigMaps go when no Job of ours is left that may need them."""
@@ -279,7 +288,7 @@ class KubernetesLauncher:
         return self._desk.folder(attempt_id) / "kubernetes.json"
 
     def _note(self, attempt_id: str, place: _Place) -> None:
-        text = json.dumps({"namespace": place.namespace, "own": place.site is self._own, "late_s": place.late_s})
+        text = json.dumps({"namespace": place.namespace, "own": place.site is self._own, "late_s": place.late_s, "keep": place.keep})
         self._note_of(attempt_id).write_text(text)
 
     def _find(self, attempt_id: str) -> _Place | None:
@@ -296,7 +305,7 @@ class KubernetesLauncher:
             note = json.loads(path.read_text())
         except (OSError, ValueError):
             return None
-        return _Place(note["namespace"], self._own if note["own"] else None, late_s=note["late_s"])
+        return _Place(note["namespace"], self._own if note["own"] else None, late_s=note["late_s"], keep=note["keep"])
 
     def _noted(self) -> list[_Place]:
         found = (self._read_note(self._note_of(attempt_id)) for attempt_id in self._desk.present())

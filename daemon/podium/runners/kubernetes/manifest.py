@@ -16,7 +16,7 @@ from typing import Any
 from podium.base.durations import parse_duration
 from podium.base.errors import PodiumError, RunnerRefused
 from podium.base.system import base62
-from podium.runners.docker.config import LABEL_ATTEMPT, LABEL_INSTANCE, USUAL_CAPABILITIES, size
+from podium.runners.docker.config import LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_KEEP, USUAL_CAPABILITIES, size
 from podium.runners.port import Job
 from podium.runners.remote.program import TARGET, Program
 
@@ -49,6 +49,14 @@ class Rules:
     allow_node_access: bool = False
 
 
+def toleration(text: str) -> dict[str, str]:
+    """`key[=value][:effect]`, as taints are written, as a Pod tolerates it."""
+    taint, _, effect = text.rpartition(":") if ":" in text else (text, "", "")
+    key, is_valued, value = taint.partition("=")
+    found = {"key": key, "operator": "Equal" if is_valued else "Exists"} | ({"value": value} if is_valued else {})
+    return found | ({"effect": effect} if effect else {})
+
+
 def job_name(attempt_id: str) -> str:
     """The one name that an attempt's Job can have. Names know no capitals, ids do: it is the id's number."""
     return f"podium-{base62.decode(attempt_id):033x}"
@@ -77,7 +85,7 @@ def kubernetes_job(job: Job, *, instance: str, argv: Sequence[str], launch: str,
     Raises RunnerRefused for what is not allowed.
     """
     options, name = job.options, job_name(job.attempt_id)
-    ours = {LABEL_INSTANCE: instance, LABEL_ATTEMPT: job.attempt_id}
+    ours = {LABEL_INSTANCE: instance, LABEL_ATTEMPT: job.attempt_id} | ({LABEL_KEEP: "true"} if options.get("delete") is False else {})
     labels = _labels({**job.labels, **_texts(options.get("labels"), "labels")}) | ours
     pod = _pod(job, argv=argv, program=program, secret_name=f"{name}-{launch}", rules=rules)
     _check(pod, rules)
