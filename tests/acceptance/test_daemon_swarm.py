@@ -12,19 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from daemon_house import daemon_house, wait_for
 
-FLOW = """\
-id: far
-namespace: demo
-tasks:
-  - id: say
-    type: scripts.shell.Commands
-    taskRunner: {type: podium.swarm.Swarm, constraints: [node.hostname==node2], memory: {memory: 64MB}}
-    containerImage: busybox:latest
-    inputFiles: {in.txt: "from the daemon"}
-    outputFiles: [out.txt]
-    commands: ["cat /proc/sys/kernel/random/uuid", "for i in 1 2 3 4; do echo line $i; sleep 0.4; done", "cat in.txt > out.txt", "printf 'no newline'"]
-  - {id: read, type: core.debug.Return, format: "{{ read(outputs.say.outputFiles['out.txt']) }}"}
-"""
+FLOW = (Path(__file__).resolve().parents[2] / "flows/swarm.yaml").read_text()
 
 
 @pytest.mark.docker
@@ -38,23 +26,23 @@ def test_a_task_on_another_node_survives_a_kill_of_the_daemon(point: str, tmp_pa
     )
     beyond = {"PODIUM_SERVER__HOST": "0.0.0.0", "PODIUM_SERVER__TOKEN": "a-token-of-some-length"}
     with daemon_house(tmp_path, free_port, settings, start=False) as house:
-        house.push({"far.yaml": FLOW})
+        house.push({"swarm.yaml": FLOW})
         house.start(**beyond, **({} if point == "mid-task" else {"KILL_PODIUM_AT": point}))
-        house.deployed("demo", "far")
-        execution_id = house.execute("demo", "far")
+        house.deployed("examples", "swarm")
+        execution_id = house.execute("examples", "swarm")
         assert house.process is not None
         if point == "mid-task":
-            wait_for(lambda: "line 2" in house.messages(execution_id), "the task's second line")
+            wait_for(lambda: "step 2" in house.messages(execution_id), "the task's second line")
             house.kill()
         else:
             assert house.process.wait(60) == -9, "the fault point was not reached"
         house.start(**beyond)
         ended = house.ended(execution_id)
         assert ended["state"]["current"] == "SUCCESS", house.messages(execution_id)
-        assert house.messages(execution_id)[1:] == ["line 1", "line 2", "line 3", "line 4", "no newline"]
-        first, second = ended["taskRunList"]
+        assert house.messages(execution_id)[1:] == ["step 1", "step 2", "step 3", "step 4", "no newline at the end"]
+        (first,) = ended["taskRunList"]
         assert len(first["attempts"]) == 1
-        assert second["outputs"]["value"] == "from the daemon"
+        assert ended["outputs"]["counted"] == "apple=2\npear=1\nplum=1\n"
         found = {"label": [f"podium.attempt={first['id']}-1"]}
         api = swarm.manager.client.api
         wait_for(

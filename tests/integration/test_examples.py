@@ -44,10 +44,11 @@ ENDS: dict[str, dict[str, Any]] = {
     "python-inline": {"outputs": {"mean": 3.875}},
     "schedule": {},
     "sqlite": {"inputs": {"name": "O'Hara"}, "outputs": {"newest": "O'Hara since 2026-01-06"}},
+    "swarm": {"elsewhere": "tests/acceptance/test_daemon_swarm.py"},
     "webhook": {"inputs": {"name": "Ada"}, "outputs": {"name": "Ada"}},
     "working-directory": {"outputs": {"text": "1: HELLO FROM THE FLOW"}},
 }
-"""Example → inputs and options given, and what its execution must show."""
+"""Example → inputs and options given, and what its execution must show; or the test that runs it, when it needs a daemon."""
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_every_example_is_run() -> None:
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", [each for each in EXAMPLES if "elsewhere" not in ENDS[each]])
 def test_example_ends_as_promised(example: str, repository: Path, server: str, images: Mapping[str, str]) -> None:
     want = ENDS[example]
     if example == "node" and not images["node"]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from podium.app import machine
 from podium.app.settings import Settings
@@ -57,6 +57,7 @@ def examine(settings: Settings, clock: Clock) -> list[Finding]:
         "home": lambda: _home(settings.home),
         "disk": lambda: _disk(settings.home),
         "docker": lambda: _docker(settings),
+        "swarm": lambda: _swarm(settings),
         "port": lambda: _port(settings),
         "sources": lambda: _sources(settings),
         "clock": lambda: _clock(clock.now()),
@@ -160,6 +161,32 @@ def _docker(settings: Settings) -> list[Finding]:
         found = f"runner.images names images that are not here: {', '.join(missing)}"
         return [*_ok("docker", f"Docker Engine {version}"), *_bad("images", found, todo, status="warning")]
     return [*_ok("docker", f"Docker Engine {version}"), *_ok("images", f"{len(tags)} images here")]
+
+
+def _swarm(settings: Settings) -> list[Finding]:
+    import docker
+
+    from podium.runners.native import programs
+
+    runner = settings.runner
+    if not runner.remote_url:
+        return []
+    needed: Status = "error" if runner.type == "swarm" else "warning"
+    if programs.transfer() is None:
+        todo = "install Podium anew with the package ziglang, which compiles it, or run daemon/podium/runners/native/build.py"
+        return _bad("swarm", "podium-transfer, which containers on other machines need, was not built", todo, status=needed)
+    options: dict[str, Any] = {"base_url": runner.swarm_host} if runner.swarm_host else docker.utils.kwargs_from_env()
+    try:
+        client = docker.APIClient(timeout=int(_ASK_S), **options)
+        nodes = client.nodes()
+        client.close()
+    except (docker.errors.DockerException, OSError) as exc:
+        todo = "docker swarm init, or set runner.swarm_host to a manager's engine"
+        return _bad("swarm", f"no manager of a swarm answers ({str(exc)[:120]})", todo, status=needed)
+    ready = [each for each in nodes if each["Status"]["State"] == "ready"]
+    if len(ready) < len(nodes):
+        return _bad("swarm", f"{len(ready)} of {len(nodes)} nodes are ready", "docker node ls shows which are not", status="warning")
+    return _ok("swarm", f"{len(nodes)} nodes are ready; they reach this daemon at {runner.remote_url}")
 
 
 def _docker_todo() -> str:

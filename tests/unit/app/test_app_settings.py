@@ -219,3 +219,22 @@ def test_every_default_is_shown() -> None:
     settings, stack = load_with_origins(None, {})
     assert {origin_of(key, stack) for key, _ in leaves(settings.model_dump())} == {"default"}
     assert set(settings.model_dump()) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"runner.type": "swarm"}, "runner.remote_url"),
+        ({"runner.remote_url": "https://podium.example"}, "http://host:port"),
+        ({"runner.remote_url": "10.0.0.1:8080"}, "http://host:port"),
+    ],
+)
+def test_nodes_must_be_able_to_reach_the_daemon(overrides: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ={}, overrides=overrides)
+    assert words in str(caught.value)
+
+
+def test_an_address_for_nodes_needs_no_slash_at_its_end() -> None:
+    settings = load_settings(environ={}, overrides={"runner.type": "swarm", "runner.remote_url": "http://10.0.0.1:8080/"})
+    assert settings.runner.remote_url == "http://10.0.0.1:8080"
