@@ -70,6 +70,9 @@ class FakeOrchestrator:
         self.sync_records: list[dict[str, Any]] = []
         self.refused: list[dict[str, Any]] = []
         self.requests: list[StartRequest] = []
+        self.collected: list[bool] = []
+        self.paused: dict[str, Any] | None = None
+        self.too_much: LimitError | None = None
         self.dedupe: dict[str, str] = {}
         self.status: dict[str, Any] = {
             "status": "UP", "unpushed": {"count": 0, "oldestSeconds": 0}, "runner": "docker", "executions": {"running": 1, "queued": 0},
@@ -285,6 +288,31 @@ class FakeOrchestrator:
         rest = found[begin:]
         shown = rest[(page - 1) * size : page * size]
         return Listed(found=shown, total=len(rest), next=shown[-1]["id"] if len(rest) > page * size else None)
+
+    def behind(self) -> LimitError | None:
+        return self.too_much
+
+    def queue(self) -> dict[str, Any]:
+        return {
+            "paused": self.paused,
+            "executions": {"running": 1, "queued": 2, "oldestSeconds": 7.5, "flows": [
+                {"namespace": "company.team", "flowId": "hello", "count": 2, "oldest": "x" * 22, "oldestSeconds": 7.5, "why": "everything is paused"},
+            ]},
+            "taskRuns": {"running": 3, "slots": 64, "waiting": 0, "oldestSeconds": 0.0, "flows": []},
+            "commands": {"waiting": 0, "oldestSeconds": 0.0},
+        }
+
+    async def pause_all(self, *, by: str = "", reason: str = "") -> dict[str, Any]:
+        self.paused = {"at": "2026-01-05T12:00:00.000Z", "by": by, "reason": reason}
+        return self.queue()
+
+    async def resume_all(self) -> dict[str, Any]:
+        self.paused = None
+        return self.queue()
+
+    async def collect_garbage(self, *, dry: bool = False) -> dict[str, int]:
+        self.collected.append(dry)
+        return {"executions": 3, "logs": 0, "metrics": 0, "keys": 0, "documents": 0, "caches": 0, "folders": 1, "files": 2, "bytes": 2_500_000}
 
     async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
         last = {pair: (await self.executions(namespace=pair[0], flow_id=pair[1], size=1))[0] for pair in flows}

@@ -193,6 +193,8 @@ class Limits(Section):
     """Bytes of a request's body, webhooks included."""
     upload_bytes_max: Bytes = limits.UPLOAD_BYTES_MAX
     """Bytes of an uploaded input file."""
+    disk_free_min: Bytes = 256 * 1024 * 1024
+    """Free space of the home's disk, bytes or `512m`, below which new executions are refused (503); at most a twentieth of the disk."""
     queued_commands_max: Annotated[int, Field(ge=1)] = limits.QUEUED_COMMANDS_MAX
     """Commands that wait to be decided; beyond it the API answers 429."""
     command_wait_s_max: Seconds = limits.COMMAND_WAIT_S_MAX

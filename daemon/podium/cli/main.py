@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "executions": ("podium.cli.remote.executions:executions", "List, follow, kill and restart executions."),
     "expr": ("podium.cli.local.expr:expr", "Render an expression."),
     "flows": ("podium.cli.remote.flows:flows", "List flows, their revisions and refused files."),
+    "gc": ("podium.cli.remote.gc:gc", "Remove what is past its time, and say how much."),
     "hook": ("podium.cli.hook:hook", "What the Git hooks call."),
     "images": ("podium.cli.images:images", "Make container images from Debian packages."),
     "init": ("podium.cli.init:init", "Make a flows repository with hooks."),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from podium.base.errors import ConflictError, InputError, NotFound, NothingToDo
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.base.system.clock import Clock
+from podium.base.system.disk import Room
 from podium.base.system.ids import new_id
 from podium.conductor.closing import Closer
 from podium.conductor.core.conductor import Conductor
@@ -65,7 +66,8 @@ class Podium(Lists, Waiting):
         self.starter: Starter | None = None
         """Set by wiring: the two know each other."""
         self.upkeep: Upkeep | None = None
-        """Set by wiring."""
+        self.room: Room | None = None
+        """Both set by wiring."""
         self.shown: Callable[[tuple[str, str, str], Mapping[str, Any] | None], dict[str, Any] | None] = _as_stored
         """Set by wiring: the state of a trigger as people see it."""
 
@@ -126,6 +128,7 @@ class Podium(Lists, Waiting):
             hint = f"replay or restart the execution that holds the loop: {state.loop['executionId']}"
             raise ConflictError(f"execution '{execution_id}' is an iteration of a Loop", hint=hint, state=state.state)
         wanted = self._conductor.library.revision(state.namespace, state.flow_id, revision or state.revision)
+        self._start.admit()
         new = new_id()
         tree = self._conductor.library.tree(state.namespace, state.flow_id, wanted.revision)
         runs = [] if whole else copied_runs(state, tree, new, task_run_id)
@@ -347,14 +350,17 @@ class Podium(Lists, Waiting):
         age = (self._clock.now() - oldest).total_seconds() if oldest else 0.0
         running = sum(1 for each in self._conductor.in_flight.values() if each.state.state not in ("CREATED", "QUEUED"))
         sources = self.source_status()
+        low = self.room is not None and self.room.low
         results = await self._closer.writer_status()
-        troubled = age > UNPUSHED_TOO_LONG_S or bool(results.get("held")) or any(each.get("error") for each in sources)
+        troubled = age > UNPUSHED_TOO_LONG_S or low or bool(results.get("held")) or any(each.get("error") for each in sources)
+        free, least = self.room.look() if self.room is not None else (0, 0)
         return {
             "status": "DOWN" if broken else "DEGRADED" if troubled else "UP", "journal": journal, "version": self._version, "runner": self._runner,
             "flows": len(self._conductor.library),
             "unpushed": {"count": count, "oldestSeconds": round(age, 3)},
-            "executions": {"running": running, "queued": len(self._conductor.in_flight) - running},
-            "taskRuns": dict(self._conductor.ended_runs), "queueDepth": self._conductor.queue_depth, "sources": sources,
+            "executions": {"running": running, "queued": len(self._conductor.in_flight) - running + len(self._conductor.rest)},
+            "taskRuns": dict(self._conductor.ended_runs), "queueDepth": self._conductor.queue_depth, "waiting": self.queue(), "sources": sources,
+            "disk": {"freeBytes": free, "leastBytes": least, "low": low},
             "results": results, "standby": self.standby(),
         }
 

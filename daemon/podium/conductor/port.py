@@ -226,7 +226,8 @@ class Orchestrator(Protocol):
 
     async def health(self) -> dict[str, Any]:
         """{status: UP|DEGRADED|STARTING|DOWN, unpushed: {count, oldestSeconds}, runner, flows, executions: {running, queued},
-        taskRuns: {state: how many ended so since start}, queueDepth (commands waiting), sources: […], version}."""
+        taskRuns: {state: how many ended so since start}, queueDepth (commands waiting), waiting: as `queue`, sources: […], version,
+        disk: {freeBytes, leastBytes, low: whether new executions are refused}}."""
         ...
 
     def subscribe(self, *, after_seq: int | None = None) -> AsyncIterator[dict[str, Any]]:

@@ -62,6 +62,8 @@ class Starter:
             renderer=renderer, files=files, cipher=cipher, commit_of=lambda flow: self._commit(flow, None), allowed_paths=allowed_paths
         )
         self._starting: dict[str, asyncio.Future[View]] = {}
+        self.admit: Callable[[], None] = lambda: None
+        """Set by wiring: raises StoreError while there is too little room for a new execution."""
 
     async def start(self, request: StartRequest) -> View:
         """Create an execution; its view once that is on disk. See conductor/port for what is raised."""
@@ -96,6 +98,7 @@ class Starter:
                 except NotFound as error:
                     what = f"this was handled before: execution '{known}' was started for it and has been purged since"
                     raise ConflictError(what, hint="send it under a new delivery id to run it again", execution_id=known) from error
+        self.admit()
         self._conductor.refuse_when_behind((request.namespace, request.flow_id))
         execution_id = new_id()
         command = await self.prepare(request, execution_id)

@@ -100,6 +100,8 @@ class Upkeep:
                 await self._caches(before["caches"], freed, dry=dry)
             if sweep:
                 await self._sweep(before["files"], freed, dry=dry)
+            while not dry and await self._rested(self._retention.shrink()):
+                pass
             return freed
 
     async def purge_executions(self, body: Mapping[str, Any]) -> None:
@@ -176,10 +178,13 @@ class Upkeep:
 
     # ---- what stands by itself
     async def _old(self, table: str, before: datetime, freed: Freed, *, dry: bool) -> None:
+        removed = 0
         async for group in self._retention.old(table, before):
-            setattr(freed, table, getattr(freed, table) + len(group))
+            removed += len(group)
             if not dry:
                 await self._rested(self._retention.remove_old(table, group))
+        counted = getattr(freed, table)  # when nothing was removed, those of old executions are among them still
+        setattr(freed, table, max(counted, removed) if dry else counted + removed)
 
     async def _expired(self, what: str, name: str, before: datetime, freed: Freed, *, dry: bool) -> None:
         removed = await self._retention.count(what, before) if dry else 0
@@ -206,7 +211,8 @@ class Upkeep:
 
     async def _sweep(self, before: datetime, freed: Freed, *, dry: bool) -> None:
         """Folders of executions in the storage that are old and that nobody knows of."""
-        folders = self._files.execution_folders()
+        busy = {uri_of(execution_prefix(*flow, "x")).rpartition("/")[0] for flow in await self._retention.busy(before)}
+        folders = (each for each in self._files.execution_folders() if each.rpartition("/")[0] not in busy)
         while group := await asyncio.to_thread(lambda: list(islice(folders, STEP))):
             ids = {folder.rpartition("/")[2]: folder for folder in group}
             old = [each for each in ids if id_created_at(each) < before]

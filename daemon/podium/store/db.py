@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from podium.base.errors import StoreError
 from podium.base.limits import QUEUED_COMMANDS_MAX
+from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
 
 log = get_logger(__name__)
@@ -27,11 +28,19 @@ T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], T]
 BATCH_MAX = 500
 """Functions that share one transaction, at most."""
+WAL_BYTES_MAX = 32 * 1024 * 1024
+"""Size of the write-ahead log from which on the writer waits for readers, so that it can begin anew."""
+WAL_WAIT_S = 0.25
+WAL_TRIES_EVERY_S = 2.0
 _EPOCH = "SELECT value FROM documents WHERE kind = 'daemon' AND namespace = '' AND key = 'epoch'"
 
 
 class _Lost(Exception):
     """Another owner has this database by now."""
+BUSY_S = 30
+"""Seconds that a writer waits for another one."""
+SHRINK_FROM = 5
+"""A database gives space back when more than one page in so many is unused: the others are used again soon."""
 UPGRADED_PER_S = 2_000
 """Executions that an upgrade rewrites in a second, at least. Measured: 8,000 on two busy cores."""
 
@@ -50,6 +59,8 @@ class Database:
         self._here = _connect(path)
         self._all: list[sqlite3.Connection] = [self._here]
         self._trouble: StoreError | None = None
+        self._log = path.with_name(path.name + "-wal")
+        self._log_next_s = 0.0
 
     @classmethod
     def open(cls, path: Path, *, on_lost: Callable[[], None] | None = None) -> Database:
@@ -155,7 +166,26 @@ class Database:
             except _Lost:
                 assert self._on_lost is not None
                 self._on_lost()
+            else:
+                self._bound_log(connection)
         connection.close()
+
+    def _bound_log(self, connection: sqlite3.Connection) -> None:
+        """Let the write-ahead log begin anew when it is long. It does so by itself once no reader needs it; with readers all the time it would grow.
+
+        A reader that begins meanwhile reads the database alone, so there is only to wait for those that are under way.
+        """
+        try:
+            size = self._log.stat().st_size
+        except OSError:
+            return
+        if size <= WAL_BYTES_MAX or monotonic_s() < self._log_next_s:
+            return
+        connection.execute(f"PRAGMA busy_timeout={int(WAL_WAIT_S * 1000)}")
+        with suppress(sqlite3.Error):  # the next commit meets it again, and tells its caller
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.execute(f"PRAGMA busy_timeout={BUSY_S * 1000}")
+        self._log_next_s = monotonic_s() + WAL_TRIES_EVERY_S
 
 
 def _commit(connection: sqlite3.Connection, batch: list[tuple[Write[Any], Future[Any]]], epoch: int | None) -> None:
@@ -194,9 +224,10 @@ def _commit(connection: sqlite3.Connection, batch: list[tuple[Write[Any], Future
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
     connection.executescript(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8000;"
+        "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;"
+        f" PRAGMA cache_size=-8000; PRAGMA journal_size_limit={WAL_BYTES_MAX};"
     )
     return connection
 
@@ -216,6 +247,27 @@ def _migrate(connection: sqlite3.Connection) -> None:
         )
     for number, script in enumerate(scripts[version:], start=version + 1):
         connection.executescript(f"BEGIN;\n{script.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")
+
+
+def shrink(connection: sqlite3.Connection, *, pages: int) -> int:
+    """Give up to so many unused pages back to the file system, when a good part of the database is unused; how many were, or 0 when it is not."""
+    unused, every = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+    if unused * SHRINK_FROM < every or not connection.execute("PRAGMA auto_vacuum").fetchone()[0]:
+        return 0
+    connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+    return int(unused)
+
+
+def vacuum(path: Path) -> int:
+    """Write a database that nobody has open anew, without unused pages; the bytes that this gave back. Raises StoreError."""
+    try:
+        before = path.stat().st_size
+        with closing(_connect(path)) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return before - path.stat().st_size
+    except (sqlite3.Error, OSError) as exc:
+        raise _error(exc, path) from exc
 
 
 def drop_indexes(connection: sqlite3.Connection) -> None:

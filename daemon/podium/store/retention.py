@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from podium.engine.shape.view import iso
-from podium.store.db import Database
+from podium.store.db import Database, shrink
 from podium.store.finding import Key, flows_of
 from podium.store.journal import Document, decode, enter_document
 
@@ -22,6 +22,8 @@ STEP = 200
 """Executions that one transaction removes, at most."""
 ROWS = 2_000
 """Small rows that one transaction removes, at most: log lines, metrics, keys."""
+SHRUNK = 500
+"""Pages that one transaction gives back."""
 SYNCS_KEPT = 1_000
 """What the newest deployments changed; all of them are on the results branch."""
 _EXPIRED: Mapping[str, tuple[str, str, str]] = {
@@ -113,9 +115,7 @@ class Retention:
             "SELECT execution_id, namespace, flow_id, created_at, 0 FROM apart AS a WHERE created_at < ? AND (created_at, execution_id) > (?, ?)"
             " ORDER BY created_at, execution_id LIMIT ?"
         )
-        busy = set(await self._db.read(lambda c: c.execute(
-            "SELECT DISTINCT namespace, flow_id FROM executions INDEXED BY executions_open WHERE open = 1 AND created_at < ?", (iso(before),)
-        ).fetchall()))
+        busy = await self.busy(before)
         last = ("", "")
         while rows := await self._db.read(partial(_rows, query=query, values=(iso(before), *last, STEP))):
             last = (rows[-1][3], rows[-1][0])
@@ -127,6 +127,11 @@ class Retention:
         await self._db.write(lambda c: c.executemany(
             "DELETE FROM apart WHERE created_at = ? AND execution_id = ?", [each.key for each in gone]
         ))
+
+    async def busy(self, before: datetime) -> set[tuple[str, str]]:
+        """(namespace, flow id) of flows that have an execution open since before a moment."""
+        query = "SELECT DISTINCT namespace, flow_id FROM executions INDEXED BY executions_open WHERE open = 1 AND created_at < ?"
+        return set(await self._db.read(partial(_rows, query=query, values=(iso(before),))))
 
     async def unknown(self, ids: Sequence[str]) -> set[str]:
         """Those of these ids that the index has no execution of."""
@@ -197,6 +202,10 @@ class Retention:
             while rows := self._db.read_now(partial(_rows, query=query, values=(*values, *last, ROWS))):
                 last = rows[-1][:2]
                 yield [seq for _, seq, level in rows if not levels or level in levels]
+
+    async def shrink(self) -> int:
+        """Give some unused space back to the disk, see db.shrink."""
+        return await self._db.write(lambda c: shrink(c, pages=SHRUNK))
 
     # ---- how far we are
     async def mark(self, what: str) -> Key:

@@ -23,6 +23,7 @@ from podium.app.testing.mocks import Mocks
 from podium.app.wiring.results import NoBranch, ResultsBranch, open_branch
 from podium.app.wiring.runners import open_runners
 from podium.base.system.clock import Clock, SystemClock
+from podium.base.system.disk import Room
 from podium.base.system.memory import settle
 from podium.base.system.zone import zone_of
 from podium.conductor.chains.chains import Chains
@@ -142,6 +143,8 @@ async def open_core(
             existing=conductor.view, allowed_paths=allowed_paths if results else None,
         )
         podium.starter, podium.upkeep = starter, upkeep
+        podium.room = Room(home, settings.limits.disk_free_min)
+        starter.admit = podium.room.check
         conductor.performer.starter = starter
         requests.orchestrator = podium
         reads.in_flight = conductor.summary

@@ -82,6 +82,11 @@ class Daemon:
             raise SettingsError(f"'{url}' is no address of a daemon", hint="write http://host:8080", exit_code=2)
 
     @property
+    def home(self) -> Path | None:
+        """Its home, when that is on this machine."""
+        return self._home if self._url is None else None
+
+    @property
     def place(self) -> str:
         """Where the daemon is looked for."""
         return self._url or str((self._home or Path()) / SOCKET)

@@ -11,7 +11,7 @@ from podium.base.redact import redact_url
 from podium.web.context import TRUST, context
 from podium.web.metrics import CONTENT_TYPE
 from podium.web.params import Query
-from podium.web.routes import INTEGER, LIST, OBJECT, TEXT, Body, Param, Route
+from podium.web.routes import FLAG, INTEGER, LIST, OBJECT, TEXT, Body, Param, Route
 from podium.web.wire import answer
 
 _SYNCS_MAX = 200
@@ -79,6 +79,24 @@ async def _confirm(request: web.Request) -> web.Response:
 
 
 ROUTES = [
+async def _queue(request: web.Request) -> web.Response:
+    return answer(context(request).orchestrator.queue())
+
+
+async def _pause_all(request: web.Request) -> web.Response:
+    query = Query(request)
+    by, reason = (query.text("by") or "")[:_WORDS_MAX], (query.text("reason") or "")[:_WORDS_MAX]
+    return answer(await context(request).orchestrator.pause_all(by=by, reason=reason))
+
+
+async def _resume_all(request: web.Request) -> web.Response:
+    return answer(await context(request).orchestrator.resume_all())
+
+
+async def _collect_garbage(request: web.Request) -> web.Response:
+    return answer(await context(request).orchestrator.collect_garbage(dry=Query(request).flag("dryRun")))
+
+
     Route(
         method="GET", path="/health", handler=_health, about="Whether the daemon works; details for those who may see them", tag="system",
         answers={200: OBJECT, 503: OBJECT}, errors=(), root=True, open=True,
@@ -93,6 +111,24 @@ ROUTES = [
         root=True,
     ),
     Route(method="GET", path="/openapi.json", handler=_openapi, about="This document", tag="system", errors=()),
+    Route(
+        method="GET", path="/executions/queue", handler=_queue, about="What waits and why: executions to begin, task runs for a slot, commands",
+        tag="system", answers={200: OBJECT}, errors=(),
+    ),
+    Route(
+        method="POST", path="/system/pause", handler=_pause_all, about="Let no new execution begin: they are accepted and wait", tag="system",
+        query=(Param(name="reason", about="shown while it lasts"), Param(name="by", about="who does it")),
+        body=Body(content={"application/json": OBJECT}), answers={200: OBJECT}, errors=(503,),
+    ),
+    Route(
+        method="POST", path="/system/resume", handler=_resume_all, about="Let begin what waits", tag="system",
+        body=Body(content={"application/json": OBJECT}), answers={200: OBJECT}, errors=(503,),
+    ),
+    Route(
+        method="POST", path="/gc", handler=_collect_garbage, about="Remove what is past its time ([retention]), and say how much", tag="system",
+        query=(Param(name="dryRun", schema=FLAG, about="only say what would go"),), body=Body(content={"application/json": OBJECT}),
+        answers={200: OBJECT}, errors=(422,),
+    ),
     Route(method="GET", path="/configs", handler=_configs, about="Version and features", tag="system", errors=()),
     Route(
         method="GET", path="/sources", handler=_sources, about="Sources and how far each is deployed", tag="sources", answers={200: LIST},

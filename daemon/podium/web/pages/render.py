@@ -19,6 +19,7 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
 
 from podium.base.errors import PodiumError
+from podium.base.system.disk import readable
 from podium.flows.model import STATES, TERMINAL
 from podium.flows.types import short_type
 from podium.storage.crypto import is_sealed
@@ -136,6 +137,14 @@ async def _banners(request: web.Request) -> list[dict[str, Any]]:
         unpushed = (await here.orchestrator.health()).get("unpushed") or {}
     except PodiumError as error:
         return [*banners, {"kind": "bad", "text": error.what, "href": "/health", "more": "Health"}]
+    unpushed, disk = health.get("unpushed") or {}, health.get("disk") or {}
+    if paused := (health.get("waiting") or {}).get("paused"):
+        why = f" ({paused['reason']})" if paused.get("reason") else ""
+        text = f"Everything is paused{why}: new executions are accepted and wait, running ones go on. Let them begin: podium resume --all"
+        banners.append({"kind": "warn", "text": text, "href": "/executions?state=QUEUED", "more": "What waits"})
+    if disk.get("low"):
+        text = f"The disk is nearly full ({readable(disk['freeBytes'])} left): new executions are refused, running ones go on."
+        banners.append({"kind": "bad", "text": text, "href": "", "more": ""})
     if unpushed.get("count") and (unpushed.get("oldestSeconds") or 0) >= _UNPUSHED_OLD_S:
         waits = length_of_time(timedelta(seconds=float(unpushed["oldestSeconds"])))
         what = "1 record is" if unpushed["count"] == 1 else f"{unpushed['count']} records are"
