@@ -70,6 +70,7 @@ class _Writer:
     def __init__(self, folder: Path, flows: int) -> None:
         self.repository = Repository.init_bare(folder)
         self._branch = Branch(self.repository, branch="results", url=None, credentials=None, instance="bench")
+        self._branch.continue_after(-1)
         self._flows = flows
         self._background = ThreadPoolExecutor(1)
         self._tidying: Future[bool] | None = None

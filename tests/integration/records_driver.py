@@ -51,8 +51,10 @@ class SqliteQueue:
         ).fetchall()
         return [QueuedFile(seq=row[0], path=row[1], body=row[2], kind=row[3], summary=json.loads(row[4])) for row in rows]
 
-    async def reopen(self) -> None:
+    async def reopen(self) -> int:
         self._db.execute("UPDATE queue SET commit_id = NULL")
+        newest: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM queue").fetchone()[0]
+        return newest
 
     async def committed(self, seqs: Sequence[int], commit: str) -> None:
         self._db.execute("BEGIN")

@@ -83,7 +83,7 @@ def test_a_record_is_found_by_its_id_alone_in_any_chunk(branched: Branched) -> N
         assert found.data()["execution"]["id"] == each
         assert reader.record(each, namespace="etl", flow_id=found.place.flow_id) == found
         assert reader.log(each)
-    assert chunks == {0, 18, 37}
+    assert chunks == {0, 19, 37}
     assert reader.record(id_at(NOON, 999_999)) is None
     with pytest.raises(NotFound):
         reader.record("not-an-id")

@@ -376,10 +376,10 @@ async def test_a_full_disk_keeps_everything_queued(tmp_path: Path, queue: Sqlite
 async def test_a_journal_that_cannot_be_written_at_the_start_is_waited_for(tmp_path: Path, queue: SqliteQueue, clock: Any) -> None:
     made, real, full = queue.add_execution(), queue.reopen, [True]
 
-    async def reopen() -> None:
+    async def reopen() -> int:
         if full[0]:
             raise StoreError("database or disk is full", hint="free some")
-        await real()
+        return await real()
 
     queue.reopen = reopen  # type: ignore[method-assign]
     async with writing(tmp_path, queue, None, clock) as writer:

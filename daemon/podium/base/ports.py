@@ -48,8 +48,11 @@ class RecordQueue(Protocol):
         """Files not committed yet, in order."""
         ...
 
-    async def reopen(self) -> None:
-        """Called once at start: what is committed but not pushed is pending again (should the local branch be lost; what it has is found)."""
+    async def reopen(self) -> int:
+        """Called once at start: what is committed but not pushed is pending again (should the local branch be lost; what it has is found).
+
+        The newest seq there is: what is queued later was never committed.
+        """
         ...
 
     async def committed(self, seqs: Sequence[int], commit: str) -> None:

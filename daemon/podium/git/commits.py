@@ -116,14 +116,14 @@ class TreeEditor:
         Folders that become empty vanish; a file keeps its mode. An empty result is the empty tree.
         """
         nested: dict[str, object] = {}
+        levels: dict[str, dict[str, object]] = {}
         for path, body in changes.items():
-            *folders, name = check_path(path)
-            level = nested
-            for folder in folders:
-                below = level.setdefault(folder, {})
-                if not isinstance(below, dict):
-                    raise _both(path)
-                level = below
+            folder, _, name = path.rpartition("/")
+            level = levels.get(folder)
+            if level is None:
+                level = levels[folder] = _level(nested, path)
+            else:
+                check_path(name)
             if isinstance(level.get(name), dict):
                 raise _both(path)
             level[name] = pack.add("blob", body) if isinstance(body, bytes) else body.id if body is not None else None
@@ -171,6 +171,17 @@ class TreeEditor:
 
 def _entry(mode: str, name: bytes, object_id: str) -> bytes:
     return b"%s %s\0%s" % (mode.encode(), name, bytes.fromhex(object_id))
+
+
+def _level(nested: dict[str, object], path: str) -> dict[str, object]:
+    """The changes in the folder of that path, made if there are none yet."""
+    level = nested
+    for folder in check_path(path)[:-1]:
+        below = level.setdefault(folder, {})
+        if not isinstance(below, dict):
+            raise _both(path)
+        level = below
+    return level
 
 
 def _both(path: str) -> GitError:

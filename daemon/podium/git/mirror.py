@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from podium.base.errors import GitError
-from podium.base.system.clock import monotonic_s
+from podium.base.system.clock import SystemClock, monotonic_s
 from podium.base.system.ids import new_token
 from podium.base.system.log import get_logger
 from podium.git import process, remote
@@ -187,6 +187,20 @@ class Ownership:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def clear_older(git_dir: Path, age_s: float) -> None:
+    """Remove what killed children left in a repository that lives on: unfinished packs, and the lock of the list of packs.
+
+    age_s: longer than any child of ours may work. Without this the lock would end all folding until the next start.
+    """
+    before = SystemClock().now().timestamp() - age_s
+    for pattern in _LEFTOVER_FILES:
+        for path in (git_dir / "objects" / "pack").glob(pattern):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    log.info("git_leftover_removed", path=str(path))
+                    path.unlink()
 
 
 def _clear(git_dir: Path) -> None:

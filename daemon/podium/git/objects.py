@@ -22,8 +22,7 @@ from podium.base.system.ids import new_token
 
 Kind = Literal["commit", "tree", "blob"]
 _TYPE_NUMBERS: Mapping[Kind, int] = {"commit": 1, "tree": 2, "blob": 3}
-_ZLIB_LEVELS: Mapping[Kind, int] = {"commit": 1, "tree": 0, "blob": 1}
-"""Trees are half object ids, which do not shrink: packing them took most of the time. A repack makes deltas of them later."""
+_STORED_BYTES_MAX = 0xFFFF
 TEMPORARY_PREFIX = "tmp_podium_"
 
 
@@ -80,7 +79,7 @@ class PackWriter:
         """Take an object; its id."""
         name = object_id(kind, body)
         if name not in self._entries:
-            packed = _entry_head(_TYPE_NUMBERS[kind], len(body)) + zlib.compress(body, _ZLIB_LEVELS[kind])
+            packed = _entry_head(_TYPE_NUMBERS[kind], len(body)) + (_stored(body) if kind == "tree" else zlib.compress(body, 1))
             self._entries[name] = (self._size, zlib.crc32(packed))
             if kind == "tree":
                 self._trees[name] = len(self._parts)
@@ -109,6 +108,17 @@ class PackWriter:
                 reason="disk-full" if exc.errno in (28, 122) else "failed",
                 repository=str(git_dir),
             ) from exc
+
+
+def _stored(body: bytes) -> bytes:
+    """A zlib stream (RFC 1950) that holds the bytes as they are.
+
+    Trees are half object ids, which do not shrink: packing them took most of the time. A repack makes deltas of them later.
+    """
+    if len(body) > _STORED_BYTES_MAX:
+        return zlib.compress(body, 0)
+    size = len(body)
+    return b"\x78\x01\x01" + struct.pack("<HH", size, size ^ 0xFFFF) + body + struct.pack(">I", zlib.adler32(body))
 
 
 def sync_folder(folder: Path) -> None:

@@ -30,6 +30,7 @@ EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _PINS = "refs/podium/pins/"
 _QUARANTINE = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
 _FSCK_TIMEOUT_S = 3_600.0
+_FOLD_TIMEOUT_S = 1_800.0
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 _LFS_BYTES_MAX = 1_024
 _PACKS_MAX = 200
@@ -70,9 +71,8 @@ class Repository:
         done = process.run(["-C", str(path.absolute()), "rev-parse", "--absolute-git-dir"])
         if done.code != 0:
             raise process.failed("rev-parse", done, path)
-        where = done.stdout
         env = {key: quarantine[key] for key in _QUARANTINE if key in quarantine} if quarantine else None
-        return cls(Path(os.fsdecode(where.removesuffix(b"\n"))), env=env)
+        return cls(Path(os.fsdecode(done.stdout.removesuffix(b"\n"))), env=env)
 
     @classmethod
     def mirror(
@@ -123,13 +123,7 @@ class Repository:
     ) -> None:
         """Bring refs and what they need here. Raises GitRefused (branch-gone, auth, no-repository), GitError (unreachable, timeout)."""
         remote.fetch(
-            self.git_dir,
-            url,
-            refspecs=refspecs,
-            credentials=credentials,
-            timeout_s=timeout_s,
-            prune=prune,
-            keep_open=self._held(),
+            self.git_dir, url, refspecs=refspecs, credentials=credentials, timeout_s=timeout_s, prune=prune, keep_open=self._held()
         )
 
     def push(self, url: str, refspec: str, *, credentials: Credentials | None = None, timeout_s: float = remote.NETWORK_TIMEOUT_S) -> None:
@@ -310,8 +304,8 @@ class Repository:
         Each keeps people, dates and message; one that changes nothing any more is left out; where both changed a path, ours counts.
         Raises GitMoved when `ref` is not at `old`; nothing is changed then.
         """
-        excluded = [onto, *(commit for commit in done if self._objects.read(commit))]
-        out = process.check(["rev-list", "--reverse", "--topo-order", old, "--not", *excluded], git_dir=self.git_dir)
+        known = [commit for commit in done if self._objects.read(commit)]
+        out = process.check(["rev-list", "--reverse", "--topo-order", old, "--not", onto, *known], git_dir=self.git_dir)
         with self._writing:
             pack, tip, tree = PackWriter(), onto, self.tree_of(onto)
             for commit, changed in self.changes_of(out.decode().split()):
@@ -368,12 +362,16 @@ class Repository:
         """How many packs there are."""
         return sum(1 for entry in os.scandir(self.git_dir / "objects" / "pack") if entry.name.endswith(".idx"))
 
-    def tidy(self, *, packs_max: int = _PACKS_MAX, timeout_s: float = _FSCK_TIMEOUT_S) -> bool:
-        """Fold packs together (geometric repack) if there are over `packs_max`; whether it did. Low priority, safe under kill -9."""
+    def tidy(self, *, packs_max: int = _PACKS_MAX, urgent: bool = False, timeout_s: float = _FOLD_TIMEOUT_S) -> bool:
+        """Fold packs together (geometric repack) if there are over `packs_max`; whether it did. Safe under kill -9, and beside a `git gc`.
+
+        At low priority, unless it is urgent. What a git child that was killed left behind is removed first: one of ours would be over.
+        """
         if self.packs() <= packs_max:
             return False
+        mirror.clear_older(self.git_dir, timeout_s)
         command = process.argv(["repack", "-d", "--geometric=2", "--write-midx", "--quiet", "--no-write-bitmap-index"], self.git_dir)
-        done = process.run_program(["nice", "-n", "19", *command], timeout_s=timeout_s, keep_open=self._held())
+        done = process.run_program([*([] if urgent else ["nice", "-n", "19"]), *command], timeout_s=timeout_s, keep_open=self._held())
         if done.code != 0:
             raise process.failed("repack", done, self.git_dir)
         return True

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from podium.base.errors import GitError, GitMoved, GitRefused
 from podium.base.ports import QueuedFile
+from podium.base.system.ids import new_id
 from podium.base.system.log import get_logger
 from podium.git.commits import Blob, check_path
 from podium.git.objects import object_id
@@ -76,21 +77,30 @@ class Branch:
         self._tips: dict[str, str] = {}
         self._places = Places(self._folder)
         self._current = ""
+        self._first_id = new_id()
+        self._tried_to: int | None = None
+        self._newest_seq = 0
 
     # ---- committing
+
+    def continue_after(self, seq: int) -> None:
+        """What was queued up to there a former life may have committed. Until this is told, that is so of every file."""
+        with self._lock:
+            self._tried_to = seq
 
     def commit(self, files: Sequence[QueuedFile], at: datetime) -> Committed:
         """Commit the files to the branch of that moment. Durable when it returns. Raises GitError; nothing is lost then."""
         with self._lock:
+            self._newest_seq = max((file.seq for file in files), default=self._newest_seq)
             try:
                 for _ in range(_ATTEMPTS - 1):
                     try:
                         return self._commit(files, at)
                     except GitMoved:
-                        self._forget()
+                        self._doubt()
                 return self._commit(files, at)
             except BaseException:
-                self._forget()
+                self._doubt()
                 raise
 
     def _commit(self, files: Sequence[QueuedFile], at: datetime) -> Committed:
@@ -99,9 +109,13 @@ class Branch:
             self._forget()
             self._current = name
         tip = self._tip(name) or self._begin(name, at)
-        paths = tuple(self._places.place(_safe(file.path)) for file in files)
+        placed = [self._places.place(_safe(file.path), tried=self._tried(file)) for file in files]
+        paths = tuple(path for path, _ in placed)
+        doubtful = {path for path, tried in placed if tried}
         changes = {path: file.body for path, file in zip(paths, files, strict=True)}
-        new = {path: body for path, body in changes.items() if not self._has(tip, path, body)}
+        new = {path: body for path, body in changes.items() if path not in doubtful or not self._has(tip, path, body)}
+        if not doubtful:
+            self._places.settled()
         if not new:
             return Committed(branch=name, commit=tip, paths=paths, made=False)
         made = [file for path, file in zip(paths, files, strict=True) if path in new]
@@ -116,10 +130,15 @@ class Branch:
         self._tips[name] = commit
         return Committed(branch=name, commit=commit, paths=paths, made=True)
 
+    def _tried(self, file: QueuedFile) -> bool:
+        """Whether the branch may have it: given to a commit before, or of an execution older than this process.
+
+        The latter for a home that was put back from a backup: it queues again what the branch has.
+        """
+        name = file.path.rpartition("/")[2]
+        return self._tried_to is None or file.seq <= self._tried_to or name < self._first_id
+
     def _has(self, tip: str, path: str, body: bytes) -> bool:
-        place = parse(path)
-        if place is not None and not self._places.may_be_there(place):
-            return False
         folder, _, name = path.rpartition("/")
         return self._repository.folder(tip, folder).get(name) == ("file", object_id("blob", body))
 
@@ -250,7 +269,13 @@ class Branch:
     def forget(self) -> None:
         """Read everything from the repository again: a batch was committed but could not be marked so."""
         with self._lock:
-            self._forget()
+            self._doubt()
+
+    def _doubt(self) -> None:
+        """The last batch may be in the branch or not."""
+        if self._tried_to is not None:
+            self._tried_to = max(self._tried_to, self._newest_seq)
+        self._forget()
 
     def _forget(self) -> None:
         self._tips.clear()

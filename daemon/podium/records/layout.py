@@ -112,7 +112,7 @@ def chunk_capacity(chunk: int) -> int:
     Each record of a batch that touches another flow's folder writes that whole folder again. 2 million records of one flow in one hour
     keep every folder under the 3,000 entries that forges advise.
     """
-    return 16 if chunk < 64 else 64 if chunk < 256 else 250 if chunk < 768 else 1_000
+    return 8 if chunk == 0 else 16 if chunk < 64 else 64 if chunk < 256 else 250 if chunk < 768 else 1_000
 
 
 def chunk_of(name: str) -> int | None:

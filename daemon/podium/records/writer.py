@@ -26,6 +26,7 @@ from podium.base.system.ids import jitter
 from podium.base.system.log import get_logger
 from podium.git.repo import Credentials, Repository
 from podium.records.branch import Branch
+from podium.records.folding import Folding
 from podium.records.layout import Rotation
 
 log = get_logger(__name__)
@@ -36,7 +37,6 @@ NETWORK_PUSH_INTERVAL_S = 15.0
 _LOOK_AGAIN_S = 30.0
 _RETRY_S, _REFUSED_RETRY_S, _RETRY_MAX_S = 1.0, 15.0, 300.0
 _PUSH_ATTEMPTS = 5
-_COMMITS_BETWEEN_TIDYING = 200
 
 OnCommitted = Callable[[Sequence[QueuedFile], str], Awaitable[None]]
 
@@ -114,7 +114,7 @@ class ResultsWriter:
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="results")
         self._status = Status(unpushed=0, oldest_s=None, error=None, hint=None, commits=0, files=0, pushes=0, pushed_at=None)
         self._errors: dict[str, PodiumError] = {}
-        self._commits_since_tidying = 0
+        self._folding = Folding(repository, lambda step: self._step("tidy", step))
 
     def wake(self) -> None:
         """Something was queued."""
@@ -129,7 +129,7 @@ class ResultsWriter:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._commit_for_ever())
                 group.create_task(self._push_for_ever())
-                group.create_task(self._tidy_for_ever())
+                group.create_task(self._folding.run())
         finally:
             self._threads.shutdown(wait=True)
 
@@ -138,7 +138,7 @@ class ResultsWriter:
         failures = 0
         while True:
             try:
-                await self._queue.reopen()
+                self._branch.continue_after(await self._queue.reopen())
             except PodiumError as error:
                 failures += 1
                 self._failed("reopen", error)
@@ -194,6 +194,7 @@ class ResultsWriter:
 
     async def _commit_batch(self) -> bool:
         """Commit what is queued; whether there may be more."""
+        await self._folding.room()
         started = monotonic_s()
         files = await self._queue.pending(after_seq=0, limit=self._batch_files_max)
         if not files:
@@ -207,7 +208,8 @@ class ResultsWriter:
                 raise
             self._waiting.append(_Waiting(done.branch, done.commit, [file.seq for file in files]))
         self._status = replace(self._status, commits=self._status.commits + done.made, files=self._status.files + len(files))
-        self._commits_since_tidying += done.made
+        if done.made:
+            self._folding.committed()
         if self._local_only:
             await self._forget_pushed(len(self._waiting))
         else:
@@ -306,21 +308,15 @@ class ResultsWriter:
 
     # ---- helpers
 
-    async def _tidy_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
-            if self._commits_since_tidying >= _COMMITS_BETWEEN_TIDYING:
-                self._commits_since_tidying = 0
-                await self._step("tidy", self._repository.tidy)
-
-    async def _step(self, what: str, step: Callable[[], object]) -> None:
-        """A step that may fail without harm: it is shown and comes again."""
+    async def _step(self, what: str, step: Callable[[], object]) -> bool:
+        """A step that may fail without harm (it is shown and comes again); whether it worked."""
         try:
             await self._thread(step)
         except PodiumError as error:
             self._failed(what, error)
-        else:
-            self._errors.pop(what, None)
+            return False
+        self._errors.pop(what, None)
+        return True
 
     async def _thread(self, step: Callable[[], T]) -> T:
         """Run blocking work. When cancelled, wait for its end all the same: git must not be left half way."""

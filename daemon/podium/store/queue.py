@@ -10,6 +10,8 @@ from podium.base.ports import QueuedFile
 from podium.store.db import Database
 from podium.store.journal import decode
 
+COUNTED_MAX = 100_000
+
 
 class Queue:
     """See base/ports.RecordQueue. Once a record is on the remote its execution's events are dropped: the branch has them (invariant I5)."""
@@ -25,8 +27,13 @@ class Queue:
         )
         return [QueuedFile(seq=row[0], path=row[1], body=row[2], kind=row[3], summary=decode(row[4])) for row in rows]
 
-    async def reopen(self) -> None:
-        await self._db.write(lambda c: c.execute("UPDATE queue SET commit_id = NULL"))
+    async def reopen(self) -> int:
+        def pending_again(connection: sqlite3.Connection) -> int:
+            connection.execute("UPDATE queue SET commit_id = NULL")
+            newest: int = connection.execute("SELECT coalesce(max(seq), 0) FROM queue").fetchone()[0]
+            return newest
+
+        return await self._db.write(pending_again)
 
     async def committed(self, seqs: Sequence[int], commit: str) -> None:
         await self._db.write(lambda c: c.executemany("UPDATE queue SET commit_id = ? WHERE seq = ?", [(commit, seq) for seq in seqs]))
@@ -49,7 +56,9 @@ class Queue:
         await self._db.write(drop)
 
     async def unpushed(self) -> tuple[int, datetime | None]:
-        row = await self._db.read(lambda c: c.execute("SELECT count(*), min(queued_at) FROM queue").fetchone())
+        """How many, COUNTED_MAX at most, and since when the oldest waits."""
+        query = "SELECT (SELECT count(*) FROM (SELECT 1 FROM queue LIMIT ?)), (SELECT queued_at FROM queue ORDER BY seq LIMIT 1)"
+        row = await self._db.read(lambda c: c.execute(query, (COUNTED_MAX,)).fetchone())
         return row[0], datetime.fromisoformat(row[1]) if row[1] else None
 
     async def body(self, path: str) -> tuple[bytes, str | None] | None:

@@ -64,16 +64,21 @@ def paths_of(count: int) -> list[str]:
     return [layout.record_path(new_id(), "ns", "flow") for _ in range(count)]
 
 
+def chunk_in(places: Places, path: str, *, tried: bool = False) -> int:
+    place = layout.parse(places.place(path, tried=tried)[0])
+    assert place
+    return place.chunk
+
+
 def test_folders_are_filled_one_chunk_after_the_other() -> None:
     """A folder that grows makes every later commit dearer."""
     places = Places(lambda _: {}, capacity=lambda _: 3)
     asked = [path.replace(path[:24], "executions/2026/01/02/03") for path in paths_of(8)]
-    chunks = [layout.parse(places.place(path)).chunk for path in asked]  # type: ignore[union-attr]
-    assert chunks == [0, 0, 0, 1, 1, 1, 2, 2]
-    assert layout.parse(places.place(asked[4])).chunk == 1  # type: ignore[union-attr]
+    assert [chunk_in(places, path) for path in asked] == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert chunk_in(places, asked[4]) == 1
     log = asked[3].replace(".json", ".log.jsonl")
-    assert "/0001/" in places.place(log)
-    assert places.place("state/kv/ns.json") == "state/kv/ns.json"
+    assert "/0001/" in places.place(log, tried=False)[0]
+    assert places.place("state/kv/ns.json", tried=False) == ("state/kv/ns.json", True)
 
 
 def test_no_folder_of_a_very_hot_flow_is_too_large() -> None:
@@ -88,19 +93,45 @@ def test_no_folder_of_a_very_hot_flow_is_too_large() -> None:
 def test_places_continue_where_the_branch_stands() -> None:
     """After a restart, or a foreign commit, a record that is there is found and the current chunk goes on."""
     folder = "executions/2026/01/02/03/ns/flow"
-    first, second, third, new = (new_id() for _ in range(4))
+    first, second, third, new, newer = (new_id() for _ in range(5))
     tree = {
         folder: {f"{first}.json": ("file", "x"), f"{first}.log.jsonl": ("file", "x"), "0001": ("folder", "x"), "0002": ("folder", "x"), "other": ("folder", "x")},
         f"{folder}/0001": {f"{second}.json": ("file", "x")},
         f"{folder}/0002": {f"{third}.json": ("file", "x"), f"{third}.amend-1.json": ("file", "x")},
     }
     places = Places(lambda path: tree.get(path, {}), capacity=lambda _: 2)
-    assert places.place(f"{folder}/{second}.amend-1.json") == f"{folder}/0001/{second}.amend-1.json"
-    assert places.place(f"{folder}/{first}.json") == f"{folder}/{first}.json"
-    assert places.place(f"{folder}/{new}.json") == f"{folder}/0002/{new}.json"
-    known = layout.parse(f"{folder}/{first}.json")
-    fresh = layout.parse(f"{folder}/0002/{new}.json")
-    assert known
-    assert fresh
-    assert places.may_be_there(known)
-    assert not places.may_be_there(fresh)
+    assert places.place(f"{folder}/{second}.amend-1.json", tried=False) == (f"{folder}/0001/{second}.amend-1.json", True)
+    assert places.place(f"{folder}/{first}.json", tried=True) == (f"{folder}/{first}.json", True)
+    assert places.place(f"{folder}/{new}.json", tried=True) == (f"{folder}/0002/{new}.json", True)
+    assert places.place(f"{folder}/{newer}.json", tried=False) == (f"{folder}/0003/{newer}.json", False)
+
+
+def test_what_a_record_costs_does_not_depend_on_how_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With flows that take turns, the folder needed next was once always the one just forgotten: each record read its flow's folders again."""
+    for limit in ("_RECENT_MAX", "_LOOKED_UP_MAX"):
+        monkeypatch.setattr(f"podium.records.places.{limit}", 100)
+    read: list[str] = []
+    places = Places(lambda path: read.append(path) or {})  # type: ignore[func-returns-value]
+    for number in range(2_000):
+        made = new_id()
+        path = layout.record_path(made, "ns", f"flow-{number % 50}")
+        placed, tried = places.place(path, tried=False)
+        assert not tried
+        assert places.place(layout.log_path(made, "ns", f"flow-{number % 50}"), tried=False)[0] == placed.replace(".json", ".log.jsonl")
+    assert len(read) <= 100, "each folder was read once (twice when the hour changes meanwhile)"
+
+
+def test_an_amendment_long_after_its_record_lies_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podium.records.places._RECENT_MAX", 2)
+    tree: dict[str, dict[str, tuple[str, str]]] = {}
+    places = Places(lambda path: tree.get(path, {}), capacity=lambda _: 1)
+    asked = [path.replace(path[:24], "executions/2026/01/02/03") for path in paths_of(9)]
+    for path in asked:
+        folder, _, name = places.place(path, tried=False)[0].rpartition("/")
+        tree.setdefault(folder, {})[name] = ("file", "x")
+        if "/flow/" in folder:
+            tree.setdefault(folder.rpartition("/")[0], {})[folder.rpartition("/")[2]] = ("folder", "x")
+    assert chunk_in(places, asked[3].replace(".json", ".amend-1.json")) == 3
+    assert chunk_in(places, asked[5], tried=True) == 5
+    places.settled()
+    assert chunk_in(places, asked[4], tried=True) == 4

@@ -1,0 +1,136 @@
+"""The number of packs stays bounded while a writer works, whatever happens to the folding."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from records_driver import SqliteQueue
+
+from podium.base.errors import GitError
+from podium.base.system.clock import SystemClock
+from podium.git.repo import Repository
+from podium.records import folding
+from podium.records.layout import parse
+from podium.records.writer import ResultsWriter
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[SqliteQueue]:
+    made = SqliteQueue(tmp_path / "queue.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def few_packs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PACKS_FOLD": 6, "PACKS_URGENT": 10, "PACKS_MAX": 14, "_LOOK_AGAIN_S": 0.2}.items():
+        monkeypatch.setattr(folding, name, value)
+
+
+@contextlib.asynccontextmanager
+async def writing(tmp_path: Path, queue: SqliteQueue, clock: Any) -> AsyncIterator[ResultsWriter]:
+    """A writer whose every batch is two executions, a pack each."""
+    with Repository.init_bare(tmp_path / "results.git") as repository:
+        writer = ResultsWriter(queue=queue, repository=repository, instance="test", clock=clock, batch_files_max=4, batch_wait_s=0.0)
+        task = asyncio.create_task(writer.run())
+        try:
+            yield writer
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def check(tmp_path: Path, made: list[str]) -> None:
+    with Repository.open(tmp_path / "results.git") as repository:
+        places = [place for path in repository.files("refs/heads/results", "executions") if (place := parse(path)) and place.kind == "json"]
+        assert sorted(place.execution_id for place in places) == sorted(made)
+        repository.fsck()
+
+
+async def test_writing_waits_for_a_folding_that_is_far_behind(tmp_path: Path, queue: SqliteQueue, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [queue.add_execution() for _ in range(80)]
+    seen: list[tuple[int, bool]] = []
+    real = Repository.tidy
+
+    def slow(self: Repository, *, packs_max: int, urgent: bool) -> bool:
+        before = -1
+        while (now := self.packs()) != before:  # as long as the writer goes on
+            before = now
+            subprocess.run(["sleep", "0.3"], check=True)
+        seen.append((before, urgent))
+        return real(self, packs_max=packs_max, urgent=urgent)
+
+    monkeypatch.setattr(Repository, "tidy", slow)
+    async with writing(tmp_path, queue, clock) as writer:
+        assert await writer.drain(timeout_s=60)
+    assert max(packs for packs, _ in seen) in (14, 15)
+    check(tmp_path, made)
+
+
+async def test_a_folding_that_fails_is_told_and_holds_up_nothing(tmp_path: Path, queue: SqliteQueue, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [queue.add_execution() for _ in range(60)]
+    full = [True]
+    real = Repository.tidy
+
+    def tidy(self: Repository, *, packs_max: int, urgent: bool) -> bool:
+        if full[0]:
+            raise GitError("git repack failed: No space left on device", hint="free some disk space", reason="disk-full")
+        return real(self, packs_max=packs_max, urgent=urgent)
+
+    monkeypatch.setattr(Repository, "tidy", tidy)
+    async with writing(tmp_path, queue, clock) as writer:
+        assert await writer.drain(timeout_s=60)
+        assert "No space left" in str((await writer.status()).error)
+        full[0] = False
+        for _ in range(200):
+            if writer._folding.packs < 6:
+                break
+            await asyncio.sleep(0.05)
+        assert (await writer.status()).error is None
+    with Repository.open(tmp_path / "results.git") as repository:
+        assert repository.packs() < 14
+    check(tmp_path, made)
+
+
+async def test_gc_by_a_person_at_the_same_time_loses_nothing(tmp_path: Path, queue: SqliteQueue, clock: Any) -> None:
+    made: list[str] = []
+    async with writing(tmp_path, queue, clock) as writer:
+        for _ in range(4):
+            made += [queue.add_execution() for _ in range(30)]
+            writer.wake()
+            gc = await asyncio.create_subprocess_exec("git", "--git-dir", str(tmp_path / "results.git"), "gc", "--quiet", stderr=asyncio.subprocess.DEVNULL)
+            await gc.wait()
+        assert await writer.drain(timeout_s=60)
+    check(tmp_path, made)
+
+
+def test_what_a_killed_folding_left_does_not_end_all_folding(tmp_path: Path) -> None:
+    """A git child that was killed alone (out of memory) leaves its lock and half a pack, while the daemon lives on."""
+    with Repository.init_bare(tmp_path / "results.git") as repository:
+        parent = None
+        for number in range(8):
+            parent = repository.commit(
+                ref="refs/heads/results", parent=parent, changes={f"f{number}": b"%d" % number}, message="m", at=SystemClock().now()
+            )
+        packs = repository.git_dir / "objects" / "pack"
+        young, old = packs / "tmp_pack_young", packs / ".tmp-123-pack-old"
+        lock = packs / "multi-pack-index.lock"
+        for path in (young, old, lock):
+            path.write_bytes(b"half")
+        for path in (old, lock):
+            os.utime(path, (1, 1))
+        assert repository.tidy(packs_max=5)
+        assert young.exists()
+        assert not old.exists()
+        assert not lock.exists()
+        assert repository.packs() < 5
+        repository.fsck()
+
