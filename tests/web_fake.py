@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from podium.base.errors import ConflictError, FlowDisabled, FlowNotFound, InputError, NotFound
+from podium.base.errors import ConflictError, FlowDisabled, FlowNotFound, InputError, LimitError, NotFound
 from podium.base.moments import from_text, to_text
 from podium.base.ports import Answer, Delivery, Deployment, FlowRevision, KnownFlow
 from podium.base.system.clock import SystemClock
@@ -410,7 +410,7 @@ class FakeOrchestrator:
     async def health(self) -> dict[str, Any]:
         if self.fail is not None:
             raise self.fail
-        return {**self.status, "flows": len(self.current)}
+        return {**self.status, "flows": len(self.current), "waiting": self.queue()}
 
     async def subscribe(self, *, after_seq: int | None = None) -> AsyncIterator[dict[str, Any]]:
         reader: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

@@ -574,3 +574,27 @@ async def test_a_flow_may_be_called_like_what_is_done_to_executions(client: Clie
     for name in ("state", "pause", "restart", "kill"):
         assert_error(await client("POST", f"/api/v1/executions/company.team/{name}", data=aiohttp.FormData()), 404)
         assert f"company.team.{name}" in (await client("POST", f"/api/v1/executions/company.team/{name}", data=aiohttp.FormData())).json["message"]
+
+
+async def test_what_waits_is_shown_and_everything_can_be_paused(client: Client) -> None:
+    found = (await client.get("/api/v1/executions/queue")).json
+    assert (found["paused"], found["executions"]["flows"][0]["count"]) == (None, 2)
+    assert (await client.post("/api/v1/system/pause?reason=new+disk&by=ada")).json["paused"]["reason"] == "new disk"
+    text = (await client.get("/metrics")).text
+    assert "podium_paused 1.0" in text
+    assert 'podium_slots{state="taken"} 3.0' in text
+    assert "podium_executions_waiting_oldest_seconds 7.5" in text
+    assert "Everything is paused (new disk)" in (await client.get("/executions", headers={"Accept": "text/html"})).text
+    assert (await client.post("/api/v1/system/resume")).json["paused"] is None
+
+
+async def test_a_daemon_that_is_behind_refuses_before_it_does_anything(client: Client) -> None:
+    orchestrator = client.world.orchestrator
+    before = len(orchestrator.requests)
+    orchestrator.too_much = LimitError("too much waits", hint="later", limit="limits.queued_commands_max", retry_after_s=3)
+    for path in (FLOW, "/api/v1/executions/webhook/company.team/hello/s3cret"):
+        answered = await client.post(path, json={"name": "Ada"})
+        assert_error(answered, 429, "limit-reached")
+        assert answered.headers["Retry-After"] == "3"
+        assert answered.json["limit"] == "limits.queued_commands_max"
+    assert len(orchestrator.requests) == before

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from podium.base.errors import LimitError
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 
 View = dict[str, Any]
@@ -102,6 +103,10 @@ class Orchestrator(Protocol):
 
     async def resume_all(self) -> dict[str, Any]:
         """Let begin what waits. As `queue`."""
+        ...
+
+    def behind(self) -> LimitError | None:
+        """Why nothing more can be accepted just now, to be asked before anything is done for a request; None when it can."""
         ...
 
     def queue(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from podium.base.system.clock import Clock
 from podium.base.system.faults import point
 from podium.base.system.log import get_logger
 from podium.conductor.closing import Closer
-from podium.conductor.core.deciding import Decider, Heed
+from podium.conductor.core.deciding import ROUND_S, ROUND_S_MAX, Decider, Heed
 from podium.conductor.core.dispatch import Background, Timers, Waiters
 from podium.conductor.core.performing import Performer
 from podium.conductor.core.round import Round
@@ -37,7 +37,7 @@ from podium.storage.crypto import Cipher
 from podium.store.journal import Journal
 
 log = get_logger(__name__)
-COMMANDS_A_ROUND = MANY
+COMMANDS_A_ROUND = 5 * MANY
 """Commands that share a transaction, at most."""
 
 
@@ -195,7 +195,8 @@ class Conductor(Intake):
 
     async def _round(self, items: list[Item]) -> None:
         """items: filled with the commands that are taken."""
-        turn = Round(self._clock.now(), asyncio.get_running_loop().time())
+        began = asyncio.get_running_loop().time()
+        turn = Round(self._clock.now(), began, min(max(self.lanes.oldest_s / 4, ROUND_S), ROUND_S_MAX))
         self._reads.turn = turn
         while len(items) < COMMANDS_A_ROUND and (item := self.lanes.take()) is not None:
             items.append(item)

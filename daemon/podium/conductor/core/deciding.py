@@ -26,6 +26,9 @@ Heed = Callable[[Round, Stream, Sequence[ev.ExecutionMoved]], None]
 log = get_logger(__name__)
 ROUND_S = 0.025
 """After this long a round leaves what it can to the next. What else happens on the loop (HTTP, timers) waits at most about twice as long."""
+ROUND_S_MAX = 0.25
+"""When commands wait long, a round may take a quarter of the time that the first one has waited, up to this: a crowd at the door must not
+keep what was let in from going on."""
 
 
 class Decider:
@@ -56,6 +59,7 @@ class Decider:
     async def carry_on(self, turn: Round) -> None:
         """Do what earlier rounds left over, for as long again as a round may take. At least one thing, so that it comes to an end."""
         turn.began = asyncio.get_running_loop().time()
+        turn.budget = ROUND_S
         while self.carried:
             execution_id, effects = self.carried.popitem(last=False)
             effect = effects.popleft()
@@ -79,7 +83,7 @@ class Decider:
 
     def late(self, turn: Round) -> bool:
         """Whether a round has taken so long that others should have their turn."""
-        return asyncio.get_running_loop().time() - turn.began > ROUND_S
+        return asyncio.get_running_loop().time() - turn.began > turn.budget
 
     async def _follow(self, turn: Round, stream: Stream, commands: deque[cmd.Command]) -> None:
         """Decide, enter the events, and go on with whatever can be answered at once, or in the next round when this one was long."""

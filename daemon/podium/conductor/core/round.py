@@ -21,11 +21,11 @@ _numbers = itertools.count(1)
 class Round:
     """Collects; nothing here does I/O."""
 
-    def __init__(self, now: datetime, began: float = 0.0) -> None:
-        """began: by the clock of the event loop, seconds."""
+    def __init__(self, now: datetime, began: float = 0.0, budget: float = 0.0) -> None:
+        """began: by the clock of the event loop, seconds. budget: how long it may take, seconds."""
         self.number = next(_numbers)
         self.now = now
-        self.began = began
+        self.began, self.budget = began, budget
         self.batch = Batch()
         self.effects: list[tuple[Stream, list[fx.AnyEffect]]] = []
         self.touched: dict[str, Stream] = {}

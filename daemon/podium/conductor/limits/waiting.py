@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from podium.base.errors import LimitError
 from podium.base.moments import to_text
 from podium.base.system.clock import Clock
 from podium.base.system.ids import id_created_at
@@ -45,6 +46,9 @@ class Waiting:
         if self._owner.limits.paused is not None:
             await self._owner.pause_all(None)
         return self.queue()
+
+    def behind(self) -> LimitError | None:
+        return self._owner.lanes.behind()
 
     def queue(self) -> dict[str, Any]:
         limits, slots, now = self._owner.limits, self._owner.slots, self._moments.now()

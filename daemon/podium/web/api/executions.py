@@ -53,6 +53,8 @@ async def _start(request: web.Request) -> web.Response:
     if key is not None and not 0 < len(key) <= _KEY_CHARS_MAX:
         raise Refused(f"an Idempotency-Key has 1 to {_KEY_CHARS_MAX} characters", hint="send a UUID, for example", path="Idempotency-Key")
     namespace, flow_id = request.match_info["namespace"], request.match_info["flow"]
+    if (refusal := here.orchestrator.behind()) is not None:
+        raise refusal
     async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as form:
         wanted = await start_request(here, form, query, namespace, flow_id, dedupe_key=f"api/{namespace}/{flow_id}/{key}" if key else None)
         execution = await here.orchestrator.start(wanted)

@@ -20,6 +20,8 @@ _HIDDEN_FROM_FLOWS = frozenset({"authorization", "cookie"})
 
 async def _webhook(request: web.Request) -> web.Response:
     here, names = context(request), request.match_info
+    if (refusal := here.orchestrator.behind()) is not None:
+        raise refusal
     delivery = Delivery(
         namespace=names["namespace"], flow_id=names["flow"], key=names["key"], path=names.get("path", ""), method=request.method,
         headers=_headers(request), query=list(request.query.items()), body=await read_bytes(request, limit=here.body_limit), remote=request.remote,

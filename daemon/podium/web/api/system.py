@@ -15,6 +15,7 @@ from podium.web.routes import FLAG, INTEGER, LIST, OBJECT, TEXT, Body, Param, Ro
 from podium.web.wire import answer
 
 _SYNCS_MAX = 200
+_WORDS_MAX = 500
 _WORKING = frozenset({"UP", "DEGRADED"})
 
 
@@ -78,7 +79,6 @@ async def _confirm(request: web.Request) -> web.Response:
     return answer(await here.sources.confirm(request.match_info["source"], commit=Query(request).text("commit")))
 
 
-ROUTES = [
 async def _queue(request: web.Request) -> web.Response:
     return answer(context(request).orchestrator.queue())
 
@@ -97,6 +97,7 @@ async def _collect_garbage(request: web.Request) -> web.Response:
     return answer(await context(request).orchestrator.collect_garbage(dry=Query(request).flag("dryRun")))
 
 
+ROUTES = [
     Route(
         method="GET", path="/health", handler=_health, about="Whether the daemon works; details for those who may see them", tag="system",
         answers={200: OBJECT, 503: OBJECT}, errors=(), root=True, open=True,
@@ -110,7 +111,6 @@ async def _collect_garbage(request: web.Request) -> web.Response:
         answers={200: TEXT}, errors=(),
         root=True,
     ),
-    Route(method="GET", path="/openapi.json", handler=_openapi, about="This document", tag="system", errors=()),
     Route(
         method="GET", path="/executions/queue", handler=_queue, about="What waits and why: executions to begin, task runs for a slot, commands",
         tag="system", answers={200: OBJECT}, errors=(),
@@ -129,6 +129,7 @@ async def _collect_garbage(request: web.Request) -> web.Response:
         query=(Param(name="dryRun", schema=FLAG, about="only say what would go"),), body=Body(content={"application/json": OBJECT}),
         answers={200: OBJECT}, errors=(422,),
     ),
+    Route(method="GET", path="/openapi.json", handler=_openapi, about="This document", tag="system", errors=()),
     Route(method="GET", path="/configs", handler=_configs, about="Version and features", tag="system", errors=()),
     Route(
         method="GET", path="/sources", handler=_sources, about="Sources and how far each is deployed", tag="sources", answers={200: LIST},

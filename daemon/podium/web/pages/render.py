@@ -134,7 +134,7 @@ async def _banners(request: web.Request) -> list[dict[str, Any]]:
         elif source.get("error"):
             banners.append({"kind": "warn", "text": f"Source {source['name']}: {source['error']}", "href": "/sources", "more": "Details"})
     try:
-        unpushed = (await here.orchestrator.health()).get("unpushed") or {}
+        health = await here.orchestrator.health()
     except PodiumError as error:
         return [*banners, {"kind": "bad", "text": error.what, "href": "/health", "more": "Health"}]
     unpushed, disk = health.get("unpushed") or {}, health.get("disk") or {}
