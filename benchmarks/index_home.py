@@ -14,7 +14,7 @@ from pathlib import Path
 
 from podium.base.system import base62
 from podium.engine.shape.view import iso
-from podium.store.db import Database
+from podium.store.db import Database, drop_indexes, make_indexes
 from podium.store.journal import ExecutionRow, LogRow, _enter_executions, enter_logs
 
 NAMESPACES = [f"company.team{number:02}.{part}" for number in range(25) for part in ("etl", "ml")]
@@ -72,6 +72,9 @@ def fill(database: Database, count: int, *, seed: int = 4) -> None:
     """Enter rows. Not durable until the database is closed, and fast for that."""
     connection = database._here  # noqa: SLF001 - a home for measurements, made without its daemon
     connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("BEGIN")
+    drop_indexes(connection)
+    connection.execute("COMMIT")
     every = rows(count, seed=seed)
     for begin in range(0, count, AT_ONCE):
         some = [each for _, each in zip(range(min(AT_ONCE, count - begin)), every, strict=False)]
@@ -79,7 +82,11 @@ def fill(database: Database, count: int, *, seed: int = 4) -> None:
         _enter_executions(connection, [row for row, _ in some])
         enter_logs(connection, [line for _, line in some])
         connection.execute("COMMIT")
+    connection.execute("BEGIN")
+    make_indexes(connection)
+    connection.execute("COMMIT")
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def main() -> None:

@@ -287,7 +287,7 @@ class Podium(Lists, Waiting):
         return self._conductor.library.known()
 
     async def syncs(self, *, limit: int = 20) -> list[dict[str, Any]]:
-        return [each["sync"] for each in self._documents.newest("sync", limit)]
+        return [each["sync"] for each in self._documents.newest_syncs(limit)]
 
     def rejected(self) -> list[dict[str, Any]]:
         return [

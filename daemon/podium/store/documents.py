@@ -45,24 +45,31 @@ class Documents:
         self, kind: str, namespace: str | None = None, *, children: bool = False, expired: bool = False, prefix: str = ""
     ) -> list[dict[str, Any]]:
         """As `entry`, of a namespace (and those below), or of all (None), sorted by namespace and key."""
-        low, high = (namespace or "") + ".", (namespace or "") + "/"
-        rows = self._db.read_now(
-            lambda c: c.execute(
-                "SELECT namespace, key, value, created_at, updated_at, expires_at FROM documents WHERE kind = ?"
-                " AND (? IS NULL OR namespace = ? OR (? AND namespace >= ? AND namespace < ?))"
-                " AND (? OR expires_at IS NULL OR expires_at > ?) AND substr(key, 1, ?) = ? ORDER BY namespace, key",
-                (kind, namespace, namespace, children, low, high, expired, iso(self._clock.now()), len(prefix), prefix),
-            ).fetchall()
+        parts, values = ["kind = ?"], list[Any]([kind])
+        if namespace is not None and children:  # all that begins so is one range of the key; a few in it are of others
+            parts.append("namespace >= ? AND namespace < ? AND (namespace = ? OR namespace >= ?)")
+            values += [namespace, namespace + "/", namespace, namespace + "."]
+        elif namespace is not None:
+            parts.append("namespace = ?")
+            values.append(namespace)
+        if prefix:
+            parts.append("key >= ? AND substr(key, 1, ?) = ?")
+            values += [prefix, len(prefix), prefix]
+        if not expired:
+            parts.append("(expires_at IS NULL OR expires_at > ?)")
+            values.append(iso(self._clock.now()))
+        query = (
+            f"SELECT namespace, key, value, created_at, updated_at, expires_at FROM documents WHERE {' AND '.join(parts)} ORDER BY namespace, key"
         )
+        rows = self._db.read_now(lambda c: c.execute(query, values).fetchall())
         return [
             {"namespace": row[0], "key": row[1], "value": decode(row[2]), "creationDate": row[3], "updateDate": row[4],
              **({"expirationDate": row[5]} if row[5] else {})}
             for row in rows
         ]
 
-    def newest(self, kind: str, limit: int) -> list[Any]:
-        """Values, those changed last first."""
-        rows = self._db.read_now(
-            lambda c: c.execute("SELECT value FROM documents WHERE kind = ? ORDER BY updated_at DESC, key DESC LIMIT ?", (kind, limit)).fetchall()
-        )
+    def newest_syncs(self, limit: int) -> list[Any]:
+        """Values of documents of kind `sync`, those changed last first."""
+        query = "SELECT value FROM documents INDEXED BY documents_synced WHERE kind = 'sync' ORDER BY updated_at DESC, key DESC LIMIT ?"
+        rows = self._db.read_now(lambda c: c.execute(query, (limit,)).fetchall())
         return [decode(row[0]) for row in rows]
