@@ -5,7 +5,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends git openssh-cli
 WORKDIR /src
 COPY requirements/runtime.txt requirements/
 RUN python3 -m venv /opt/podium && /opt/podium/bin/pip install --no-cache-dir --require-hashes -r requirements/runtime.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY daemon daemon
 RUN /opt/podium/bin/pip install --no-cache-dir --no-deps --no-build-isolation . && rm -rf /src
 ENV PATH=/opt/podium/bin:$PATH PYTHONUNBUFFERED=1

@@ -1,7 +1,7 @@
 """Builds the programs of this folder, static, without a compiler of the system: `python build.py [folder for the results]`.
 
-Uses the C compiler that the package `ziglang` brings. Called by setup.py when Podium is installed, and by tests. Imports nothing of Podium: it runs
-before that is there. A program whose sources have not changed since it was built is left alone.
+Uses the C compiler that the package `ziglang` brings, for each kind of machine that containers may run on. Called by setup.py when Podium is
+installed, and by tests. Imports nothing of Podium: it runs before that is there. A program whose sources have not changed is left alone.
 """
 
 from __future__ import annotations
@@ -12,38 +12,48 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PROGRAMS = {"podium-transfer": "transfer"}
+ARCHES = ("x86_64", "aarch64")
+PROGRAMS: dict[str, Sequence[str]] = {
+    "podium-transfer": ("transfer/*.[ch]",),
+    "podium-supervise": ("supervise/*.[ch]", "transfer/transfer.h", "transfer/archive.c", "transfer/text.c", "transfer/http.c"),
+}
+"""Name → its sources."""
 FLAGS = ("-static", "-Os", "-s", "-std=gnu11", "-Wall", "-Wextra", "-Werror")
 BUILD_S_MAX = 600
 
 
-def build(target: Path = HERE / "bin") -> list[Path]:
-    """Make every program in `target`. Raises RuntimeError with the compiler's words."""
+def build(target: Path = HERE / "bin", *, arches: Sequence[str] = (platform.machine(),)) -> list[Path]:
+    """Make every program in `target/<machine>` for these kinds of machine, by default this one. Raises RuntimeError with the compiler's words."""
     made = []
-    for name, folder in PROGRAMS.items():
-        sources = sorted((HERE / folder).glob("*.[ch]"))
-        parts = [" ".join(FLAGS).encode(), platform.machine().encode(), *(each.read_bytes() for each in sources)]
-        digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
-        program, stamp = target / name, target / f"{name}.sha256"
-        made.append(program)
-        if program.exists() and stamp.exists() and stamp.read_text() == digest:
-            continue
-        target.mkdir(parents=True, exist_ok=True)
-        draft = target / f"{name}.draft"
-        command = [sys.executable, "-m", "ziglang", "cc", "-target", f"{platform.machine()}-linux-musl", *FLAGS, "-o", str(draft)]
-        command += [str(each) for each in sources if each.suffix == ".c"]
-        with tempfile.TemporaryDirectory(prefix="podium-build-") as cache:
-            env = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
-            done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_S_MAX, check=False, env=env)
-        if done.returncode != 0:
-            raise RuntimeError(f"{name} cannot be built: {done.stderr[-2000:]}")
-        draft.chmod(0o755)
-        draft.replace(program)
-        stamp.write_text(digest)
+    with tempfile.TemporaryDirectory(prefix="podium-build-") as cache:
+        for arch in arches:
+            made += [_build_one(target / arch, name, patterns, arch, cache) for name, patterns in PROGRAMS.items()]
     return made
+
+
+def _build_one(target: Path, name: str, patterns: Sequence[str], arch: str, cache: str) -> Path:
+    sources = sorted({source for pattern in patterns for source in HERE.glob(pattern)})
+    parts = [" ".join(FLAGS).encode(), arch.encode(), *(each.read_bytes() for each in sources)]
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
+    program, stamp = target / name, target / f"{name}.sha256"
+    if program.exists() and stamp.exists() and stamp.read_text() == digest:
+        return program
+    target.mkdir(parents=True, exist_ok=True)
+    draft = target / f"{name}.{os.getpid()}"
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", f"{arch}-linux-musl", *FLAGS, "-o", str(draft)]
+    command += [str(each) for each in sources if each.suffix == ".c"]
+    env = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_S_MAX, check=False, env=env)
+    if done.returncode != 0:
+        raise RuntimeError(f"{name} cannot be built for {arch}: {done.stderr[-2000:]}")
+    draft.chmod(0o755)
+    draft.replace(program)
+    stamp.write_text(digest)
+    return program
 
 
 if __name__ == "__main__":
