@@ -54,7 +54,7 @@ async def _all(homes: Mapping[int, Database]) -> list[Measured]:
 async def _commits(homes: Mapping[int, Database]) -> Measured:
     """One execution begins in each commit; small and large home turn by turn, so that a busy neighbour slows both."""
     small, large = homes[SIZES[0]], homes[SIZES[-1]]
-    fresh = [each for _, each in zip(range(2 * COMMITS), rows(2 * COMMITS, seed=99), strict=False)]
+    fresh = [each for _, each in zip(range(2 * COMMITS), rows(2 * COMMITS, seed=99, first=LARGEST), strict=False)]
     now = BEGIN + timedelta(seconds=EVERY_S * LARGEST)
     took: dict[int, list[float]] = {0: [], 1: []}
     for number, (row, line) in enumerate(fresh):

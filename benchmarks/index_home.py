@@ -30,13 +30,13 @@ def id_at(moment: datetime, tail: int) -> str:
     return base62.encode((int(moment.timestamp() * 1000) << base62.TAIL_BITS) | tail)
 
 
-def rows(count: int, *, seed: int = 4) -> Iterator[tuple[ExecutionRow, LogRow]]:
-    """Executions with a line of log each, oldest first. The last 40 run still."""
+def rows(count: int, *, seed: int = 4, first: int = 0) -> Iterator[tuple[ExecutionRow, LogRow]]:
+    """Executions with a line of log each, oldest first. The last 40 run still. first: how many were before them."""
     chance = random.Random(seed)
     parent = ""
     for number in range(count):
         namespace, flow_id = FLOWS[int(chance.random() ** 2 * len(FLOWS))]
-        at = BEGIN + timedelta(seconds=EVERY_S * number, milliseconds=chance.randrange(1000))
+        at = BEGIN + timedelta(seconds=EVERY_S * (first + number), milliseconds=chance.randrange(1000))
         state = chance.choice(STATES) if number < count - 40 else "RUNNING"
         identifier, loop = id_at(at, chance.getrandbits(80)), number % 10 == 3
         if number % 10 == 0:
