@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import statistics
 import tempfile
@@ -44,6 +45,18 @@ class Measured:
     budget: str
     good: bool
     detail: str = ""
+
+    def of_budget(self) -> float | None:
+        """How much of its budget the figure takes, 1 being all of it: measured/allowed, or wanted/measured. None where there is no number."""
+        found, wanted = _NUMBER.match(self.figure), _NUMBER.match(self.budget.lstrip("≤≥ "))
+        if found is None or wanted is None or self.budget[:1] not in "≤≥":
+            return None
+        measured, limit = (float(each[0].replace(",", "")) for each in (found, wanted))
+        over, under = (measured, limit) if self.budget.startswith("≤") else (limit, measured)
+        return over / under if under else None
+
+
+_NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
 
 
 def median_ms(seconds: Sequence[float]) -> float:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench_engine import engine
-from benchmarks.bench_records import records
 from benchmarks.measure import DOCKER_FLOW, FLOW, NAMESPACE, Measured, count_flows, image, median_ms, place
 from tools.harness import Daemon, run
 
 ROUNDS = 9
 EXECUTIONS = 1000
 CALLERS = 16
-FLOWS = 200
+FLOWS = 1000
 LISTENERS = 1000
 LISTENS = f"""triggers:
   - id: after
@@ -71,7 +75,7 @@ def executions() -> Iterator[Measured]:
         accepted, took = _run_all(daemon)
     rate = EXECUTIONS / took
     detail = f"{EXECUTIONS} in {took:.1f} s, accepted at {EXECUTIONS / accepted:.0f}/s"
-    yield Measured(name="executions", figure=f"{rate:.0f}/s", budget="≥ 200/s", good=rate >= 200, detail=detail)
+    yield Measured(name="executions, through HTTP", figure=f"{rate:.0f}/s", budget="≥ 300/s", good=rate >= 300, detail=detail)
 
 
 def listeners() -> Iterator[Measured]:
@@ -111,7 +115,7 @@ def deploy() -> Iterator[Measured]:
             )
             took.append(time.perf_counter() - started)
     detail = f"worst {max(took) * 1000:.0f} ms of {ROUNDS}, {FLOWS} flows"
-    yield Measured(name="deploy", figure=f"{median_ms(took):.0f} ms", budget="≤ 500 ms", good=median_ms(took) <= 500, detail=detail)
+    yield Measured(name="deploy", figure=f"{median_ms(took):.0f} ms", budget="≤ 200 ms", good=median_ms(took) <= 200, detail=detail)
 
 
 def start() -> Iterator[Measured]:
@@ -119,15 +123,27 @@ def start() -> Iterator[Measured]:
     with place(FLOWS) as where:
         with where.daemon():
             pass
-        took, resident = [], 0.0
+        took, bare, cpu, resident = [], [], [], 0.0
         for _ in range(5):
+            started = time.perf_counter()
+            run(sys.executable, "-c", "pass")
+            bare.append(time.perf_counter() - started)
             with where.daemon() as daemon:
                 took.append(daemon.start_s)
+                cpu.append(_cpu_s(daemon))
                 assert count_flows(daemon) == FLOWS
                 time.sleep(1)
                 resident = _resident_mb(daemon)
-    yield Measured(name="start", figure=f"{median_ms(took) / 1000:.2f} s", budget="≤ 1.50 s", good=median_ms(took) <= 1500, detail=f"{FLOWS} flows")
-    yield Measured(name="memory", figure=f"{resident:.0f} MB", budget="≤ 120 MB", good=resident <= 120, detail="resident, at rest")
+    detail = f"{FLOWS:,} flows, CPU {statistics.median(cpu):.2f} s; a bare `python -c pass` in turn {median_ms(bare):.0f} ms"
+    yield Measured(name="cold start", figure=f"{median_ms(took) / 1000:.2f} s", budget="≤ 0.80 s", good=median_ms(took) <= 800, detail=detail)
+    yield Measured(name="memory at rest", figure=f"{resident:.0f} MB", budget="≤ 90 MB", good=resident <= 90, detail=f"resident, {FLOWS:,} flows")
+
+
+def _cpu_s(daemon: Daemon) -> float:
+    """Seconds of processor that it has used so far."""
+    assert daemon.process is not None
+    fields = Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_mb(daemon: Daemon) -> float:
@@ -136,6 +152,34 @@ def _resident_mb(daemon: Daemon) -> float:
     return int(next(line for line in text.splitlines() if line.startswith("VmRSS:")).split()[1]) / 1024
 
 
-SUITE: dict[str, Callable[[], Iterator[Measured]]] = {
-    "start": start, "deploy": deploy, "executions": executions, "listeners": listeners, "docker": docker, "records": records, "engine": engine,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of the table: a function that gives its lines. usual: whether it is measured when none is named."""
+
+    where: str
+    seconds_max: float = 60
+    usual: bool = True
+    options: dict[str, str] = field(default_factory=dict)
+
+    def load(self) -> Callable[[], Iterator[Measured]]:
+        """The function. Imported when it is its turn: what it needs must not weigh on the others, nor its mistakes."""
+        module, _, name = self.where.partition(":")
+        found: Callable[..., Iterator[Measured]] = getattr(import_module(module), name)
+        return partial(found, **self.options)
+
+
+SUITE = {
+    "start": Part(where="benchmarks.suite:start", seconds_max=90),
+    "deploy": Part(where="benchmarks.suite:deploy", seconds_max=60),
+    "core": Part(where="benchmarks.bench_core:core", seconds_max=90),
+    "executions": Part(where="benchmarks.suite:executions", seconds_max=60),
+    "listeners": Part(where="benchmarks.suite:listeners", seconds_max=120, usual=False),
+    "docker": Part(where="benchmarks.suite:docker", seconds_max=60),
+    "webhook": Part(where="benchmarks.bench_webhook:webhook", seconds_max=90),
+    "records": Part(where="benchmarks.bench_records:records", seconds_max=60),
+    "index": Part(where="benchmarks.bench_index:index", seconds_max=180, usual=False),
+    "pages": Part(where="benchmarks.bench_pages:pages", seconds_max=150),
+    "engine": Part(where="benchmarks.bench_engine:engine", seconds_max=60),
+    "peers": Part(where="benchmarks.peers:peers", seconds_max=330),
 }
+"""In this order. The usual ones end in less than twelve minutes."""
