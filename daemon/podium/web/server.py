@@ -100,7 +100,6 @@ def make_app(
     )
     app[ASKED] = set()
     app[ROUTES] = register(app, [*API_ROUTES, *site.ROUTES])
-    site.prepare(app)
     app.on_response_prepare.append(_set_headers)
     app.cleanup_ctx.append(_run_hub)
     app.on_shutdown.append(_end_streams)

@@ -17,18 +17,12 @@ from podium.web.auth import COOKIE, SESSION_S, safe_next
 from podium.web.context import TRUST, context
 from podium.web.errors import headers_for
 from podium.web.pages import executions, flows, operate, overview
-from podium.web.pages.render import HERE, digest, environment, link, render
+from podium.web.pages.render import HERE, digest, link, render
 from podium.web.params import read_form
 from podium.web.routes import Handler, Route
 
 TAG = "pages"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-
-
-def prepare(_app: web.Application) -> None:
-    """Load the templates, so that a broken one stops the start and not a reader."""
-    for name in environment().list_templates():
-        environment().get_template(name)
 
 
 async def refuse(request: web.Request, error: PodiumError, status: int) -> web.StreamResponse:
