@@ -72,7 +72,7 @@ class Node:
         return False
 
     def containers(self, attempt_id: str) -> list[Any]:
-        return list(self.client.containers.list(all=True, filters={"label": f"podium.attempt={attempt_id}"}))
+        return list(self.client.containers.list(all=True, ignore_removed=True, filters={"label": f"podium.attempt={attempt_id}"}))
 
     def cut_off(self) -> None:
         """The node loses its network, as if its cable were pulled."""
@@ -152,7 +152,7 @@ class Swarm:
         sweep(os.getpid(), self.home)
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 40.0) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 90.0) -> None:
     end = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > end:

@@ -78,6 +78,8 @@ async def bench(swarm: Any, tmp_path: Path, images: Mapping[str, str], docker_en
     wanted = {"label": [f"podium.instance={INSTANCE}"]}
     assert not api.services(filters=wanted)
     assert not api.secrets(filters=wanted)
+    if serving.launcher._config is not None:
+        assert not api.configs(filters=wanted)
 
 
 async def started(sink: Sink, timeout_s: float = 30.0) -> None:

@@ -165,6 +165,7 @@ def _docker(settings: Settings) -> list[Finding]:
 
 def _swarm(settings: Settings) -> list[Finding]:
     import docker
+    from docker.utils import kwargs_from_env
 
     from podium.runners.native import programs
 
@@ -175,7 +176,7 @@ def _swarm(settings: Settings) -> list[Finding]:
     if programs.transfer() is None:
         todo = "install Podium anew with the package ziglang, which compiles it, or run daemon/podium/runners/native/build.py"
         return _bad("swarm", "podium-transfer, which containers on other machines need, was not built", todo, status=needed)
-    options: dict[str, Any] = {"base_url": runner.swarm_host} if runner.swarm_host else docker.utils.kwargs_from_env()
+    options: Any = {"base_url": runner.swarm_host} if runner.swarm_host else kwargs_from_env()
     try:
         client = docker.APIClient(timeout=int(_ASK_S), **options)
         nodes = client.nodes()

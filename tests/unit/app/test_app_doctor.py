@@ -45,12 +45,11 @@ def test_a_missing_engine_is_an_error_only_for_the_docker_runner(clock: Any, tmp
 def test_a_swarm_is_looked_at_where_the_settings_ask_for_one(clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = str(tmp_path)
     assert "swarm" not in findings(clock, home=home)
-    monkeypatch.setattr("podium.runners.native.programs.BIN", tmp_path)
-    (tmp_path / "podium-transfer").touch()
+    monkeypatch.setattr("podium.runners.native.programs.transfer", lambda: tmp_path)
     wanted = {"home": home, "runner.type": "swarm", "runner.remote_url": "http://10.0.0.1:8080", "runner.swarm_host": f"unix://{tmp_path}/none.sock"}
     found = findings(clock, **wanted)["swarm"]
     assert (found.status, "docker swarm init" in found.todo) == ("error", True)
-    (tmp_path / "podium-transfer").unlink()
+    monkeypatch.setattr("podium.runners.native.programs.transfer", lambda: None)
     assert "podium-transfer" in findings(clock, **wanted)["swarm"].found
 
 

@@ -84,6 +84,7 @@ class SwarmLauncher:
         login = await asyncio.to_thread(registry_login, job.image, job.options)
         headers = {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(login).encode()).decode()} if login else {}
         self._images[job.attempt_id] = image.facts
+        self._seen = (0.0, {})
         await self._make("/services/create", body, headers=headers)
 
     async def _image(self, job: Job) -> spec.Image:
@@ -113,7 +114,15 @@ class SwarmLauncher:
                 data = base64.b64encode(program.content).decode()
                 body = {"Name": name, "Labels": {LABEL_INSTANCE: self._instance}, "Data": data}
                 self._config = (found[0]["ID"] if found else await self._make("/configs/create", body), name)
+                await self._drop_configs(but=self._config[0])
             return self._config
+
+    async def _drop_configs(self, *, but: str | None = None) -> None:
+        """Remove the configs of this instance that no service needs: of versions before this one, or all."""
+        for each in await self._ours("/configs"):
+            if each["ID"] != but:
+                with suppress(EngineAnswer, _Gone):  # a container of an earlier life runs with it
+                    await self._delete(f"/configs/{each['ID']}")
 
     async def _named_secrets(self, names: Sequence[Any]) -> dict[str, str]:
         wanted = [str(each) for each in names]
@@ -161,10 +170,12 @@ class SwarmLauncher:
         """See Launcher."""
         async with self._looking:
             at, found = self._seen
-            waits = attempt_id not in found or found[attempt_id].phase == "waiting"
-            if monotonic_s() - at > (_WAITING_LOOK_S if waits else _LOOK_S):
+            known = found.get(attempt_id)
+            serves_s = 0.0 if known is None else _WAITING_LOOK_S if known.phase == "waiting" else _LOOK_S
+            # That there is nothing is decided by a look of its own: an earlier one may have begun before the service was there.
+            if (began := monotonic_s()) - at >= serves_s:
                 found = await self._look_at_all()
-                self._seen = (monotonic_s(), found)
+                self._seen = (began, found)
         seen = found.get(attempt_id, Seen(phase="absent", reason="its service was removed"))
         return Seen(
             phase=seen.phase, reason=seen.reason, refused=seen.refused, exit_code=seen.exit_code,
@@ -203,9 +214,9 @@ class SwarmLauncher:
     async def close(self) -> None:
         """Let go of the engine; the program's config goes when nothing runs that needs it."""
         if self._config is not None:
-            with suppress(RunnerError, _Gone, TimeoutError):
+            with suppress(RunnerError, TimeoutError):
                 async with asyncio.timeout(2):
-                    await self._delete(f"/configs/{self._config[0]}")
+                    await self._drop_configs()
         await self._engine.close()
 
     # ---- the API
