@@ -6,9 +6,10 @@ Works on the daemon's own repository (`<home>/results.git`), on the settings' re
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from podium.git.repo import Repository
     from podium.records.read import Found
     from podium.records.verify import Report
+
+_SHOWN_EVERY = 500
 
 
 class _Where:
@@ -126,8 +129,8 @@ def verify(where: _Where, allowed_signers: Path | None, objects: bool, output: s
     """Check that the branch is whole and that nobody changed a record afterwards. Exit 1 if not."""
     from podium.records.verify import verify as check
 
-    with where.open() as repository:
-        report = check(repository, branch=where.branch(), allowed_signers=allowed_signers, objects=objects)
+    with where.open() as repository, _counting() as tell:
+        report = check(repository, branch=where.branch(), allowed_signers=allowed_signers, objects=objects, on_step=tell)
     if output == "json":
         click.echo(json.dumps(_as_dict(report), indent=2, ensure_ascii=False))
     else:
@@ -148,8 +151,8 @@ def rebuild(where: _Where, dry_run: bool) -> None:
     """Enter all records of the branch into the index that lists and pages read. The daemon must be stopped."""
     from podium.records.read import ResultsReader
 
-    with where.open() as repository:
-        every = ResultsReader(repository, branch=where.branch()).every()
+    with where.open() as repository, _counting() as tell:
+        every = _told(ResultsReader(repository, branch=where.branch()).every(), tell)
         count = sum(1 for _ in every) if dry_run else _enter(where.settings(), every)
     click.echo(f"{count} records {'in the branch' if dry_run else 'entered'}")
 
@@ -182,6 +185,32 @@ def rotate(where: _Where, yes: bool) -> None:
         url = None if where.repo else results_url(settings)
         period = name.removeprefix(branch + "/")
         click.echo(close_branch(repository, branch, period, url=url, credentials=results_credentials(settings)))
+
+
+@contextlib.contextmanager
+def _counting() -> Iterator[Callable[[str, int], None]]:
+    """On a terminal: lines that say what is under way, how many so far, and for how long. Elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _what, _count: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with Progress(SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f}"), TimeElapsedColumn(), transient=True) as shown:
+        steps: dict[str, Any] = {}
+
+        def tell(what: str, count: int) -> None:
+            if what not in steps:
+                steps[what] = shown.add_task(what)
+            if count % _SHOWN_EVERY == 0:
+                shown.update(steps[what], completed=count)
+
+        yield tell
+
+
+def _told(every: Iterator[Found], tell: Callable[[str, int], None]) -> Iterator[Found]:
+    for count, found in enumerate(every, 1):
+        tell("records", count)
+        yield found
 
 
 def _check_day(day: str) -> None:

@@ -65,13 +65,12 @@ def tree(git_dir: Path, commit: str, path: str, *, env: Mapping[str, str] | None
 
 
 def paths(git_dir: Path, commit: str, path: str, *, env: Mapping[str, str] | None) -> Iterator[tuple[str, str]]:
-    """(path, object id) of everything below `path`, recursively."""
-    below = [] if path in (".", "") else ["--", path.rstrip("/")]
-    out = process.check(["--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, *below], git_dir=git_dir, env=env)
-    for line in out.split(b"\0"):
-        if line:
-            facts, _, name = line.partition(b"\t")
-            yield name.decode("utf-8", "surrogateescape"), facts[-40:].decode()
+    """(path, object id) of everything below `path`, recursively, as git finds it."""
+    below = [] if path in (".", "") else [path.rstrip("/")]
+    command = ["ls-tree", "-r", "-z", "--full-tree", commit, "--", *below]
+    for line in process.pieces(["--literal-pathspecs", *command], git_dir=git_dir, env=env):
+        facts, _, name = line.partition(b"\t")
+        yield name.decode("utf-8", "surrogateescape"), facts[-40:].decode()
 
 
 def _entry(line: str) -> TreeEntry:

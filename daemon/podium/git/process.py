@@ -11,7 +11,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ LOCAL_TIMEOUT_S = 120.0
 """Longest time a command without network may take."""
 _KEPT = frozenset({"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL"})
 _STDERR_CHARS_MAX = 2_000
+_CHUNK_BYTES = 1 << 18
 _KILL_AFTER_S = 2.0
 _remote: dict[subprocess.Popen[bytes], Path] = {}
 """Commands that talk to a remote right now, and the repository each works on."""
@@ -146,6 +148,30 @@ def check(
     if done.code != 0:
         raise failed(args[0], done, git_dir)
     return done.stdout
+
+
+def pieces(args: Sequence[str], *, git_dir: Path, env: Mapping[str, str] | None = None, keep_open: Sequence[int] = ()) -> Iterator[bytes]:
+    """What `git ARGS` writes, cut at NUL bytes, as it comes: for output that may be larger than memory. Raises GitError at its end."""
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(
+            argv(args, git_dir), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=environment(env), start_new_session=True,
+            pass_fds=tuple(keep_open), cwd="/",
+        )
+        assert child.stdout is not None
+        try:
+            rest = b""
+            while chunk := child.stdout.read(_CHUNK_BYTES):
+                *whole, rest = (rest + chunk).split(b"\0")
+                yield from whole
+            if rest:
+                yield rest
+            code = child.wait()
+        finally:
+            stop(child)
+        if code != 0:
+            errors.seek(0)
+            words = errors.read()[-_STDERR_CHARS_MAX:].decode(errors="replace")
+            raise failed(args[0], Done(code=code, stdout=b"", stderr=words), git_dir)
 
 
 def failed(command: str, done: Done, git_dir: Path | None) -> GitError:

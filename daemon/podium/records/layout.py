@@ -42,9 +42,17 @@ class Place:
     @property
     def path(self) -> str:
         """The path in the branch."""
-        chunk = f"{self.chunk:04d}/" if self.chunk else ""
+        return f"{self.folder}/{self.chunk:04d}/{self._name}" if self.chunk else self.asked_path
+
+    @property
+    def asked_path(self) -> str:
+        """The path under which it was queued: without the chunk, which the writer added."""
+        return f"{self.folder}/{self._name}"
+
+    @property
+    def _name(self) -> str:
         amend = f".amend-{self.amend}" if self.amend else ""
-        return f"{self.folder}/{chunk}{self.execution_id}{amend}.{self.kind}"
+        return f"{self.execution_id}{amend}.{self.kind}"
 
 
 def record_path(execution_id: str, namespace: str, flow_id: str, *, amend: int = 0) -> str:

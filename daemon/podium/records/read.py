@@ -5,10 +5,11 @@ With rotation there is a branch a period; all of them are read. The highest amen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,7 +18,15 @@ from podium.base.system.ids import id_created_at
 from podium.git.repo import CommitInfo, Repository
 from podium.records.layout import EXECUTIONS, KV, SYNCS, TRIGGERS, Place, chunk_of, hour_folder, parse
 
+T = TypeVar("T")
 _decode = msgspec.json.Decoder().decode
+
+
+class _Parts(msgspec.Struct):
+    execution: dict[str, msgspec.Raw]
+
+
+_decode_parts = msgspec.json.Decoder(_Parts).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +47,10 @@ class Found:
         """The record: {schema, execution, flow, images, runner, instance, podium}."""
         made: dict[str, Any] = _decode(self.body)
         return made
+
+    def parts(self, *, without: Collection[str]) -> dict[str, Any]:
+        """The execution in the record without some of its fields, which are passed over: most of it is usually its task runs."""
+        return {key: _decode(text) for key, text in _decode_parts(self.body).execution.items() if key not in without}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +105,11 @@ class ResultsReader:
         return found
 
     def every(self) -> Iterator[Found]:
-        """All records, oldest period first. An execution amended in a later period comes again: the later counts."""
+        """All records, oldest period first. An execution amended in a later period comes again: the later counts. Little is held in memory."""
         for branch, tip in reversed(self.tips()):
             for day in self._days(tip, EXECUTIONS):
-                newest = list(
-                    _last_versions(_At(branch=branch, commit=tip, place=place, blob=blob) for place, blob in self._records(tip, day))
-                )
-                bodies = self._repository.read_many(item.blob for item in newest)
-                for item, (_, body) in zip(newest, bodies, strict=True):
+                items = _last_versions(_At(branch=branch, commit=tip, place=place, blob=blob) for place, blob in self._records(tip, day))
+                for item, body in bodies_of(self._repository, items, lambda item: item.blob):
                     yield Found(branch=branch, commit=tip, place=item.place, body=body)
 
     def rebuild(self, on_record: Callable[[Found], None]) -> int:
@@ -198,6 +208,19 @@ class ResultsReader:
 
     def _folders(self, tip: str, path: str) -> list[str]:
         return sorted(name for name, (kind, _) in self._repository.folder(tip, path).items() if kind == "folder")
+
+
+def bodies_of(repository: Repository, items: Iterable[T], blob: Callable[[T], str]) -> Iterator[tuple[T, bytes]]:
+    """Each item and the content of its blob, in order; few items are on their way at once."""
+    waiting: deque[T] = deque()
+
+    def names() -> Iterator[str]:
+        for item in items:
+            waiting.append(item)
+            yield blob(item)
+
+    for _, body in repository.read_many(names()):
+        yield waiting.popleft(), body
 
 
 def _last_versions(items: Iterable[_At]) -> Iterator[_At]:

@@ -20,7 +20,6 @@ from podium.base.system.ids import id_created_at
 from podium.base.system.log import get_logger
 from podium.engine.shape.view import started_by
 from podium.git import process
-from podium.records.layout import record_path
 from podium.storage.crypto import SEALED_TYPE, reveal
 from podium.store.catalog import StoredRevision
 from podium.store.documents import Documents
@@ -33,18 +32,18 @@ if TYPE_CHECKING:
     from podium.records.read import Found
 
 log = get_logger(__name__)
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 2_000
 LOOK_AGAIN_S = 15.0
 MARK = ("daemon", "", "results")
 """The document that says how far a new home is, until it knows what the results branch has."""
 RESTORING, UNSEEN = "restoring", "unseen"
 SYNCS_MAX = 1_000_000
+_NOT_IN_LISTS = frozenset({"taskRunList", "inputs", "engine"})
 
 
 def index_row(found: Found) -> ExecutionRow:
     """The row for lists that a record gives."""
-    execution = found.data()["execution"]
-    place = found.place
+    execution, place = found.parts(without=_NOT_IN_LISTS), found.place
     histories = execution["state"]["histories"]
     trigger = execution.get("trigger") or {}
     return ExecutionRow(
@@ -52,9 +51,7 @@ def index_row(found: Found) -> ExecutionRow:
         state=execution["state"]["current"], created_at=id_created_at(place.execution_id),
         ended_at=datetime.fromisoformat(histories[-1]["date"]) if histories else None, trigger_id=trigger.get("id"),
         trigger_execution_id=started_by(execution), loop=execution.get("kind") == "LOOP", parent_id=execution.get("parentId"), open=False,
-        summary={key: value for key, value in execution.items() if key not in ("taskRunList", "inputs", "engine")},
-        labels={each["key"]: each["value"] for each in execution.get("labels") or ()},
-        record_path=record_path(place.execution_id, place.namespace, place.flow_id, amend=place.amend),
+        summary=execution, labels={each["key"]: each["value"] for each in execution.get("labels") or ()}, record_path=place.asked_path,
     )
 
 
