@@ -34,6 +34,8 @@ from sim_rules import Facts, Rules, kind
 
 from podium.base.errors import InputError, PodiumError
 from podium.base.system import ids
+from podium.conductor.limits.bounds import Bounds
+from podium.conductor.limits.shares import Pool
 from podium.conductor.port import StartRequest
 from podium.engine import codec
 from podium.engine import commands as cmd
@@ -54,6 +56,11 @@ SETTLE_S = 6_000.0
 """A long queue takes its time; longer than this none does."""
 IDLE_S = 6.5
 """A paused execution of which nothing was heard for this long waits for somebody: no duration in a flow is longer."""
+TIGHT = Bounds(
+    attempts_max=2, waiting_in_memory_max=0, running_executions_max=2, task_runs_per_flow_max=1,
+    pools={"one": Pool(flows=["*f1"], slots=1, priority=1)},
+)
+"""What half of the worlds have: everything waits, for every reason, and out of memory."""
 EXPECTED_LOGS = frozenset({"journal_not_written"})
 _AUDIT = """CREATE TABLE IF NOT EXISTS audit (seq INTEGER PRIMARY KEY, stream TEXT, version INTEGER, body BLOB);
 CREATE TRIGGER IF NOT EXISTS audited AFTER INSERT ON events BEGIN
@@ -81,6 +88,7 @@ class World:
         self.facts = {each["id"]: Facts.of(each) for each in self.flows}
         story = random.Random(f"{setup.seed}/starts")
         self.starts = {str(number): (story.choice(self.flows)["id"], story.uniform(0, 8)) for number in range(story.randint(1, 6))}
+        self.bounds = Bounds(attempts_max=8) if random.Random(f"{setup.seed}/bounds").random() < 0.5 else TIGHT
         self.outside = Outside(str(setup.seed), self.rng, setup.faults)
         self.ledger = Ledger()
         self.clock = SimClock()
@@ -166,7 +174,7 @@ class World:
         return False
 
     async def _live(self, home: Path, worker: OutsideWorker, disk: Disk) -> None:
-        self.house = house = House(home, self.clock, worker=worker, database=disk, branch=self.remote)
+        self.house = house = House(home, self.clock, worker=worker, database=disk, branch=self.remote, bounds=self.bounds)
         commit, submit = house.journal.commit, house.conductor.submit
 
         async def committed(batch: Batch, now: datetime) -> int:
@@ -202,7 +210,7 @@ class World:
         if "push" in faults:
             actors.append(self._push)
         if "people" in faults:
-            actors.append(Person(self).live)
+            actors += [Person(self).live, self._pauser]
         return actors
 
     async def _guarded(self, actor: Callable[[], Any]) -> None:
@@ -230,6 +238,16 @@ class World:
                 else:
                     self._must(view["id"] in self.ledger.books, f"start {start} was acknowledged and is not on the disk")
                     self.acknowledged[start] = view["id"]
+
+    async def _pauser(self) -> None:
+        """Somebody who pauses everything now and then, and ends that in the end, also after a crash."""
+        while self.loop.seconds < BUSY_S:
+            await asyncio.sleep(self.rng.uniform(1, 20))
+            with contextlib.suppress(PodiumError):
+                await (self.house.podium.pause_all(by="sim") if self.rng.random() < 0.5 else self.house.podium.resume_all())
+        while self.house.podium.queue()["paused"] is not None:
+            with contextlib.suppress(PodiumError):
+                await self.house.podium.resume_all()
 
     async def _reaper(self) -> None:
         """Deaths between transactions."""
