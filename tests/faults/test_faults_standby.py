@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from daemon_house import PODIUM, wait_for
 from fault_audit import audit
-from fault_house import FaultHouse, fault_house
+from fault_house import FaultHouse, Rounds, fault_house
 
 PROCESS = '[runner]\ntype = "process"\n'
-TAKEOVER_S_MAX = 8.0
+TAKEOVER_S_MAX = 30.0
 """Seconds without an answer, at most, on a busy machine. The usual time is printed."""
 
 
@@ -85,7 +85,7 @@ def sure(found: Any) -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2_400)
 def test_a_standby_takes_over_from_one_that_is_killed_under_load(
     tmp_path: Path, free_port: int, docker_engine: Any, images: Mapping[str, str], seed: int, rounds: int
 ) -> None:
@@ -97,7 +97,8 @@ def test_a_standby_takes_over_from_one_that_is_killed_under_load(
         house.begin()
         standbys.add()
         with house.load(rng):
-            for _ in range(max(rounds // 5, 4)):
+            budget = Rounds(max(rounds // 5, 4), least=4)
+            while budget.more():
                 standbys.add()
                 time.sleep(rng.uniform(0.3, 2.0))
                 assert house.process is not None
@@ -105,7 +106,7 @@ def test_a_standby_takes_over_from_one_that_is_killed_under_load(
                 standbys.followed(house.process.kill)
         while standbys.standbys:
             standbys.standbys.pop().terminate()
-        house.settle(120)
+        house.settle(300)
         found = audit(house, docker=docker_engine)
         took = sorted(standbys.took)
         house.say(f"standby: {len(took)} times taken over after {took[0]:.2f} to {took[-1]:.2f} s, median {took[len(took) // 2]:.2f}: {dict(found.figures)}")
