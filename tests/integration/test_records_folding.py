@@ -16,8 +16,8 @@ from records_driver import SqliteQueue
 from podium.base.errors import GitError
 from podium.base.system.clock import SystemClock
 from podium.git.repo import Repository
-from podium.records import folding
 from podium.records.layout import parse
+from podium.records.upkeep import folding
 from podium.records.writer import ResultsWriter
 
 

@@ -22,7 +22,7 @@ from podium.git.repo import Repository
 from podium.records.branch import Branch
 from podium.records.layout import TRIGGERS, kv_path, log_path, record_path, sync_path
 from podium.records.read import Found, ResultsReader
-from podium.records.verify import verify
+from podium.records.upkeep.verify import verify
 
 RESULTS = "refs/heads/results"
 
@@ -313,6 +313,44 @@ def test_a_branch_becomes_a_period_here_and_at_the_remote(tmp_path: Path) -> Non
         monthly.adopt(branched.at)
         assert monthly.unpushed() == []
         assert podium("results", "--config", str(config), "rotate", "--yes").output.startswith("nothing to do")
+
+
+def test_old_periods_are_forgotten_on_command_only_when_the_remote_has_the_same(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with Repository.init_bare(tmp_path / "remote.git") as remote, Repository.init_bare(home / "results.git") as repository:
+        url = str(remote.git_dir)
+        monthly = Branched(repository, Branch(repository, branch="results", url=url, credentials=None, instance="test", rotate="monthly"))
+        made = []
+        for month in (1, 2, 3, 4):
+            monthly.at = NOON.replace(month=month)
+            made += monthly.add(monthly.at, number=month)
+        for name in monthly.branch.names()[:-1]:
+            tip = repository.resolve(f"refs/heads/{name}")
+            assert tip
+            monthly.branch.push(name, tip)
+        config = tmp_path / "podium.toml"
+        config.write_text(f'home = "{home}"\n[results]\nurl = "{url}"\nrotate = "monthly"\nkeep_periods = 2\n')
+        command = ("results", "--config", str(config), "forget")
+        assert podium(*command, "--dry-run").output.split() == ["results/2026-01", "results/2026-02"]
+        assert podium(*command, "--yes").exit_code == 0
+        left = ["refs/heads/results/2026-03", "refs/heads/results/2026-04"]
+        assert list(repository.refs("refs/heads/")) == left
+        assert list(remote.refs("refs/heads/")) == left[:1]
+        assert not [ref for ref in repository.refs("refs/podium/") if "2026-01" in ref or "2026-02" in ref]
+        found = []
+        ResultsReader(repository).rebuild(lambda record: found.append(record.place.execution_id))
+        assert found == made[2:]
+        assert verify(repository).ok
+        assert podium(*command, "--yes").output.startswith("nothing to do")
+        # The newest that was closed was never pushed: it stays, whatever is asked.
+        refused = podium(*command, "--keep", "1", "--yes")
+        assert refused.exit_code == 0, refused.stderr
+        monthly.at = NOON.replace(month=5)
+        monthly.add(monthly.at, number=5)
+        refused = podium(*command, "--keep", "1", "--yes")
+        assert refused.exit_code == 1
+        assert "never pushed" in refused.stderr
+        assert "refs/heads/results/2026-04" in repository.refs("refs/heads/")
 
 
 def test_no_copy_of_the_branch_is_told_with_the_way_out(tmp_path: Path) -> None:

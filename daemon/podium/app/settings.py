@@ -104,6 +104,8 @@ class Results(Section):
     """Name of the branch. It is made when it is not there and never force-pushed."""
     rotate: Literal["never", "monthly", "weekly"] = "never"
     """Begin a new branch `<branch>/<period>` every month or week, so that an old one can be dropped."""
+    keep_periods: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """How many closed periods `podium results forget` leaves; empty is all. Nothing is ever deleted without that command."""
     first_wait_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Seconds that a new, empty home waits for a repository that does not answer, before it begins anew; empty is as long as it takes."""
     sign_key: Directory | None = None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from podium.app.settings import Settings
     from podium.git.repo import Repository
     from podium.records.read import Found
-    from podium.records.verify import Report
+    from podium.records.upkeep.verify import Report
 
 _SHOWN_EVERY = 500
 
@@ -127,7 +127,7 @@ def show(where: _Where, execution_id: str, logs: bool, commit: bool) -> None:
 @click.pass_obj
 def verify(where: _Where, allowed_signers: Path | None, objects: bool, output: str) -> None:
     """Check that the branch is whole and that nobody changed a record afterwards. Exit 1 if not."""
-    from podium.records.verify import verify as check
+    from podium.records.upkeep.verify import verify as check
 
     with where.open() as repository, _counting() as tell:
         report = check(repository, branch=where.branch(), allowed_signers=allowed_signers, objects=objects, on_step=tell)
@@ -167,8 +167,8 @@ def rotate(where: _Where, yes: bool) -> None:
     """
     from podium.app.wiring.home import home_lock
     from podium.app.wiring.results import results_credentials, results_url
-    from podium.records.branch import close_branch
     from podium.records.layout import branch_at
+    from podium.records.upkeep.periods import close_branch
 
     settings = where.settings()
     if settings.results.rotate == "never":
@@ -185,6 +185,45 @@ def rotate(where: _Where, yes: bool) -> None:
         url = None if where.repo else results_url(settings)
         period = name.removeprefix(branch + "/")
         click.echo(close_branch(repository, branch, period, url=url, credentials=results_credentials(settings)))
+
+
+@results.command()
+@click.option("--keep", type=click.IntRange(1, 10_000), help="How many closed periods stay [default: results.keep_periods].")
+@click.option("--dry-run", is_flag=True, help="Only say which.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def forget(where: _Where, keep: int | None, dry_run: bool, yes: bool) -> None:
+    """Delete the branches of old periods, here and on the remote, with all their records. The daemon may run.
+
+    Only periods that are closed and whole on the remote, never by force. Lists keep the executions until `podium gc`.
+    """
+    from podium.app.wiring.results import results_credentials, results_url
+    from podium.base.system.clock import SystemClock
+    from podium.git.repo import Repository
+    from podium.records.layout import branch_at
+    from podium.records.upkeep import periods
+
+    settings = where.settings()
+    keep = keep or settings.results.keep_periods
+    if settings.results.rotate == "never":
+        raise SettingsError("results.rotate is never: there are no periods", hint='first set rotate = "monthly" (or "weekly") in [results]')
+    if keep is None:
+        raise SettingsError("how many periods stay?", hint="give --keep, or set results.keep_periods")
+    branch = where.branch()
+    remote = periods.Remote(url=None if where.repo else results_url(settings), credentials=results_credentials(settings))
+    with where.open() as repository:
+        current = branch_at(branch, settings.results.rotate, SystemClock().now())
+        names = periods.closed_periods(repository, branch, remote, current=current)[:-keep]
+        click.echo("\n".join(names) or f"nothing to do: no more than {keep} closed periods")
+        if dry_run or not names:
+            return
+        if not yes:
+            click.confirm(f"These {len(names)} branches and all their records are deleted, here and on the remote. Go on?", abort=True)
+        periods.forget(repository, branch, names, remote)
+    own = settings.home / "results.git"
+    if not where.repo and own.is_dir():
+        with Repository.init_bare(own) as repository:
+            repository.reclaim()
 
 
 @contextlib.contextmanager

@@ -37,6 +37,7 @@ _LEFTOVER_FILES = (
 )
 
 _ORPHANS_END_S = 5.0
+_UNREACHABLE_KEPT = "2.hours.ago"
 _SETTINGS = {
     "core.fsync": "committed,reference",
     "core.fsyncMethod": "batch",
@@ -201,6 +202,15 @@ def clear_older(git_dir: Path, age_s: float) -> None:
                 if path.stat().st_mtime < before:
                     log.info("git_leftover_removed", path=str(path))
                     path.unlink()
+
+
+def reclaim(git_dir: Path, *, timeout_s: float, keep_open: Sequence[int]) -> None:
+    """Repack all that refs hold and drop the rest, if it is older than hours. Low priority. Raises GitError."""
+    command = ["repack", "-A", "-d", f"--unpack-unreachable={_UNREACHABLE_KEPT}", "--write-midx", "--quiet", "--no-write-bitmap-index"]
+    done = process.run_program(["nice", "-n", "19", *process.argv(command, git_dir)], timeout_s=timeout_s, keep_open=keep_open)
+    if done.code != 0:
+        raise process.failed("repack", done, git_dir)
+    process.check(["prune", f"--expire={_UNREACHABLE_KEPT}"], git_dir=git_dir, timeout_s=timeout_s, keep_open=keep_open)
 
 
 def _clear(git_dir: Path) -> None:

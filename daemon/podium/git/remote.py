@@ -126,11 +126,11 @@ def push(
         raise _not_pushed(url, done)
 
 
-def remove_branch(git_dir: Path, url: str, branch: str, expected: str, *, credentials: Credentials | None, timeout_s: float) -> None:
-    """Delete a remote branch that is at `expected`: only ever on a person's explicit command. Raises GitMoved, GitRefused, GitError."""
+def remove_branch(git_dir: Path, url: str, ref: str, expected: str, *, credentials: Credentials | None, timeout_s: float) -> None:
+    """Delete a ref of the remote that is at `expected`: only ever on a person's explicit command. Raises GitMoved, GitRefused, GitError."""
     target, env = access(url, credentials)
-    lease = f"--force-with-lease=refs/heads/{branch}:{expected}"
-    command = ["push", "--porcelain", "--no-verify", lease, "--end-of-options", target, f":refs/heads/{branch}"]
+    lease = f"--force-with-lease={ref}:{expected}"
+    command = ["push", "--porcelain", "--no-verify", lease, "--end-of-options", target, f":{ref}"]
     done = process.run(command, git_dir=git_dir, timeout_s=timeout_s, env=env | _STALLED, remote=True)
     if done.code != 0:
         raise _not_pushed(url, done)

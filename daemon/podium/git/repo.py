@@ -122,9 +122,8 @@ class Repository:
         prune: bool = False,
     ) -> None:
         """Bring refs and what they need here. Raises GitRefused (branch-gone, auth, no-repository), GitError (unreachable, timeout)."""
-        remote.fetch(
-            self.git_dir, url, refspecs=refspecs, credentials=credentials, timeout_s=timeout_s, prune=prune, keep_open=self._held()
-        )
+        held = self._held()
+        remote.fetch(self.git_dir, url, refspecs=refspecs, credentials=credentials, timeout_s=timeout_s, prune=prune, keep_open=held)
 
     def push(self, url: str, refspec: str, *, credentials: Credentials | None = None, timeout_s: float = remote.NETWORK_TIMEOUT_S) -> None:
         """Send `source:destination`, never by force.
@@ -149,8 +148,7 @@ class Repository:
             env=self._env,
             keep_open=self._held(),
         )
-        # `--end-of-options` is echoed by git before 2.41.
-        words = done.stdout.decode().split()
+        words = done.stdout.decode().split()  # git before 2.41 echoes `--end-of-options`
         return words[-1] if done.code == 0 and words else None
 
     def refs(self, prefix: str) -> dict[str, str]:
@@ -375,6 +373,10 @@ class Repository:
         if done.code != 0:
             raise process.failed("repack", done, self.git_dir)
         return True
+
+    def reclaim(self, *, timeout_s: float = _FSCK_TIMEOUT_S) -> None:
+        """Give back the space of what no ref holds any more, but for the last hours: a commit under way beside this keeps its objects."""
+        mirror.reclaim(self.git_dir, timeout_s=timeout_s, keep_open=self._held())
 
     def mend(self) -> bool:
         """Begin anew, empty, when this repository of ours is damaged; whether it was. The damaged one stays as `<name>.damaged`."""

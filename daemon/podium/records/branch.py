@@ -22,7 +22,6 @@ from podium.base.system.ids import new_id
 from podium.base.system.log import get_logger
 from podium.git.commits import Blob, check_path
 from podium.git.objects import object_id
-from podium.git.remote import NETWORK_TIMEOUT_S, remove_branch
 from podium.git.repo import Credentials, Repository
 from podium.records.layout import STATE, Rotation, branch_at, parse
 from podium.records.message import commit_message, root_message
@@ -280,34 +279,6 @@ class Branch:
     def _forget(self) -> None:
         self._tips.clear()
         self._places.clear()
-
-
-def close_branch(repository: Repository, branch: str, period: str, *, url: str | None, credentials: Credentials | None) -> str:
-    """Make the branch a period of itself: `results` becomes `results/<period>`, here and at the remote; its new name.
-
-    For a person who begins to rotate. Raises GitMoved when the remote has other commits: the daemon has to push or pull first.
-    """
-    name = f"{branch}/{period}"
-    tip = repository.resolve(f"refs/heads/{branch}")
-    if tip is None:
-        raise GitError(f"there is no branch {branch}", hint="nothing to do: periods begin by themselves", reason="branch-gone")
-    if url is not None:
-        theirs = repository.remote_heads(url, f"refs/heads/{branch}", credentials=credentials).get(f"refs/heads/{branch}")
-        if theirs is not None:
-            if theirs != tip:
-                raise GitMoved(f"{branch} is at {theirs} on the remote and at {tip} here", hint="start the daemon once, so that both agree")
-            # First kept under another name: nothing is lost in between, and a hook that guards the branch lets it go.
-            repository.push(url, f"{tip}:refs/podium/closed/{period}", credentials=credentials)
-            remove_branch(repository.git_dir, url, branch, tip, credentials=credentials, timeout_s=NETWORK_TIMEOUT_S)
-    for root in ("refs/heads", "refs/podium/remote", "refs/podium/pushed"):
-        if found := repository.resolve(f"{root}/{branch}"):
-            repository.update_ref(f"refs/podium/closed/{period}", tip)
-            repository.update_ref(f"{root}/{branch}", None, found)
-    repository.update_ref(f"refs/heads/{name}", tip, "")
-    if url is not None:
-        repository.push(url, f"{tip}:refs/heads/{name}", credentials=credentials)
-        repository.update_ref(f"refs/podium/pushed/{name}", tip)
-    return name
 
 
 def _safe(path: str) -> str:

@@ -26,8 +26,8 @@ from podium.base.system.ids import jitter
 from podium.base.system.log import get_logger
 from podium.git.repo import Credentials, Repository
 from podium.records.branch import Branch
-from podium.records.folding import Folding
 from podium.records.layout import Rotation
+from podium.records.upkeep.folding import Folding
 
 log = get_logger(__name__)
 T = TypeVar("T")
