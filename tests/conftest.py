@@ -7,6 +7,7 @@ home and a failure when CI=true, so that a green run on CI has tested everything
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import socket
 import sys
@@ -160,10 +161,14 @@ def images(docker_engine: Any) -> Mapping[str, str]:
 @pytest.fixture(scope="session")
 def transfer_program() -> Path:
     """podium-transfer, built now if it was not when Podium was installed."""
+    from podium.runners.native import programs
     from podium.runners.native.build import build
 
     try:
-        return build()[0]
+        build(arches=[platform.machine()])
+        found = programs.transfer()
+        assert found is not None
+        return found
     except (RuntimeError, OSError) as error:
         absent(f"the programs of runners/native cannot be built ({str(error)[-300:]})")
         raise
