@@ -152,18 +152,23 @@ async def open_core(
             conductor=conductor, library=library, starter=starter, documents=documents, renderer=renderer, clock=clock, zone=zone,
         ) if results else None
         library.load({each["key"]: each["value"]["commit"] for each in documents.entries("source")})
-        await conductor.start()
-        if chains is not None:
-            podium.shown = chains.shown
-            chains.recover()
-        conductor.spawn(closer.run(), "state files")
-        conductor.spawn(upkeep.run(), "upkeep")
-        settle()
+        await _begin(conductor, podium, closer, upkeep, chains)
         stack.push_async_callback(conductor.close, drain_s=DRAIN_S if results else 0.0)
         yield Core(
             podium=podium, conductor=conductor, closer=closer, renderer=renderer, queue=queue, branch=branch, clock=clock, zone=zone,
             instance=instance, cipher=cipher, journal=journal, views=views, catalog=catalog, database=database,
         )
+
+
+async def _begin(conductor: Conductor, podium: Podium, closer: Closer, upkeep: Upkeep, chains: Chains | None) -> None:
+    """Take up what was open, then work."""
+    await conductor.start()
+    if chains is not None:
+        podium.shown = chains.shown
+        chains.recover()
+    conductor.spawn(closer.run(), "state files")
+    conductor.spawn(upkeep.run(), "upkeep")
+    settle()
 
 
 def bounds_of(settings: Settings) -> Bounds:
