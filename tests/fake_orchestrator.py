@@ -69,7 +69,7 @@ class FakeOrchestrator:
             revision = self.known[key].revision + 1 if key in self.known else 1
             self._put(FlowRevision(
                 namespace=flow.namespace, flow_id=flow.id, revision=revision, source=source, commit="c" * 40, path=f"{flow.id}.yaml",
-                blob=f"{revision:040d}", text="", model=flow, deployed_at=at or self.clock.now(),
+                blob=f"{revision:040d}", text="", parse=lambda flow=flow: flow, deployed_at=at or self.clock.now(),
             ))
         self._tell(kind="flows")
 

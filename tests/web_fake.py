@@ -92,7 +92,7 @@ class FakeOrchestrator:
         known = self.history.setdefault(key, [])
         made = FlowRevision(
             namespace=key[0], flow_id=key[1], revision=len(known) + 1, source="main", commit=commit or f"{len(known) + 1:02d}c0ffee" * 4,
-            path=path or f"{key[1]}.yaml", blob=f"{len(known) + 1:02d}b10b00" * 5, text=text, model=parsed.flow, deployed_at=self.clock.now(),
+            path=path or f"{key[1]}.yaml", blob=f"{len(known) + 1:02d}b10b00" * 5, text=text, parse=lambda: parsed.flow, deployed_at=self.clock.now(),
         )
         known.append(made)
         self.current[key] = made

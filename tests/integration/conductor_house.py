@@ -156,7 +156,7 @@ class House:
                 assert parsed.flow is not None, [str(each) for each in parsed.problems]
                 accepted.append(FlowRevision(
                     namespace=str(parsed.namespace), flow_id=str(parsed.flow_id), revision=revision, source="main", commit="c" * 40,
-                    path="flow.yaml", blob="b" * 40, text=text, model=parsed.flow, deployed_at=self.clock.now(),
+                    path="flow.yaml", blob="b" * 40, text=text, parse=lambda parsed=parsed: parsed.flow, deployed_at=self.clock.now(),
                 ))
         await self.podium.deploy(Deployment(
             source="main", commit="c" * 40, previous_commit=None, accepted=accepted, removed=[], moved=[], rejected=[], held=None,

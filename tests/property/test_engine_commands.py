@@ -23,6 +23,7 @@ from podium.engine import codec
 from podium.engine import commands as cmd
 from podium.engine import effects as fx
 from podium.engine.decide.entry import pending
+from podium.engine.decide.kinds.approval import waiting_approval
 from podium.engine.state import TaskRun, fold
 
 SEEDS = 120
@@ -100,23 +101,28 @@ class Life(Play):
 
     def _child(self) -> None:
         effect = self.subflows.pop(0)
-        if self.rng.random() < 0.1:
-            self.give(cmd.SubflowStarted(run_id=effect.run_id, error="no such flow"))
+        run = self.state.runs.get(effect.run_id)
+        known = run is not None and run.notes.get(f"child:{effect.index}", ("", "CREATED"))[1] != "CREATED"
+        if not known and self.rng.random() < 0.1:
+            self.give(cmd.SubflowStarted(run_id=effect.run_id, index=effect.index, error="no such flow"))
             return
-        self.give(cmd.SubflowStarted(run_id=effect.run_id, execution_id=effect.execution_id))
+        self.give(cmd.SubflowStarted(run_id=effect.run_id, index=effect.index, execution_id=effect.execution_id, paused=self.rng.random() < 0.1))
         self.children.append(effect)
+        if effect.index is not None and self.rng.random() < 0.3:
+            paused = self.rng.random() < 0.7
+            self.give(cmd.IterationPaused(run_id=effect.run_id, index=effect.index, execution_id=effect.execution_id, paused=paused))
         if self.rng.random() < 0.6:
             self.end_child(self.rng.choice(["SUCCESS", "FAILED", "WARNING", "KILLED"]))
 
     def end_child(self, state: str) -> None:
         effect = self.children.pop()
-        self.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=effect.execution_id, state=state))
+        self.give(cmd.SubflowEnded(run_id=effect.run_id, index=effect.index, execution_id=effect.execution_id, state=state))
 
     def _kill_child(self) -> None:
         execution_id = self.child_kills.pop(0)
         for effect in [each for each in self.children if each.execution_id == execution_id]:
             self.children.remove(effect)
-            self.give(cmd.SubflowEnded(run_id=effect.run_id, execution_id=execution_id, state="KILLED"))
+            self.give(cmd.SubflowEnded(run_id=effect.run_id, index=effect.index, execution_id=execution_id, state="KILLED"))
 
     def let_time_pass(self) -> bool:
         if self.timers:
@@ -142,6 +148,7 @@ class Life(Play):
         """Somebody does something; a refusal is fine."""
         choices: list[cmd.Command] = [
             cmd.Pause(), cmd.Resume(), cmd.Restart(), cmd.ChangeStatus(state=self.rng.choice(["SUCCESS", "FAILED"])), cmd.SetLabels(labels={"a": "b"}),
+            self._review(),
         ]
         if self.state.runs:
             run_id = self.rng.choice(list(self.state.runs))
@@ -166,8 +173,11 @@ class Life(Play):
             elif self.children:
                 self.end_child("SUCCESS")
             elif not self.let_time_pass():
-                self.give(cmd.Resume())
+                self.give(cmd.Resume() if waiting_approval(self.tree, self.state) is None else self._review())
         raise AssertionError("it does not come to an end")
+
+    def _review(self) -> cmd.Review:
+        return cmd.Review(decision=self.rng.choice(["APPROVED", "DENIED"]), by="me")
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

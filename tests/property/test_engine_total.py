@@ -35,7 +35,7 @@ KINDS = [kind for kind in typing.get_args(cmd.Command) if kind is not cmd.Create
 MAPS: tuple[dict[str, Any], ...] = ({}, {"a": "b"})
 CHOICES: dict[str, tuple[Any, ...]] = {
     "state": STATES, "index": (None, 0, 1, 9), "decision": ("APPROVED", "DENIED"), "instead": (None, "CANCELLED", "FAILED"),
-    "error": (None, "it broke"), "running": (0, 1, 2), "force": (True, False), "cascade": (True, False), "by": ("me",), "comment": ("me",),
+    "error": (None, "it broke"), "running": (0, 1, 2), "paused": (True, False), "force": (True, False), "cascade": (True, False), "by": ("me",), "comment": ("me",),
     "labels": MAPS, "outputs": MAPS, "inputs": MAPS, "facts": MAPS,
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -84,7 +84,7 @@ class KnownFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRevision:
-    """One accepted text of a flow. model: a podium.flows.model.Flow (parsed with all defaults)."""
+    """One accepted text of a flow. parse: gives its podium.flows.model.Flow, with all defaults; asked once, when somebody wants it."""
 
     namespace: str
     flow_id: str
@@ -94,12 +94,20 @@ class FlowRevision:
     path: str
     blob: str
     text: str
-    model: Any
+    parse: Callable[[], Any] = field(repr=False, compare=False)
     deployed_at: datetime
     defaults: Sequence[Mapping[str, Any]] = ()
     """Plug-in defaults of podium.yaml in force when `text` was parsed; whoever parses it again must give these to `parse_flows`."""
     templates: Sequence[Mapping[str, str]] = ()
     """The templates that stand in the flow, {namespace, id, path, blob, text}; they too must be given to `parse_flows`."""
+    _parsed: Any = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def model(self) -> Any:
+        """The flow. Raises FlowNotFound for one that can no longer be read."""
+        if self._parsed is None:
+            object.__setattr__(self, "_parsed", self.parse())
+        return self._parsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from podium.base.errors import FlowNotFound
@@ -26,9 +28,14 @@ class Library:
 
     def __init__(
         self, catalog: Catalog, types: Types, text_of: Callable[[str, str], str | None] | None = None,
-        tree_of: Callable[[Flow], FlowTree] = FlowTree,
+        tree_of: Callable[[Flow], FlowTree] = FlowTree, reader: str = "",
     ) -> None:
-        """text_of: (source, blob) → the text of a flow that came from the ledger of a results branch, or None. tree_of: flow tests mock tasks."""
+        """text_of: (source, blob) → the text of a flow that came from the ledger of a results branch, or None. tree_of: flow tests mock tasks.
+
+        reader: names the code and plug-ins that read flows; what these have read before is read again only when somebody wants it.
+        """
+        self._reader = reader
+        self._trusted = False
         self._tree_of = tree_of
         self._text_of = text_of or (lambda _source, _blob: None)
         self._catalog = catalog
@@ -46,6 +53,7 @@ class Library:
         """Fill from the catalog. For start-up."""
         self._current = {(each.namespace, each.flow_id): each for each in self._catalog.newest()}
         self._models.clear()
+        self._trusted = bool(self._reader) and self._catalog.read_by() == self._reader
         self.commits = dict(commits)
         self.changed()
 
@@ -79,10 +87,28 @@ class Library:
         """The deployed flows, sorted by namespace and id. One that can no longer be read is left out: it must not hide the others."""
         found = []
         for key in sorted(self._current):
-            if not self._current[key].deleted:
+            stored = self._current[key]
+            if self._trusted and stored.text and not stored.deleted:
+                found.append(self._later(key, stored))
+            elif not stored.deleted:
                 with contextlib.suppress(FlowNotFound):
                     found.append(self.newest(*key))
         return found
+
+    async def read_all(self) -> bool:
+        """Read every flow once, unless this reader has done so, one at a time. Whether all could be read and the catalog is to remember that."""
+        if self._trusted or not self._reader:
+            return False
+        whole = True
+        for key in list(self._current):
+            await asyncio.sleep(0)
+            if key in self._current and not self._current[key].deleted:
+                try:
+                    self.newest(*key)
+                except FlowNotFound:
+                    whole = False
+        self._trusted = whole
+        return whole
 
     def mentioning(self, word: str) -> list[FlowRevision]:
         """The deployed flows in whose text `word` may stand; the others need not even be read."""
@@ -120,9 +146,16 @@ class Library:
                 f"there is no flow '{namespace}.{flow_id}'", hint="list what is deployed: podium flows list", namespace=namespace,
                 flow_id=flow_id,
             )
-        if key not in self._models:
-            self._models[key] = self._parse(stored)
-        return self._models[key]
+        found = self._later(key, stored)
+        _ = found.model  # raises here, not where it is looked at
+        return found
+
+    def _later(self, key: Key, stored: StoredRevision) -> FlowRevision:
+        """The revision, read when somebody asks for its model."""
+        found = self._models.get(key)
+        if found is None:
+            found = self._models[key] = self._revision(stored)
+        return found
 
     def revision(self, namespace: str, flow_id: str, revision: int) -> FlowRevision:
         """A certain revision, deployed or not. Raises FlowNotFound."""
@@ -135,7 +168,9 @@ class Library:
                 f"flow '{namespace}.{flow_id}' has no revision {revision}", hint=f"list them: podium flows revisions {namespace}.{flow_id}",
                 namespace=namespace, flow_id=flow_id, revision=revision,
             )
-        return self._parse(stored)
+        found = self._revision(stored)
+        _ = found.model
+        return found
 
     def tree(self, namespace: str, flow_id: str, revision: int, *, loop: Mapping[str, Any] | None = None) -> FlowTree:
         """The engine's index over a revision; for an iteration of a Loop, over that Loop. Raises FlowNotFound."""
@@ -153,18 +188,22 @@ class Library:
             self._trees.move_to_end(key)
         return tree
 
-    def _parse(self, stored: StoredRevision) -> FlowRevision:
+    def _revision(self, stored: StoredRevision) -> FlowRevision:
+        text = stored.text or self._text_of(stored.source, stored.blob) or ""
+        return FlowRevision(
+            namespace=stored.namespace, flow_id=stored.flow_id, revision=stored.revision, source=stored.source, commit=stored.commit,
+            path=stored.path, blob=stored.blob, text=text, parse=partial(self._parse, stored), deployed_at=stored.deployed_at,
+            defaults=stored.defaults, templates=stored.templates,
+        )
+
+    def _parse(self, stored: StoredRevision) -> Flow:
         text = stored.text or self._text_of(stored.source, stored.blob) or ""
         templates = [
             StoredTemplate(**{**each, "text": each.get("text") or self._text_of(stored.source, each["blob"]) or ""}) for each in stored.templates
         ]
         for parsed in parse_flows(text, file=stored.path, types=self._types, defaults=stored.defaults, templates=templates):
             if parsed.flow is not None and (parsed.namespace, parsed.flow_id) == (stored.namespace, stored.flow_id):
-                return FlowRevision(
-                    namespace=stored.namespace, flow_id=stored.flow_id, revision=stored.revision, source=stored.source,
-                    commit=stored.commit, path=stored.path, blob=stored.blob, text=text, model=parsed.flow,
-                    deployed_at=stored.deployed_at, defaults=stored.defaults, templates=stored.templates,
-                )
+                return parsed.flow
         raise FlowNotFound(
             f"flow '{stored.namespace}.{stored.flow_id}' of {stored.path} can no longer be read",
             hint="a plug-in that it uses may be missing: podium doctor", namespace=stored.namespace, flow_id=stored.flow_id,

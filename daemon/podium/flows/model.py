@@ -5,7 +5,6 @@ Models are immutable once made. Which runnable task and trigger types exist is n
 is passed in by whoever parses.
 """
 
-from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -3,7 +3,6 @@
 Source: flow-language 7.1–7.4, flow-language-2 5, ruling 18.
 """
 
-from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated, Any, Literal

@@ -65,6 +65,16 @@ class Catalog:
         )
         return _revision(row) if row else None
 
+    def read_by(self) -> str:
+        """What has read all flows without trouble; "" when nothing has. See `mark_read`."""
+        row = self._db.read_now(lambda c: c.execute("SELECT value FROM documents WHERE kind = 'library' AND key = 'reader'").fetchone())
+        return str(decode(row[0])["reader"]) if row else ""
+
+    async def mark_read(self, reader: str, at: datetime) -> None:
+        """Remember who has read all flows without trouble."""
+        document = Document(kind="library", namespace="", key="reader", value={"reader": reader})
+        await self._db.write(lambda connection: enter_document(connection, document, iso(at)))
+
     async def revisions(self, namespace: str, flow_id: str) -> list[StoredRevision]:
         """All revisions of a flow, oldest first."""
         rows = await self._db.read(

@@ -13,7 +13,7 @@ from typing import Any
 GROUPS = ("Sequential", "Parallel", "If", "Switch", "ForEach", "EachParallel", "EachSequential", "LoopUntil", "AllowFailure", "Dag",
           "WorkingDirectory", "Pause")
 LAUNCHING = ("Loop", "Approval")
-"""What needs other executions or a reviewer."""
+"""Of language 2.0: what needs other executions or a reviewer."""
 
 
 class Writer:
@@ -103,8 +103,8 @@ class Writer:
             case "pause":
                 return self._pause()
             case "exit":
-                # What 2.0 calls CANCELLED is CANCELED in 1.x, and a Loop makes a flow one of 2.0.
-                return self._new("execution.Exit", state=rng.choice(["SUCCESS", "WARNING", "KILLED", "FAILED", *([] if self.outside else ["CANCELED"])]))
+                # Not CANCELED: 2.0 calls it CANCELLED, and a Loop makes a flow one of 2.0.
+                return self._new("execution.Exit", state=rng.choice(["SUCCESS", "WARNING", "KILLED", "FAILED"]))
             case "fail":
                 return self._new("execution.Fail")
             case "command":
@@ -154,7 +154,7 @@ class Writer:
     # ---- flowables
     def _group(self, depth: int) -> dict[str, Any]:
         rng = self.rng
-        kind = rng.choice((*GROUPS, *LAUNCHING) if self.outside else GROUPS)
+        kind = rng.choice((*GROUPS, *LAUNCHING))
         task = self._new(f"flow.{kind}")
         match kind:
             case "If":

@@ -33,7 +33,7 @@ def stands_at(executions: Sequence[Execution], *, timed: bool = False) -> str | 
     """The paused task at which they all stand for good, None while anything goes on. timed: as of `until_stuck`."""
     if not all(_waits(each, timed=timed) for each in executions):
         return None
-    paused = (run for each in executions if each.state == "PAUSED" for run in each.runs.values() if run.state == "PAUSED")
+    paused = (run for each in executions if each.state == "PAUSED" for run in each.runs.values() if run.state == "PAUSED" and not _has_children(run))
     return next((run.task_id for run in paused), None)
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ def deployment_of(texts: Sequence[Text], at: datetime) -> Deployment:
         key = (str(each.parsed.namespace), str(each.parsed.flow_id))
         accepted.setdefault(key, FlowRevision(
             namespace=key[0], flow_id=key[1], revision=1, source=SOURCE, commit="", path=str(each.file), blob="", text=each.text,
-            model=each.parsed.flow, deployed_at=at, defaults=each.defaults,
+            parse=partial(getattr, each.parsed, "flow"), deployed_at=at, defaults=each.defaults,
             templates=[as_stored(template) for template in each.parsed.templates],
         ))
     return Deployment(

@@ -16,6 +16,7 @@ from podium.engine.decide.decision import Decision
 from podium.engine.decide.kinds import approval, many, subflow
 from podium.engine.state import Execution
 from podium.engine.tree import FlowTree
+from podium.flows.model import LoopUntil
 
 STEPS_MAX = 1_000_000
 """More steps than this from one command means that the engine runs in a circle."""
@@ -99,7 +100,7 @@ def _timer(d: Decision, key: str) -> None:
         lifecycle.pause_over(d, run, purpose)
     elif purpose == "expire":
         approval.expired(d, run)
-    elif purpose == f"loop:{run.notes.get('iteration', 0) + 1}" and run.state == "PAUSED":
+    elif purpose == f"loop:{run.notes.get('iteration', 0) + 1}" and run.state == "PAUSED" and isinstance(d.tree.task(run.task_id), LoopUntil):
         answers.next_iteration(d, run)
     else:
         tasks.timer_fired(d, key)

@@ -151,7 +151,7 @@ def go_on(d: Decision, run: TaskRun, forced: str | None) -> None:
 
 def pause_over(d: Decision, run: TaskRun, purpose: str) -> None:
     """The time of a Pause task is up: behave as it says. Source: flow-language 5.13."""
-    if run.state != "PAUSED":
+    if run.state != "PAUSED" or not isinstance(d.tree.task(run.task_id), Pause):
         return
     behavior = run.notes.get("behavior", "RESUME")
     if purpose == "timeout" or behavior in ("CANCEL", "FAIL"):

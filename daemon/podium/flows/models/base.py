@@ -5,7 +5,6 @@ tasks holds `AnyTask`: while a flow is loaded, the class is found by `type` in t
 passes as the validation context. Import these names from podium.flows.model.
 """
 
-from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -104,7 +103,7 @@ Labels = Annotated[dict[str, Any], BeforeValidator(_scalar_labels), WithJsonSche
 class Shaped:
     """Marks a `dict[str, Any]` field that must look like `model` and yet stays a plain dict with the language's own keys."""
 
-    def __init__(self, model: type[Model]) -> None:
+    def __init__(self, model: "type[Model]") -> None:
         self.model = model
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], core_schema.CoreSchema]) -> core_schema.CoreSchema:
@@ -201,7 +200,7 @@ class Task(Model):
     policy_refs: list[str] = []
     assets: Any = None
 
-    def lists_of_tasks(self) -> dict[str, list[Task]]:
+    def lists_of_tasks(self) -> "dict[str, list[Task]]":
         """The tasks inside this one, by the path of the property that holds them; empty for a runnable task."""
         return {}
 
@@ -230,7 +229,7 @@ class Registry(Protocol):
     """What a model needs of flows/types to find the class of a nested object."""
 
     def task(self, name: str) -> type[Task] | None: ...
-    def trigger(self, name: str) -> type[Trigger] | None: ...
+    def trigger(self, name: str) -> "type[Trigger] | None": ...
     def condition(self, name: str) -> type[Condition] | None: ...
     def runner(self, name: str) -> type[Model] | None: ...
 

@@ -3,7 +3,6 @@
 Every text may hold expressions unless said otherwise. Source: flow-language 7.7.
 """
 
-from __future__ import annotations
 
 from typing import Literal
 

@@ -3,7 +3,6 @@
 Import these names from podium.flows.model.
 """
 
-from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal

@@ -4,7 +4,6 @@ The lines go to the shell in a file of their own, not as an argument: no secret 
 may be longer than the system allows an argument to be.
 """
 
-from __future__ import annotations
 
 import re
 import shlex

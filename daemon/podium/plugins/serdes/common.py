@@ -1,13 +1,12 @@
 """What all conversions share: a stored file comes in, another goes out, rows are counted. Source: plugins 4."""
 
-from __future__ import annotations
 
 import codecs
 from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from podium.base.errors import SettingsError
 from podium.base.system.zone import zone_of
@@ -30,7 +29,6 @@ class Conversion(Task):
     KIND = "process"
     IDEMPOTENT = True
     SUFFIX: ClassVar[str] = ".ion"
-    model_config = ConfigDict(defer_build=True)  # built when a flow first uses the type
     from_: Dyn[str] = Field(alias="from")
 
     def convert(self, ctx: RunContext, source: Path, target: Path) -> int:

@@ -4,14 +4,13 @@ The databases' own modules extend these classes with `using(ctx)`. What always h
 error names the statement it is about.
 """
 
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta, tzinfo
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from podium.base.errors import SettingsError
 from podium.base.system.zone import zone_of
@@ -30,7 +29,6 @@ ONE_STATEMENT = "Query task support only a single SQL statement. Use the Queries
 class Connected(Model):
     """What names a database and how moments are read. URL_LIKE: how its addresses look, and begin up to the second colon."""
 
-    model_config = ConfigDict(defer_build=True)  # built when a flow first uses the type: a daemon without SQL does not pay for it
     URL_LIKE: ClassVar[str] = "jdbc:"
     url: Dyn[str]
     username: Dyn[str] | None = None

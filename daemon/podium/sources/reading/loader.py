@@ -237,7 +237,7 @@ def _revision(work: _Work, claim: Claim, before: KnownFlow | None) -> FlowRevisi
         number = before.revision if same else before.revision + 1
     return FlowRevision(
         namespace=claim.key[0], flow_id=claim.key[1], revision=number, source=work.source.name, commit=work.commit, path=claim.path,
-        blob=claim.blob, text=claim.text, model=claim.flow, deployed_at=work.at, defaults=claim.defaults,
+        blob=claim.blob, text=claim.text, parse=lambda: claim.flow, deployed_at=work.at, defaults=claim.defaults,
         templates=[as_stored(each) for each in claim.templates],
     )
 
