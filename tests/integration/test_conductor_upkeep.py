@@ -172,10 +172,13 @@ async def test_a_disk_that_is_nearly_full_takes_no_new_execution_and_says_so(h: 
     h.podium.room = room = Full(Path("/"), 200)
     assert h.podium.starter is not None
     h.podium.starter.admit = room.check
-    with pytest.raises(StoreError, match="nearly full: 100 bytes left"):
+    with pytest.raises(StoreError, match="full: 100 bytes left"):
         await h.podium.start(StartRequest(namespace="n", flow_id="f"))
     health = await h.podium.health()
-    assert (health["status"], health["disk"]) == ("DEGRADED", {"freeBytes": 100, "leastBytes": 200, "low": True})
+    assert (health["status"], health["disk"]) == ("DOWN", {"freeBytes": 100, "leastBytes": 200, "low": True})
+    assert "full" in health["journal"]["error"]
+    room.now = (2_000_000, 3_000_000)
+    assert (await h.podium.health())["status"] == "DEGRADED"
     room.now = (300, 200)
     await h.podium.start(StartRequest(namespace="n", flow_id="f"))
     assert (await h.podium.health())["status"] == "UP"

@@ -345,6 +345,8 @@ class Podium(Lists, Waiting):
     # ---- watching
     async def health(self) -> dict[str, Any]:
         broken = await self._closer.journal_trouble()
+        if broken is None and self.room is not None and self.room.full:
+            broken = self.room.trouble
         journal = {"error": broken.what if broken else None, "hint": broken.hint if broken else None}
         count, oldest = await self._closer.unpushed()
         age = (self._clock.now() - oldest).total_seconds() if oldest else 0.0

@@ -10,6 +10,8 @@ from podium.base.system.clock import monotonic_s
 
 PART = 20
 """Of a disk that is small, one part in so many is kept instead."""
+FULL = 1024 * 1024
+"""Bytes below which a disk is as good as full."""
 LOOK_S = 0.5
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -40,14 +42,27 @@ class Room:
         free, least = self.look()
         return free < least
 
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why nothing new may begin, or None."""
+        free, least = self.look()
+        if free >= least:
+            return None
+        how = "full" if self.full else "nearly full"
+        return StoreError(
+            f"the disk of {self._folder} is {how}: {readable(free)} left, nothing new begins below {readable(least)}",
+            hint="free some space (podium gc helps), or set limits.disk_free_min; what runs goes on", free=free, least=least,
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether there is hardly room for what runs already."""
+        return self.low and self.look()[0] < FULL
+
     def check(self) -> None:
         """Raises StoreError when there is too little left for something new."""
-        free, least = self.look()
-        if free < least:
-            raise StoreError(
-                f"the disk of {self._folder} is nearly full: {readable(free)} left, and nothing new begins below {readable(least)}",
-                hint="free some space (podium gc helps), or set limits.disk_free_min; what runs goes on", free=free, least=least,
-            )
+        if (trouble := self.trouble) is not None:
+            raise trouble
 
 
 def readable(size: float) -> str:
