@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from records_driver import SqliteQueue
 
 from podium.base.errors import GitError
 from podium.base.system.clock import SystemClock
+from podium.git import process
 from podium.git.repo import Repository
 from podium.records.layout import parse
 from podium.records.upkeep import folding
@@ -72,6 +73,29 @@ async def test_writing_waits_for_a_folding_that_is_far_behind(tmp_path: Path, qu
     async with writing(tmp_path, queue, clock) as writer:
         assert await writer.drain(timeout_s=60)
     assert max(packs for packs, _ in seen) in (14, 15)
+    check(tmp_path, made)
+
+
+async def test_a_polite_folding_that_writing_waits_for_is_ended_and_an_urgent_one_takes_its_place(
+    tmp_path: Path, queue: SqliteQueue, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine a folding at low priority may get no time at all."""
+    asked: list[bool] = []
+    real = process.run_program
+
+    def run_program(command: Sequence[str], **options: Any) -> process.Done:
+        if "repack" in command:
+            asked.append("nice" not in command)
+            if "nice" in command:
+                command = ["sleep", "600"]
+        return real(command, **options)
+
+    monkeypatch.setattr(process, "run_program", run_program)
+    made = [queue.add_execution() for _ in range(60)]
+    async with writing(tmp_path, queue, clock) as writer:
+        assert await writer.drain(timeout_s=60)
+        assert (await writer.status()).error is None
+    assert asked[:2] == [False, True]
     check(tmp_path, made)
 
 

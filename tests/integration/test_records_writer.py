@@ -20,10 +20,11 @@ import records_driver
 from records_driver import SqliteQueue
 
 from podium.base.errors import StoreError
+from podium.git.remote import is_local
 from podium.git.repo import Repository
 from podium.records import writer as writer_module
 from podium.records.layout import parse
-from podium.records.writer import ResultsWriter, is_local
+from podium.records.writer import ResultsWriter
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 RESULTS = "refs/heads/results"

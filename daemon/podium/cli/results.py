@@ -46,8 +46,8 @@ class _Where:
 
     def open(self) -> Repository:
         from podium.app.wiring.results import results_url
+        from podium.git.remote import is_local
         from podium.git.repo import Repository
-        from podium.records.writer import is_local
 
         if self.repo:
             return Repository.open(self.repo)

@@ -86,6 +86,11 @@ def fetch(
         raise explain("fetch", url, done)
 
 
+def is_local(url: str) -> bool:
+    """Whether a push to this URL stays on this machine."""
+    return url.startswith("file://") or ("://" not in url and (":" not in url or "/" in url.partition(":")[0]))
+
+
 def push(
     git_dir: Path, url: str, refspecs: Sequence[str], *, credentials: Credentials | None, timeout_s: float, keep_open: Sequence[int] = ()
 ) -> None:
@@ -104,6 +109,10 @@ def push(
         "push.followTags=false",
         "-c",
         "core.hooksPath=/dev/null",
+        "-c",
+        "pack.threads=1",
+        # A search for deltas takes twice as long as it took to write the records: worth it only where bytes are dear.
+        *(["-c", "pack.window=0"] if is_local(url) else []),
     ]
     done = process.run(
         [

@@ -126,7 +126,7 @@ class Repository:
         remote.fetch(self.git_dir, url, refspecs=refspecs, credentials=credentials, timeout_s=timeout_s, prune=prune, keep_open=held)
 
     def push(self, url: str, refspec: str, *, credentials: Credentials | None = None, timeout_s: float = remote.NETWORK_TIMEOUT_S) -> None:
-        """Send `source:destination`, never by force.
+        """Send `source:destination`, never by force. To a path without a search for deltas.
 
         Raises GitMoved (fetch first), GitRefused (hook, auth), GitError (unreachable, timeout).
         """
@@ -358,21 +358,18 @@ class Repository:
 
     def packs(self) -> int:
         """How many packs there are."""
-        return sum(1 for entry in os.scandir(self.git_dir / "objects" / "pack") if entry.name.endswith(".idx"))
+        return sum(1 for entry in os.scandir(mirror.packs_of(self.git_dir)) if entry.name.endswith(".idx"))
 
     def tidy(self, *, packs_max: int = _PACKS_MAX, urgent: bool = False, timeout_s: float = _FOLD_TIMEOUT_S) -> bool:
-        """Fold packs together (geometric repack) if there are over `packs_max`; whether it did. Safe under kill -9, and beside a `git gc`.
-
-        At low priority, unless it is urgent. What a git child that was killed left behind is removed first: one of ours would be over.
-        """
+        """Fold packs together if there are over `packs_max`; whether it did. Safe under kill -9, and beside a `git gc`. See mirror.fold."""
         if self.packs() <= packs_max:
             return False
-        mirror.clear_older(self.git_dir, timeout_s)
-        command = process.argv(["repack", "-d", "--geometric=2", "--write-midx", "--quiet", "--no-write-bitmap-index"], self.git_dir)
-        done = process.run_program([*([] if urgent else ["nice", "-n", "19"]), *command], timeout_s=timeout_s, keep_open=self._held())
-        if done.code != 0:
-            raise process.failed("repack", done, self.git_dir)
+        mirror.fold(self.git_dir, urgent=urgent, timeout_s=timeout_s, keep_open=self._held())
         return True
+
+    def stop_tidying(self) -> None:
+        """End a `tidy` that is under way: it fails, and nothing is lost."""
+        process.interrupt(mirror.packs_of(self.git_dir))
 
     def reclaim(self, *, timeout_s: float = _FSCK_TIMEOUT_S) -> None:
         """Give back the space of what no ref holds any more, but for the last hours: a commit under way beside this keeps its objects."""

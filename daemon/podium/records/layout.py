@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from podium.base.system.ids import id_created_at
@@ -66,8 +67,14 @@ def log_path(execution_id: str, namespace: str, flow_id: str, *, amend: int = 0)
 
 
 def _place(execution_id: str, namespace: str, flow_id: str, amend: int, kind: str) -> Place:
-    folder = f"{hour_folder(id_created_at(execution_id))}/{namespace}/{flow_id}"
+    folder = f"{_hour_of(execution_id)}/{namespace}/{flow_id}"
     return Place(folder=folder, chunk=0, execution_id=execution_id, namespace=namespace, flow_id=flow_id, amend=amend, kind=kind)
+
+
+@lru_cache(maxsize=4_096)
+def _hour_of(execution_id: str) -> str:
+    """Kept, as the paths of one execution are asked for several times when it ends."""
+    return hour_folder(id_created_at(execution_id))
 
 
 def hour_folder(at: datetime) -> str:

@@ -24,6 +24,7 @@ from podium.base.ports import QueuedFile, RecordQueue
 from podium.base.system.clock import Clock, monotonic_s
 from podium.base.system.ids import jitter
 from podium.base.system.log import get_logger
+from podium.git.remote import is_local
 from podium.git.repo import Credentials, Repository
 from podium.records.branch import Branch
 from podium.records.layout import Rotation
@@ -62,11 +63,6 @@ class _Waiting:
     name: str
     commit: str
     seqs: list[int]
-
-
-def is_local(url: str) -> bool:
-    """Whether a push to this URL stays on this machine."""
-    return url.startswith("file://") or ("://" not in url and (":" not in url or "/" in url.partition(":")[0]))
 
 
 class ResultsWriter:

@@ -35,8 +35,8 @@ from podium.flows.load import parse_flows
 from podium.flows.schema import json_schema
 from podium.git import process
 from podium.git.credentials import Credentials
+from podium.git.remote import is_local
 from podium.git.repo import Repository
-from podium.records.writer import is_local
 from podium.runners.remote.desk import Desk
 from podium.sources.source import Source
 from podium.sources.watch import SourceWatcher

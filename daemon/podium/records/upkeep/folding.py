@@ -11,11 +11,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from podium.base.errors import GitError
 from podium.git.repo import Repository
 
 PACKS_FOLD, PACKS_URGENT, PACKS_MAX = 200, 400, 1_000
-"""From how many packs on they are folded; folded with the priority of the daemon; waited for before another commit."""
+"""From how many packs on they are folded; folded fast, without deltas and with the priority of the daemon; waited for before another commit."""
 _LOOK_AGAIN_S = 60.0
+_ASK_AGAIN_S = 0.5
 
 
 class Folding:
@@ -28,6 +30,9 @@ class Folding:
         self._settled = asyncio.Event()
         self._settled.set()
         self._packs = 0
+        self._polite = False
+        self._hurry = False
+        """A polite folding was ended because writing waits for it."""
 
     @property
     def packs(self) -> int:
@@ -41,9 +46,14 @@ class Folding:
             self._due.set()
 
     async def room(self) -> None:
-        """Wait before a commit while folding is far behind. It never waits for a folding that fails."""
-        if self._packs >= PACKS_MAX:
-            await self._settled.wait()
+        """Wait before a commit while folding is far behind: a polite one is ended, an urgent one waited for, one that fails is not."""
+        while self._packs >= PACKS_MAX and not self._settled.is_set():
+            if self._polite:
+                self._hurry = True
+                self._repository.stop_tidying()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ASK_AGAIN_S):
+                    await self._settled.wait()
 
     async def run(self) -> None:
         """Fold when it is due, until cancelled."""
@@ -52,7 +62,11 @@ class Folding:
             if self._packs >= PACKS_FOLD:
                 self._settled.clear()
                 try:
-                    if not await self._step(self._fold):
+                    worked = await self._step(self._fold)
+                    if self._hurry:
+                        self._hurry = False
+                        worked = await self._step(self._fold)
+                    if not worked:
                         self._settled.set()
                         await asyncio.sleep(_LOOK_AGAIN_S)
                 finally:
@@ -66,6 +80,13 @@ class Folding:
         self._packs = self._repository.packs()
 
     def _fold(self) -> None:
-        before = self._packs
-        self._repository.tidy(packs_max=PACKS_FOLD - 1, urgent=before >= PACKS_URGENT)
+        urgent = self._packs >= PACKS_URGENT
+        self._polite = not urgent
+        try:
+            self._repository.tidy(packs_max=PACKS_FOLD - 1, urgent=urgent)
+        except GitError:
+            if not self._hurry:
+                raise
+        finally:
+            self._polite = False
         self._count()
