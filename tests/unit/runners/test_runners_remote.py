@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from podium.base.errors import LimitError, RunnerRefused
-from podium.base.limits import RESULT_BYTES_MAX
+from podium.base.limits import LISTING_BYTES_MAX, RESULT_BYTES_MAX
 from podium.base.ports import Answer
 from podium.runners.docker.config import Policy
 from podium.runners.port import Job
@@ -76,7 +76,7 @@ def test_a_listing_cannot_name_places_elsewhere(path: str) -> None:
 
 def test_a_listing_that_was_cut_off_is_an_error() -> None:
     with pytest.raises(LimitError):
-        parcel.read_listing(b"\0" * (parcel.LISTING_BYTES_MAX + 1))
+        parcel.read_listing(b"\0" * (LISTING_BYTES_MAX + 1))
 
 
 def test_more_than_may_be_kept_is_an_error(tmp_path: Path) -> None:

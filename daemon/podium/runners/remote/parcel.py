@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from podium.base.errors import LimitError
+from podium.base.limits import LISTING_BYTES_MAX
 from podium.runners.collect import Budget, wanted
 from podium.runners.docker import archive
 from podium.runners.port import Job, Places
 
 PLACES = Places(working="/podium/work", outputs="/podium/out", private="/podium/private")
 WORK, OUT, PRIVATE = "work", "out", "private"
-LISTING_BYTES_MAX = 64 * 1024 * 1024
-"""As much as podium-transfer lists at most; a longer one was cut off."""
 _IN_MEMORY_BYTES = 4 * 1024 * 1024
 _LINKS_MAX = 8
 _RESULT_BYTES_MAX = 4096
@@ -108,7 +107,7 @@ class Plan:
 
 
 def read_listing(listing: bytes) -> list[Entry]:
-    """The entries of a listing. Raises LimitError when it was cut off, ValueError when it is none."""
+    """The entries of a listing. Raises LimitError when it was cut off (podium-transfer ends there), ValueError when it is none."""
     if len(listing) > LISTING_BYTES_MAX:
         raise LimitError("the command left more files than can be listed", hint="remove what is not needed", limit="LISTING_BYTES_MAX")
     parts = listing.split(b"\0")
