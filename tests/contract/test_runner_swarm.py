@@ -198,6 +198,7 @@ async def test_a_daemon_that_nodes_cannot_reach_is_a_clear_error(bench: Bench) -
         serving.launcher._url = ""
         with pytest.raises(RunnerRefused, match=r"runner\.remote_url"):
             await bench.run("true", serving=serving)
+        assert await serving.launcher.present() == set()
 
 
 async def test_a_task_that_no_node_can_take_says_why_it_waits_and_can_be_killed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,7 +195,9 @@ class SwarmLauncher:
         return found
 
     async def present(self) -> set[str]:
-        """See Launcher."""
+        """See Launcher. Nobody is asked where no swarm was set up."""
+        if not self._url:
+            return set()
         found = [*await self._ours("/services"), *await self._ours("/secrets")]
         return {each["Spec"]["Labels"][LABEL_ATTEMPT] for each in found if LABEL_ATTEMPT in each["Spec"]["Labels"]}
 
