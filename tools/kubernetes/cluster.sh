@@ -70,6 +70,7 @@ makeIPTablesUtilChains: false
 localStorageCapacityIsolation: false
 containerRuntimeEndpoint: "unix://$here/run/containerd.sock"
 resolvConf: /dev/null
+clusterDNS: [$DNS]
 syncFrequency: 10s
 evictionHard: {imagefs.available: 1%, nodefs.available: 1%, nodefs.inodesFree: 1%}
 imageGCHighThresholdPercent: 100

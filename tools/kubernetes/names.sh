@@ -6,3 +6,4 @@ INSIDE=10.213.77.2
 PODS=10.213.78.0/24
 CGROUP=podium-kube
 PAUSE=podium.local/pause:latest
+DNS=10.213.79.10 # nobody is there: Pods find everything by address

@@ -165,6 +165,10 @@ class Cluster:
             if not exc.status:
                 raise self._away(exc) from exc
             raise ClusterAnswer(exc.status, _message(exc.body, str(exc.reason))) from exc
+        except AttributeError as exc:  # the library stumbles over its own error when TLS fails: that one has no body
+            if not isinstance(exc.__context__, ApiException):
+                raise
+            raise self._away(exc.__context__) from exc
         except (HTTPError, OSError) as exc:
             raise self._away(exc) from exc
 

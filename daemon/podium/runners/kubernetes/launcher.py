@@ -252,6 +252,8 @@ class KubernetesLauncher:
 
     async def _is_over(self, attempt_id: str) -> bool:
         """Whether a Job that the task wants to keep has ended by itself."""
+        if await asyncio.to_thread(self._desk.ended, attempt_id) is not None:
+            return True
         with suppress(RunnerError):
             return (await self.look(attempt_id)).phase in ("ended", "absent")
         return False

@@ -194,6 +194,8 @@ class RemoteRunner:
             continue
         if self._is_killed(attempt_id):
             return Finished(exit_code=KILLED, killed=True, facts=self._with(job, seen)) if began else self._not_begun(job)
+        if began and seen.facts.get("oomKilled"):  # with cgroup v2 all processes of the container end, podium-transfer too
+            return Finished(exit_code=KILLED, oom_killed=True, facts=self._with(job, seen))
         where = f" on node {seen.facts['node']}" if seen.facts.get("node") else ""
         if failed is not None:
             hint = "check the image, the user and the disk of the node"
