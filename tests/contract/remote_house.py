@@ -10,6 +10,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from podium.base.system.clock import SystemClock
+from podium.runners.docker.runner import DockerRunner
 from podium.runners.kubernetes import launcher as kubernetes
 from podium.runners.kubernetes.cluster import Access
 from podium.runners.kubernetes.launcher import KubernetesLauncher
@@ -21,6 +22,11 @@ from podium.runners.swarm.launcher import TYPE, SwarmLauncher
 from podium.web.context import CONTEXT, Context
 from podium.web.routes import register
 from podium.web.transfers import handlers
+
+
+def docker_runner(kind: str, instance: str, home: Path) -> DockerRunner:
+    """kind: docker (plain containers), supervised, or pooled (containers started ahead)."""
+    return DockerRunner(instance=instance, clock=SystemClock(), home=home, supervise=kind != "docker", pool=4 if kind == "pooled" else 0)
 
 
 def port_of(address: str) -> int:

@@ -48,9 +48,9 @@ async def main(order: dict[str, Any]) -> None:
     if order["kind"] == "process":
         runner = ProcessRunner(home=home, instance=order["instance"], clock=clock, environ=dict(os.environ))
     else:
-        from podium.runners.docker.runner import DockerRunner
+        from remote_house import docker_runner
 
-        runner = DockerRunner(instance=order["instance"], clock=clock)
+        runner = docker_runner(order["kind"], order["instance"], home)
     await runner.run(job, FileSink(Path(order["store"])))
 
 

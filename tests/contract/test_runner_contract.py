@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from remote_house import Serving, traces_in
+from remote_house import Serving, docker_runner, traces_in
 
 from podium.base.errors import RunnerError
 from podium.base.system.clock import SystemClock
@@ -80,7 +80,7 @@ class Bench:
 
     def traces(self, attempt_id: str) -> list[str]:
         """What exists of an attempt outside of the worker's own folder."""
-        found = [str(path) for name in ("process", "remote") for path in (self.home / "attempts" / attempt_id).glob(name)]
+        found = [str(path) for name in ("process", "remote", "container") for path in (self.home / "attempts" / attempt_id).glob(name)]
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
@@ -107,7 +107,8 @@ class Bench:
 
 
 @pytest.fixture(params=[
-    "process", pytest.param("docker", marks=pytest.mark.docker), pytest.param("swarm", marks=pytest.mark.docker),
+    "process", pytest.param("docker", marks=pytest.mark.docker), pytest.param("supervised", marks=pytest.mark.docker),
+    pytest.param("pooled", marks=pytest.mark.docker), pytest.param("swarm", marks=pytest.mark.docker),
     pytest.param("kubernetes", marks=pytest.mark.kubernetes),
 ])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
@@ -131,12 +132,18 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             yield bench
             await runner.reap(set())
     else:
-        from podium.runners.docker.runner import DockerRunner
-
         engine = request.getfixturevalue("docker_engine")
         images = request.getfixturevalue("images")
-        runner = DockerRunner(instance=INSTANCE, clock=SystemClock())
-        yield Bench("docker", runner, tmp_path, images["busybox"], engine)
+        request.getfixturevalue("transfer_program") if request.param != "docker" else None
+        runner = docker_runner(request.param, INSTANCE, tmp_path)
+        bench = Bench(request.param, runner, tmp_path, images["busybox"], engine)
+        if request.param == "pooled":
+            for _ in range(2):
+                await runner.release((await bench.run("true"))[2].attempt_id)
+            async with asyncio.timeout(60):
+                while not engine.containers.list(filters={"label": ["podium.supervised", f"podium.instance={INSTANCE}"], "name": "podium-waiting-"}):
+                    await asyncio.sleep(0.1)
+        yield bench
     await runner.reap(set())
     await runner.close()
 

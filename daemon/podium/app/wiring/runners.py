@@ -33,6 +33,7 @@ async def open_runners(
     docker = DockerRunner(
         instance=instance, clock=clock, network=runner.network, isolation=runner.isolation,
         policy=Policy(cpus=runner.cpus, memory=runner.memory, allow_volumes=runner.allow_volumes),
+        home=home, supervise=runner.supervise, pool=runner.pool,
     )
     process = ProcessRunner(home=home, instance=instance, clock=clock, environ=environ)
     found: list[Runner] = [docker, process]

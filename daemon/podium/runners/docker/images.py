@@ -24,12 +24,13 @@ POLICIES = ("IF_NOT_PRESENT", "ALWAYS", "NEVER")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that is on the engine. user: whom its containers run as unless told otherwise."""
+    """An image that is on the engine. user: whom its containers run as unless told otherwise. arch: of its programs (amd64, arm64 …)."""
 
     name: str
     id: str
     digest: str | None
     user: str
+    arch: str = ""
 
     def facts(self) -> dict[str, Any]:
         """For the record."""
@@ -81,7 +82,8 @@ class Images:
                 raise RunnerRefused(what, hint="check containerImage", image=name) from answer
             raise
         digests = seen.get("RepoDigests") or [None]
-        found = Image(name=name, id=seen["Id"], digest=digests[0], user=(seen.get("Config") or {}).get("User") or "")
+        user, arch = (seen.get("Config") or {}).get("User") or "", seen.get("Architecture") or ""
+        found = Image(name=name, id=seen["Id"], digest=digests[0], user=user, arch=arch)
         self._known[found.id] = found
         return found
 

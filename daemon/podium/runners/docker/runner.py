@@ -33,9 +33,13 @@ from podium.runners.docker.config import (
     container_request,
 )
 from podium.runners.docker.engine import Engine, EngineAnswer, EngineAway
-from podium.runners.docker.images import Image, Images
+from podium.runners.docker.images import Image
 from podium.runners.docker.logs import LogReader, Pump
-from podium.runners.docker.network import Networks
+from podium.runners.docker.site import Site
+from podium.runners.docker.supervised import slots
+from podium.runners.docker.supervised.attempts import Claim
+from podium.runners.docker.supervised.launch import Supervision
+from podium.runners.docker.supervised.slots import LABEL_SUPERVISED
 from podium.runners.port import Finished, Job, Line, OutputSink, Places
 
 log = get_logger(__name__)
@@ -50,14 +54,16 @@ class DockerRunner:
     """See the module's docstring.
 
     host: None for DOCKER_HOST, else the local socket. network: podium, none or a name of Docker's. isolation: shared or strict.
-    starts_max: containers that start at one time, default 2 × cores (more only makes each slower).
+    starts_max: containers that start at one time, default 2 × cores (more only makes each slower). home: the daemon's. supervise: whether
+    tasks run under podium-supervise where that can be; needs a home. pool: containers that may wait started ahead.
     """
 
     TYPE = "io.kestra.plugin.scripts.runner.docker.Docker"
 
     def __init__(
         self, *, instance: str, clock: Clock, host: str | None = None, network: str = "podium", isolation: str = "shared",
-        policy: Policy | None = None, starts_max: int | None = None,
+        policy: Policy | None = None, starts_max: int | None = None, home: Path | None = None,
+        supervise: bool = False, pool: int = 0,
     ) -> None:
         self._instance = instance
         self._clock = clock
@@ -65,9 +71,13 @@ class DockerRunner:
         self._network = (network, isolation == "strict")
         self._policy = policy or Policy()
         self._starts = asyncio.Semaphore(starts_max or 2 * (os.cpu_count() or 1))
-        self._sites: dict[str | None, _Site] = {}
-        self._site_of: dict[str, _Site] = {}
+        self._sites: dict[str | None, Site] = {}
+        self._site_of: dict[str, Site] = {}
         self._kills: dict[str, asyncio.Event] = {}
+        self._supervision = None if home is None else Supervision(
+            home=home, enabled=supervise, instance=instance, clock=clock, policy=self._policy, starts=self._starts, most=pool,
+            strict=isolation == "strict", host=host,
+        )
 
     def places(self, directory: Path, private: Path) -> Places:
         """Always the same, so that absolute paths (of a venv, say) hold from task to task."""
@@ -76,16 +86,27 @@ class DockerRunner:
     async def run(self, job: Job, sink: OutputSink) -> Finished:
         """See Runner."""
         site = self._site(job)
+        found = await self._supervised_end(site, job, sink)
+        if found is not None:
+            return found
         began = await self._begin(site, job)
         if isinstance(began, Finished):
             return began
+        if isinstance(began, Claim):
+            found = await self._supervised_end(site, job, sink)
+            if found is None:
+                raise RunnerError("the task's container ended before the command began", hint="look at the engine's log, or try again")
+            return found
         return await self._finish(site, job, sink, fresh=True)
 
     async def attach(self, job: Job, sink: OutputSink) -> Finished | None:
         """See Runner. Waits for an engine that is away."""
         site = self._site(job)
+        found = await self._supervised_end(site, job, sink)
+        if found is not None:
+            return found
         seen = await site.engine.inspect(container_name(job.attempt_id))
-        if seen is None or not _was_started(seen):
+        if seen is None or not _was_started(seen) or _is_supervised(seen):
             return None
         return await self._finish(site, job, sink, fresh=False)
 
@@ -93,7 +114,7 @@ class DockerRunner:
         """See Runner."""
         self._killing(attempt_id).set()
         engine = (self._site_of.get(attempt_id) or self._default_site()).engine
-        name = container_name(attempt_id)
+        name = self._container(attempt_id)
         seen = await engine.inspect(name)
         if seen is None or not seen["State"].get("Running"):
             return
@@ -107,10 +128,13 @@ class DockerRunner:
         """See Runner."""
         site = self._site_of.pop(attempt_id, None) or self._default_site()
         self._kills.pop(attempt_id, None)
-        seen = await site.engine.inspect(container_name(attempt_id))
+        name = self._container(attempt_id)
+        seen = await site.engine.inspect(name)
         if seen is not None and LABEL_KEEP not in (seen["Config"].get("Labels") or {}):
-            await _remove(site.engine, container_name(attempt_id))
+            await slots.remove(site.engine, name)
         await site.networks.forget(attempt_id)
+        if self._supervision is not None:
+            await asyncio.to_thread(self._supervision.attempts.forget, attempt_id)
 
     async def reap(self, live_attempts: set[str]) -> int:
         """See Runner. An engine that is away has nothing to reap now; it is asked again next time."""
@@ -120,16 +144,23 @@ class DockerRunner:
             try:
                 found = await site.engine.call(lambda api: list(api.containers(all=True, filters=wanted)))
                 for each in found:
-                    if each["Labels"].get(LABEL_ATTEMPT) not in live_attempts and LABEL_KEEP not in each["Labels"]:
-                        await _remove(site.engine, each["Id"])
+                    owned = each["Labels"].get(LABEL_ATTEMPT) in live_attempts or (
+                        self._supervision is not None and self._supervision.owns(each["Labels"], each["Id"], live_attempts)
+                    )
+                    if not owned and LABEL_KEEP not in each["Labels"]:
+                        await slots.remove(site.engine, each["Id"])
                         removed += 1
                 removed += await site.networks.reap(live_attempts)
+                if self._supervision is not None:
+                    await asyncio.to_thread(self._supervision.tidy, live_attempts)
             except EngineAway as away:
                 log.debug("docker_reap_postponed", reason=away.what)
         return removed
 
     async def close(self) -> None:
-        """Let go of the engine. Containers run on and are found again."""
+        """Let go of the engine. Containers run on and are found again; those that wait for a task are removed."""
+        if self._supervision is not None:
+            await self._supervision.close()
         for site in self._sites.values():
             with suppress(EngineAway, EngineAnswer):
                 await site.networks.close()
@@ -138,24 +169,31 @@ class DockerRunner:
 
     # ---- beginning
 
-    async def _begin(self, site: _Site, job: Job) -> Finished | None:
-        """Make sure the container was started, once. Finished when it never will be."""
+    async def _begin(self, site: Site, job: Job) -> Finished | Claim | None:
+        """Make sure the container was started, once. Finished when it never will be, Claim when it is supervised."""
         engine, name = site.engine, container_name(job.attempt_id)
         if not job.image:
             raise RunnerRefused("the task names no image to run in", hint="set containerImage")
         await engine.reach()
         seen = await engine.inspect(name)
-        if seen is not None and _was_started(seen):
+        if seen is not None and _was_started(seen) and not _is_supervised(seen):
             return None
         image = await self._unless_killed(job, site.images.ensure(job.image, job.options))
         if image is None:
             return self._never(job)
+        if seen is not None and _is_supervised(seen):
+            await slots.remove(engine, name)  # it waited for the command when we crashed
+            seen = None
+        if self._supervision is not None and site is self._default_site():
+            claim = await self._supervision.begin(site, job, image, self._killing(job.attempt_id))
+            if claim is not None:
+                return claim
         network = await site.networks.choose(job.attempt_id, job.options)
         async with self._starts:
             if self._killing(job.attempt_id).is_set():
                 return self._never(job)
             if seen is not None:
-                await _remove(engine, name)
+                await slots.remove(engine, name)
             await self._create(site, job, image, network)
             point("container-created")
             user = str(job.options.get("user") or image.user)
@@ -177,7 +215,34 @@ class DockerRunner:
             doing.cancel()
             killed.cancel()
 
-    async def _create(self, site: _Site, job: Job, image: Image, network: str) -> None:
+    # ---- under supervision
+
+    async def _supervised_end(self, site: Site, job: Job, sink: OutputSink) -> Finished | None:
+        """The end of an attempt that has a claim; None when it has none, or never began and never will."""
+        attempts = self._supervision.attempts if self._supervision is not None else None
+        claim = attempts.claim(job.attempt_id) if attempts is not None else None
+        if attempts is None or claim is None:
+            return None
+        end = await attempts.follow(site.engine, claim, job, sink)
+        if end is None:
+            await slots.remove(site.engine, claim.container)
+            await asyncio.to_thread(attempts.forget, job.attempt_id)
+            return self._never(job) if self._killing(job.attempt_id).is_set() else None
+        point("container-exited")
+        if job.output_patterns or job.output_directory or job.write_back or job.caches:
+            await site.engine.patiently(lambda api: api.wait(claim.container, timeout=60))
+        await self._collect(site.engine, claim.container, job, sink)
+        if job.caches and end.exit_code == 0:
+            await site.engine.patiently(lambda api: archive.keep_caches(api, claim.container, job))
+        seen = {"Id": claim.container, "Image": claim.image, "State": {"ExitCode": end.exit_code, "OOMKilled": end.oom_killed}}
+        return self._ended(job, seen)
+
+    def _container(self, attempt_id: str) -> str:
+        """The name or id of an attempt's container."""
+        claim = self._supervision.attempts.claim(attempt_id) if self._supervision is not None else None
+        return claim.container if claim is not None else container_name(attempt_id)
+
+    async def _create(self, site: Site, job: Job, image: Image, network: str) -> None:
         name = container_name(job.attempt_id)
         container, host = container_request(
             job, instance=self._instance, image=image.id, policy=self._policy, network=network, cpus_max=await site.cpus()
@@ -216,7 +281,7 @@ class DockerRunner:
 
     # ---- following and ending
 
-    async def _finish(self, site: _Site, job: Job, sink: OutputSink, *, fresh: bool) -> Finished:
+    async def _finish(self, site: Site, job: Job, sink: OutputSink, *, fresh: bool) -> Finished:
         engine, name = site.engine, container_name(job.attempt_id)
         reader = LogReader(await sink.cursor())
         # A container that was just started is read at once: to ask what it does would wait until the engine has settled, 80 ms on.
@@ -246,7 +311,7 @@ class DockerRunner:
         point("container-exited")
         if rest := reader.rest():
             await sink.lines(rest, cursor=reader.cursor())
-        await self._collect(engine, job, sink)
+        await self._collect(engine, name, job, sink)
         if job.caches and seen["State"].get("ExitCode") == 0:
             await engine.patiently(lambda api: archive.keep_caches(api, name, job))
         return self._ended(job, seen)
@@ -265,8 +330,7 @@ class DockerRunner:
                 if lines:
                     await sink.lines(lines, cursor=cursor)
 
-    async def _collect(self, engine: Engine, job: Job, sink: OutputSink) -> None:
-        name = container_name(job.attempt_id)
+    async def _collect(self, engine: Engine, name: str, job: Job, sink: OutputSink) -> None:
         if job.output_patterns or job.output_directory:
             left_out = await engine.patiently(lambda api: archive.bring_back(api, name, job))
             if left_out:
@@ -297,47 +361,25 @@ class DockerRunner:
     def _killing(self, attempt_id: str) -> asyncio.Event:
         return self._kills.setdefault(attempt_id, asyncio.Event())
 
-    def _site(self, job: Job) -> _Site:
+    def _site(self, job: Job) -> Site:
         host = job.options.get("host") or self._default_host
         site = self._sites.get(host) or self._sites.setdefault(host, self._open(host))
         self._site_of[job.attempt_id] = site
         return site
 
-    def _default_site(self) -> _Site:
+    def _default_site(self) -> Site:
         return self._sites.get(self._default_host) or self._sites.setdefault(self._default_host, self._open(self._default_host))
 
-    def _open(self, host: str | None) -> _Site:
-        return _Site(Engine(host), self._instance, self._network, self._policy)
-
-
-class _Site:
-    """An engine with what we know of it."""
-
-    def __init__(self, engine: Engine, instance: str, network: tuple[str, bool], policy: Policy) -> None:
-        self.engine = engine
-        self.images = Images(engine)
-        self.networks = Networks(
-            engine, instance=instance, default=network[0], strict=network[1], allow_privileged=policy.allow_privileged
-        )
-        self._cpus: int | None = None
-
-    async def cpus(self) -> int:
-        """How many CPUs the engine's machine has."""
-        if self._cpus is None:
-            self._cpus = int((await self.engine.patiently(lambda api: dict(api.info())))["NCPU"])
-        return self._cpus
+    def _open(self, host: str | None) -> Site:
+        return Site(Engine(host), self._instance, self._network, self._policy)
 
 
 def _was_started(seen: Mapping[str, Any]) -> bool:
     return bool(seen["State"].get("Running")) or seen["State"].get("StartedAt", _NEVER) != _NEVER
 
 
-async def _remove(engine: Engine, container: str) -> None:
-    try:
-        await engine.patiently(lambda api: api.remove_container(container, v=True, force=True))
-    except EngineAnswer as answer:
-        if answer.status not in (404, 409):
-            raise
+def _is_supervised(seen: Mapping[str, Any]) -> bool:
+    return LABEL_SUPERVISED in (seen["Config"].get("Labels") or {})
 
 
 def _lost(job: Job) -> AttemptLost:
