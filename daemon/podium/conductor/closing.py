@@ -141,7 +141,7 @@ class Closer:
         found = await self._views.row(execution_id)
         if found is None:
             raise NotFound(f"there is no execution '{execution_id}'", hint="list them: podium executions list", execution_id=execution_id)
-        record = await self.record_of(execution_id)
+        record = await self._record_at(execution_id, found[1])
         if record is None:
             return {**found[0], "closed": True}
         view, flow = dict(record["body"]["execution"]), record["body"]["flow"]
@@ -153,7 +153,9 @@ class Closer:
         found = await self._views.row(execution_id)
         if found is None:
             raise NotFound(f"there is no execution '{execution_id}'", hint="list them: podium executions list", execution_id=execution_id)
-        path = found[1]
+        return await self._record_at(execution_id, found[1])
+
+    async def _record_at(self, execution_id: str, path: str | None) -> dict[str, Any] | None:
         if path is None:
             return None
         queued = await self._queue.body(path)

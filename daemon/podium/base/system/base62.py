@@ -10,11 +10,12 @@ TAIL_BITS = 80
 
 def encode(number: int) -> str:
     """The text of a number below 62**22."""
-    digits = []
-    for _ in range(LENGTH):
-        number, rest = divmod(number, 62)
-        digits.append(ALPHABET[rest])
-    return "".join(reversed(digits))
+    pairs = []
+    for _ in range(LENGTH // 2):
+        number, rest = divmod(number, _BASE_OF_PAIRS)
+        pairs.append(_TEXTS[rest])
+    pairs.reverse()
+    return "".join(pairs)
 
 
 def decode(text: str) -> int:
@@ -33,3 +34,4 @@ def decode(text: str) -> int:
 _BASE_OF_PAIRS = len(ALPHABET) ** 2
 _PAIRS = {first + second: high * len(ALPHABET) + low for high, first in enumerate(ALPHABET) for low, second in enumerate(ALPHABET)}
 """Two digits at a time: a rebuild reads two ids of every record."""
+_TEXTS = tuple(_PAIRS)
