@@ -89,6 +89,15 @@ async def _measure(folder: Path) -> tuple[list[float], list[float], list[float],
     return took, cpu, bare, single
 
 
+async def rate_in_process(folder: Path) -> float:
+    """Executions a second, of one round. For the comparison with peers."""
+    settings = load_settings(None, overrides={"home": folder / "home"})
+    async with open_core(settings, namespace_files=WorkTreeFiles(folder)) as core:
+        await _deploy(core)
+        await _many(core, 200)
+        return EXECUTIONS / await _many(core, EXECUTIONS)
+
+
 def core() -> Iterator[Measured]:
     """For the table of `make bench`."""
     folder = Path(tempfile.mkdtemp(prefix="podium-bench-"))
