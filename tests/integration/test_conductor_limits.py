@@ -199,3 +199,14 @@ async def test_pools_hold_their_flows_and_their_priority_counts(tmp_path: Path) 
         for each in ids:
             await h.podium.wait(each, timeout_s=10)
         assert told.seen.index("urgent") == 2
+
+
+async def test_queued_executions_that_end_at_once_let_the_next_begin(tmp_path: Path) -> None:
+    at_once = "tasks: [{id: t, type: core.debug.Return, format: x}]\n"
+    async with house(tmp_path) as h:
+        await h.deploy(flow("f", "concurrency: {limit: 1}\n", at_once), flow("g", tasks=at_once))
+        await h.podium.pause_all()
+        ids = [await start(h, name) for name in ("f", "f", "f", "g")]
+        await h.podium.resume_all()
+        for each in ids:
+            assert (await h.podium.wait(each, timeout_s=10))["state"]["current"] == "SUCCESS"

@@ -339,6 +339,7 @@ class Conductor(Intake):
                 self._streams[execution_id] = stream
                 self.limits.follow(stream.state, stream.tree.flow.concurrency)
                 self._take_up(stream)
+        self.limits.admit_all()  # what was taken back held places
 
     def _forget(self, execution_id: str) -> None:
         stream = self._streams.get(execution_id)

@@ -199,8 +199,8 @@ class Admission:
         if state.state == "QUEUED":
             self._enter((*key, is_part(state)), state.id, own)
             freed = True
-        else:
-            self._unqueue(state.id)
+        elif self._unqueue(state.id):  # it may have begun and ended at once: then nobody saw it hold the place it was called to
+            freed = True
         if freed:
             self._admit(key)
 
@@ -228,10 +228,11 @@ class Admission:
             del self._running[key]
         return True
 
-    def _unqueue(self, execution_id: str) -> None:
+    def _unqueue(self, execution_id: str) -> bool:
+        """Whether it was queued."""
         name = self._where.pop(execution_id, None)
         if name is None:
-            return
+            return False
         line = self._lines[name]
         if execution_id in line.called:
             line.called.discard(execution_id)
@@ -240,6 +241,7 @@ class Admission:
         if not line.ids:
             del self._lines[name]
             self._rings[line.part].discard(name)
+        return True
 
     # ---- letting begin
     def admit_all(self) -> None:
