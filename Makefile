@@ -28,9 +28,9 @@ dev: ## Make .venv with everything for working on Podium
 	@tools/venv.sh dev
 
 .PHONY: bench
-bench: dev ## Measure, and print the figures as ratios
+bench: dev ## Measure what the design promises, and the peers that are installed (PEERS=1 installs them, PEERS=0 leaves them out, KEEP=1 keeps the figures)
 	@tools/machine.sh demo
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --peers $(if $(filter 0,$(PEERS)),no,$(if $(PEERS),yes,auto)) $(if $(KEEP),--keep)
 
 .PHONY: simulate
 simulate: dev ## Run many simulated worlds (SEEDS=2000, FIRST=0), or one and make it smaller if it fails (SEED=n)
