@@ -357,8 +357,11 @@ class Repository:
             )
 
     def packs(self) -> int:
-        """How many packs there are."""
-        return sum(1 for entry in os.scandir(mirror.packs_of(self.git_dir)) if entry.name.endswith(".idx"))
+        """How many packs there are. Raises GitError."""
+        try:
+            return sum(1 for entry in os.scandir(mirror.packs_of(self.git_dir)) if entry.name.endswith(".idx"))
+        except OSError as error:
+            raise GitError(f"the repository {self.git_dir} cannot be read: {error.strerror}", hint="was it deleted?") from error
 
     def tidy(self, *, packs_max: int = _PACKS_MAX, urgent: bool = False, timeout_s: float = _FOLD_TIMEOUT_S) -> bool:
         """Fold packs together if there are over `packs_max`; whether it did. Safe under kill -9, and beside a `git gc`. See mirror.fold."""
