@@ -17,7 +17,7 @@ FLOW = (Path(__file__).resolve().parents[2] / "flows/swarm.yaml").read_text()
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("point", ["container-started", "mid-task"])
 def test_a_task_on_another_node_survives_a_kill_of_the_daemon(point: str, tmp_path: Path, free_port: int, images: Mapping[str, str], swarm: Any) -> None:
     settings = (

@@ -17,7 +17,7 @@ from podium.runners.docker.config import Policy
 from podium.runners.port import Finished, Job, Line
 from podium.runners.remote import runner as remote
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 INSTANCE = f"bench-swarm-{os.getpid()}"
 ON = "node.hostname=="
 
