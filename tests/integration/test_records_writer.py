@@ -406,6 +406,10 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def _lines_of(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("with_remote", [True, False])
 def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, remote: Repository, queue: SqliteQueue, clock: Any, with_remote: bool) -> None:
@@ -416,14 +420,19 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, remote: R
     chance = random.Random(7)
     for number in range(8):
         child = subprocess.Popen([sys.executable, records_driver.__file__, *arguments], start_new_session=True, stderr=subprocess.DEVNULL)
-        time.sleep(0.5 + chance.random() * 0.7)
+        before, give_up_at = _lines_of(ledger), time.monotonic() + 60
+        while _lines_of(ledger) < before + 10:  # it works: on a busy machine that takes a while
+            assert time.monotonic() < give_up_at
+            assert child.poll() is None
+            time.sleep(0.02)
+        time.sleep(chance.random() * 0.7)
         # Every second time git's own processes die too, as in a power cut; else they live on for a moment.
         for pid in [child.pid, *(descendants(child.pid) if number % 2 else [])]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         child.wait()
     acknowledged = ledger.read_text().split()
-    assert len(acknowledged) > 100
+    assert len(acknowledged) >= 80
 
     async def finish() -> None:
         async with writing(tmp_path, queue, url or None, clock) as writer:

@@ -18,7 +18,7 @@ from podium.git.objects import Identity, PackWriter, commit_body
 
 FILE, EXECUTABLE, LINK, FOLDER, SUBMODULE = "100644", "100755", "120000", "40000", "160000"
 Entries = dict[bytes, bytes]
-"""One folder: key in git's order (a folder's name ends in a slash) → the entry as it stands in the tree object."""
+"""One folder, in git's order: key (a folder's name ends in a slash) → the entry as it stands in the tree object."""
 _REMEMBERED_ENTRIES_MAX = 100_000
 
 
@@ -32,11 +32,6 @@ def parse_tree(body: bytes) -> Entries:
         entries[name + b"/" if mode == FOLDER.encode() else name] = body[at:end]
         at = end
     return entries
-
-
-def tree_body(entries: Entries) -> bytes:
-    """The tree object of these entries."""
-    return b"".join([entries[key] for key in sorted(entries)])
 
 
 def check_path(path: str) -> list[str]:
@@ -131,24 +126,29 @@ class TreeEditor:
 
     def _edit(self, tree: str | None, changes: Mapping[str, object], pack: PackWriter) -> str | None:
         entries = self._take(tree, pack) if tree else {}
+        ordered = True
         for text, change in changes.items():
             name = text.encode("utf-8", "surrogateescape")
             if isinstance(change, dict):
-                old = entries.pop(name + b"/", None)
+                old = entries.get(name + b"/")
                 below = self._edit(old[-20:].hex() if old else None, change, pack)
                 if below is not None:
                     entries.pop(name, None)
-                    entries[name + b"/"] = _entry(FOLDER, name, below)
+                    ordered &= _put(entries, name + b"/", _entry(FOLDER, name, below))
+                else:
+                    entries.pop(name + b"/", None)
             elif change is None:
                 entries.pop(name, None)
             else:
                 assert isinstance(change, str)
                 entries.pop(name + b"/", None)
                 executable = entries.get(name, b"").startswith(EXECUTABLE.encode())
-                entries[name] = _entry(EXECUTABLE if executable else FILE, name, change)
+                ordered &= _put(entries, name, _entry(EXECUTABLE if executable else FILE, name, change))
         if not entries:
             return None
-        made = pack.add("tree", tree_body(entries))
+        if not ordered:
+            entries = dict(sorted(entries.items()))
+        made = pack.add("tree", b"".join(entries.values()))
         self._remember(made, entries)
         return made
 
@@ -167,6 +167,13 @@ class TreeEditor:
         self._remembered[name] = entries
         while self._count > _REMEMBERED_ENTRIES_MAX:
             self._count -= len(self._remembered.popitem(last=False)[1])
+
+
+def _put(entries: Entries, key: bytes, entry: bytes) -> bool:
+    """Set an entry of a folder that is in order; whether it still is. Ids sort by time, so it nearly always is, and sorting is saved."""
+    ordered = key in entries or not entries or key > next(reversed(entries))
+    entries[key] = entry
+    return ordered
 
 
 def _entry(mode: str, name: bytes, object_id: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import threading
 from datetime import UTC, datetime
@@ -255,6 +256,24 @@ def test_what_a_killed_process_left_is_cleared_only_when_it_is_dead(tmp_path: Pa
         (path / "refs" / "heads" / "main.lock").unlink()
         assert second.files("main").keys() == {"a"}
     thread.join()
+
+
+def test_folders_are_in_order_whatever_the_order_of_changes(repository: Repository) -> None:
+    """A folder is only sorted when something was put before its last entry; git is strict about the order."""
+    names = [f"{number:03}{kind}" for number in range(40) for kind in (".json", "/a", "x", "-", "0/b")]
+    random.Random(5).shuffle(names)
+    commit, there = None, {}
+    for at in range(0, len(names), 7):
+        changes: dict[str, bytes | None] = {f"f/{name}": name.encode() for name in names[at : at + 7]}
+        there |= changes
+        gone = sorted(there)[at % len(there)]
+        if gone not in changes:
+            changes[gone] = None
+            del there[gone]
+        commit = add(repository, commit, changes)
+    assert commit
+    assert {path: repository.read_path(commit, path) for path in repository.files(commit)} == there
+    repository.fsck()
 
 
 def test_reading_survives_a_repack_and_a_dead_child(repository: Repository) -> None:
