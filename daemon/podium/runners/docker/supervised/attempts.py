@@ -120,6 +120,8 @@ class Attempts:
 
     async def _end(self, engine: Engine, claim: Claim, job: Job) -> End | None:
         text = self._result(job.attempt_id)
+        if self.claim(job.attempt_id) is None:
+            raise _lost(job)
         if not text:
             return None
         if text.startswith("failed"):
@@ -135,10 +137,7 @@ class Attempts:
             return End(told["exit"], oom)
         found = await engine.inspect(claim.container)
         if found is None:
-            raise AttemptLost(
-                "the task's container is gone and with it its exit code", attempt=job.attempt_id,
-                hint="somebody removed it (docker rm, system prune): look at what the task did, then restart the execution",
-            )
+            raise _lost(job)
         return End(int(found["State"].get("ExitCode") or 0) or 137, bool(found["State"].get("OOMKilled")))
 
     async def _oom(self, engine: Engine, claim: Claim) -> bool:
@@ -160,6 +159,17 @@ class Attempts:
             shutil.rmtree(self.slots / claim.slot, ignore_errors=True)
         shutil.rmtree(self._files(attempt_id), ignore_errors=True)
 
+    def tidy(self, live_attempts: set[str], waiting: set[str]) -> None:
+        """Remove the files of all other attempts, and the folders that no slot sees: neither these attempts' nor those that wait. Blocks."""
+        for folder in self._home.glob("*/container"):
+            if folder.parent.name not in live_attempts:
+                self.forget(folder.parent.name)
+        folders = list(self.slots.glob("*"))  # before it is asked what waits: a new one is waiting before its folder is there
+        used = waiting | {claim.slot for claim in map(self.claim, live_attempts) if claim is not None}
+        for folder in folders:
+            if folder.name not in used:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def close(self) -> None:
         """Let go of what runs; it runs on."""
         for attempt_id in tuple(self._connections):
@@ -178,3 +188,10 @@ class Attempts:
 
     def _files(self, attempt_id: str) -> Path:
         return self._home / attempt_id / "container"
+
+
+def _lost(job: Job) -> AttemptLost:
+    return AttemptLost(
+        "the task's container is gone and with it its exit code", attempt=job.attempt_id,
+        hint="somebody removed it (docker rm, system prune): look at what the task did, then restart the execution",
+    )

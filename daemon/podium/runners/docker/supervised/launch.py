@@ -86,12 +86,8 @@ class Supervision:
         return any(claim is not None and claim.container == container for claim in map(self.attempts.claim, live_attempts))
 
     def tidy(self, live_attempts: set[str]) -> None:
-        """Remove folders that no container sees any more. Blocks."""
-        claims = map(self.attempts.claim, live_attempts)
-        used = self._waiting | {claim.slot for claim in claims if claim is not None}
-        for folder in self.attempts.slots.glob("*"):
-            if folder.name not in used:
-                shutil.rmtree(folder, ignore_errors=True)
+        """Remove what is left of others. Blocks."""
+        self.attempts.tidy(live_attempts, self._waiting)
 
     def _forget(self, name: str) -> None:
         shutil.rmtree(self.attempts.slots / name, ignore_errors=True)
