@@ -42,8 +42,8 @@ def test_a_job_starts_one_pod_once() -> None:
 
 
 def test_names_differ_where_ids_differ_in_capitals_only() -> None:
-    names = {job_name(each) for each in (ATTEMPT, ATTEMPT.lower(), ATTEMPT.upper(), new_id())}
-    assert len(names) == 4
+    names = {job_name(each) for each in (ATTEMPT, ATTEMPT.lower(), ATTEMPT.upper(), new_id(), f"{ATTEMPT}-1", f"{ATTEMPT}-12")}
+    assert len(names) == 6
     assert all(len(name) <= 63 and name == name.lower() for name in names)
 
 

@@ -58,8 +58,9 @@ def toleration(text: str) -> dict[str, str]:
 
 
 def job_name(attempt_id: str) -> str:
-    """The one name that an attempt's Job can have. Names know no capitals, ids do: it is the id's number."""
-    return f"podium-{base62.decode(attempt_id):033x}"
+    """The one name that an attempt's Job can have. Names know no capitals, ids do: it is the number of the task run's id, and which attempt."""
+    task_run_id, _, attempt = attempt_id.partition("-")
+    return f"podium-{base62.decode(task_run_id):033x}{f'-{attempt}' if attempt else ''}"
 
 
 def program_map(program: Program, instance: str) -> dict[str, Any]:
