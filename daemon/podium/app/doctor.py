@@ -57,6 +57,7 @@ def examine(settings: Settings, clock: Clock) -> list[Finding]:
         "home": lambda: _home(settings.home),
         "disk": lambda: _disk(settings.home),
         "docker": lambda: _docker(settings),
+        "supervisor": lambda: _supervisor(settings),
         "swarm": lambda: _swarm(settings),
         "port": lambda: _port(settings),
         "sources": lambda: _sources(settings),
@@ -161,6 +162,17 @@ def _docker(settings: Settings) -> list[Finding]:
         found = f"runner.images names images that are not here: {', '.join(missing)}"
         return [*_ok("docker", f"Docker Engine {version}"), *_bad("images", found, todo, status="warning")]
     return [*_ok("docker", f"Docker Engine {version}"), *_ok("images", f"{len(tags)} images here")]
+
+
+def _supervisor(settings: Settings) -> list[Finding]:
+    from podium.runners.native import programs
+
+    if not settings.runner.supervise:
+        return []
+    if programs.supervise() is None:
+        todo = "install Podium anew with the package ziglang, which compiles it, or run daemon/podium/runners/native/build.py"
+        return _bad("supervisor", "podium-supervise was not built, so containers run without a supervisor and pool", todo, status="warning")
+    return _ok("supervisor", "podium-supervise is there")
 
 
 def _swarm(settings: Settings) -> list[Finding]:

@@ -53,6 +53,13 @@ def test_a_swarm_is_looked_at_where_the_settings_ask_for_one(clock: Any, tmp_pat
     assert "podium-transfer" in findings(clock, **wanted)["swarm"].found
 
 
+def test_a_supervisor_that_was_not_built_is_told_to_who_wants_it(clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podium.runners.native.programs.supervise", lambda arch=None: None)
+    assert "supervisor" not in findings(clock, home=str(tmp_path))
+    found = findings(clock, home=str(tmp_path), **{"runner.supervise": True})["supervisor"]
+    assert (found.status, "ziglang" in found.todo) == ("warning", True)
+
+
 def test_a_home_that_cannot_be_written_is_an_error(clock: Any) -> None:
     assert findings(clock, home="/proc/podium")["home"].status == "error"
 
