@@ -34,7 +34,7 @@ class Library:
 
         reader: names the code and plug-ins that read flows; what these have read before is read again only when somebody wants it.
         """
-        self._reader = reader
+        self.reader = reader
         self._trusted = False
         self._tree_of = tree_of
         self._text_of = text_of or (lambda _source, _blob: None)
@@ -53,7 +53,7 @@ class Library:
         """Fill from the catalog. For start-up."""
         self._current = {(each.namespace, each.flow_id): each for each in self._catalog.newest()}
         self._models.clear()
-        self._trusted = bool(self._reader) and self._catalog.read_by() == self._reader
+        self._trusted = bool(self.reader) and self._catalog.read_by() == self.reader
         self.commits = dict(commits)
         self.changed()
 
@@ -97,7 +97,7 @@ class Library:
 
     async def read_all(self) -> bool:
         """Read every flow once, unless this reader has done so, one at a time. Whether all could be read and the catalog is to remember that."""
-        if self._trusted or not self._reader:
+        if self._trusted or not self.reader:
             return False
         whole = True
         for key in list(self._current):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -16,14 +16,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from podium.app.plugins import load_types
+from podium.app.plugins import load_types, reader
 from podium.app.settings import Retention as RetentionSettings
 from podium.app.settings import Settings
 from podium.app.testing.mocks import Mocks
 from podium.app.wiring.results import NoBranch, ResultsBranch, open_branch
 from podium.app.wiring.runners import open_runners
+from podium.base.errors import StoreError
 from podium.base.system.clock import Clock, SystemClock
 from podium.base.system.disk import Room
+from podium.base.system.log import get_logger
 from podium.base.system.memory import settle
 from podium.base.system.zone import zone_of
 from podium.conductor.chains.chains import Chains
@@ -111,7 +113,7 @@ async def open_core(
         cipher = Cipher(load_or_make_key(home / "instance.key"))
         files = FileStorage(settings.storage.url or home / "storage")
         allowed_paths = [Path(each) for each in settings.security.allowed_paths]
-        library = Library(catalog, load_types(), text_of, mocks.tree if mocks else FlowTree)
+        library = Library(catalog, load_types(), text_of, mocks.tree if mocks else FlowTree, reader() if results else "")
         renderer = Renderer(
             files=files, namespace_files=namespace_files, secrets=secrets or secrets_of(settings, env), reads=reads, clock=clock, zone=zone,
             envs=env_variables(env, settings.env_prefixes), globals_=settings.globals, allowed_paths=allowed_paths,
@@ -152,7 +154,7 @@ async def open_core(
             conductor=conductor, library=library, starter=starter, documents=documents, renderer=renderer, clock=clock, zone=zone,
         ) if results else None
         library.load({each["key"]: each["value"]["commit"] for each in documents.entries("source")})
-        await _begin(conductor, podium, closer, upkeep, chains)
+        await _begin(conductor, podium, chains, closer.run(), upkeep.run(), _read_flows(library, catalog, clock))
         stack.push_async_callback(conductor.close, drain_s=DRAIN_S if results else 0.0)
         yield Core(
             podium=podium, conductor=conductor, closer=closer, renderer=renderer, queue=queue, branch=branch, clock=clock, zone=zone,
@@ -160,14 +162,14 @@ async def open_core(
         )
 
 
-async def _begin(conductor: Conductor, podium: Podium, closer: Closer, upkeep: Upkeep, chains: Chains | None) -> None:
-    """Take up what was open, then work."""
+async def _begin(conductor: Conductor, podium: Podium, chains: Chains | None, *beside: Coroutine[Any, Any, None]) -> None:
+    """Take up what was open, then work. beside: what goes on meanwhile."""
     await conductor.start()
     if chains is not None:
         podium.shown = chains.shown
         chains.recover()
-    conductor.spawn(closer.run(), "state files")
-    conductor.spawn(upkeep.run(), "upkeep")
+    for work in beside:
+        conductor.spawn(work, "beside")
     settle()
 
 
@@ -209,6 +211,7 @@ def terms_of(settings: RetentionSettings) -> Terms:
     )
 
 
+log = get_logger(__name__)
 DRAIN_S = 5.0
 """Seconds that running attempts get at shutdown; commands that last longer go on by themselves and are taken up again."""
 
@@ -231,6 +234,15 @@ def instance_name(home: Path) -> str:
         draft.write_text(name + "\n", "utf-8")
         draft.replace(path)
     return name
+
+
+async def _read_flows(library: Library, catalog: Catalog, clock: Clock) -> None:
+    """See Library.read_all."""
+    try:
+        if await library.read_all():
+            await catalog.mark_read(library.reader, clock.now())
+    except StoreError as error:  # the next start reads them again
+        log.info("flows_read_not_noted", error=error.what)
 
 
 async def ended(tasks: Sequence[asyncio.Task[Any]]) -> None:

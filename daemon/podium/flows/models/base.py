@@ -8,7 +8,6 @@ passes as the validation context. Import these names from podium.flows.model.
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from threading import RLock
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import (
@@ -117,25 +116,12 @@ class Shaped:
         return value
 
 
-_BUILDING = RLock()
-
-
 class Model(BaseModel):
-    """Base of everything people write. Unknown properties are errors. A type is built when it is first used: most flows use few of them."""
+    """Base of everything people write. Unknown properties are errors. A type is built when first used, by one thread at a time."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True,
     )
-
-    @classmethod
-    def model_rebuild(
-        cls, *, force: bool = False, raise_errors: bool = True, _parent_namespace_depth: int = 2, _types_namespace: Any = None
-    ) -> bool | None:
-        """See BaseModel. One thread at a time: flows are read beside the loop too, and a type half built twice is not what it says."""
-        with _BUILDING:
-            return super().model_rebuild(
-                force=force, raise_errors=raise_errors, _parent_namespace_depth=_parent_namespace_depth + 1, _types_namespace=_types_namespace,
-            )
 
 
 class Retry(Model):
