@@ -25,14 +25,17 @@ def one():
     say()
 one()
 
-for count in (100, 500):
+def fans(count):
     @dag(dag_id=f"fan-{count}", schedule=None, catchup=False, is_paused_upon_creation=False, max_active_tasks=500)
-    def fan(count=count):
+    def fan():
         @task
         def double(n):
             return 2 * n
         double.expand(n=list(range(count)))
     fan()
+
+fans(100)
+fans(500)
 """
 RATE_RUNS = 10
 POLL_S = 0.1
