@@ -77,6 +77,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=11.5, help="how long all of it may take, 11.5 if not said")
     asked = parser.parse_args()
     configure_logging(level="ERROR")
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # what was started is ended on the way out
     chosen = asked.only or [name for name, part in SUITE.items() if part.usual]
     begun, at = time.monotonic(), SystemClock().now()
     kept: dict[str, object] = {"at": at.isoformat(timespec="seconds"), "machine": facts(), "loadBefore": load()}
