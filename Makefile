@@ -48,6 +48,8 @@ faults: dev ## Kill, starve and disturb real daemons and audit what they promise
 .PHONY: kubernetes
 kubernetes: dev ## Build and start a real Kubernetes (ten minutes, once), and run what needs one (KEEP=1 leaves it running)
 	@tools/machine.sh demo
+	@$(BIN)/podium images get busybox --write .podium/podium.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'kubernetes>=34,<37' 'python-dateutil<3'
 	@tools/kubernetes/cluster.sh up
 	@KUBERNETES_TESTS=1 nice $(BIN)/pytest -q -m kubernetes; code=$$?; $(if $(KEEP),:,tools/kubernetes/cluster.sh stop); exit $$code
 

@@ -151,7 +151,7 @@ class KubernetesConnection(Model):
 class KubernetesAmounts(Model):
     """CPU and memory, as Kubernetes writes them: `500m`, `512Mi`."""
 
-    cpu: Dyn[str] | Dyn[float] | None = None
+    cpu: Dyn[str] | None = None
     memory: Dyn[str] | None = None
 
 
