@@ -192,7 +192,14 @@ def measure(make: Callable[[], Peer], *, name: str, ours: dict[str, float], end:
             if time.monotonic() > end - 5:
                 yield Measured(name=f"{name}: {_TEXTS[key][0]}", figure="no time left", budget="", good=True, detail=peer.what), 0.0
                 continue
-            value, word = ask()
+            try:
+                value, word = ask()
+            except (OSError, ValueError, KeyError, AssertionError) as error:
+                detail = f"{type(error).__name__}: {str(error)[:150]}; {peer.what}"
+                yield Measured(name=f"{name}: {_TEXTS[key][0]}", figure="failed", budget="", good=True, detail=detail), 0.0
+                if key == "start":
+                    return
+                continue
             if value is None:
                 yield Measured(name=f"{name}: {_TEXTS[key][0]}", figure="not ended", budget="", good=True, detail=f"given up; {peer.what}"), 0.0
                 continue
