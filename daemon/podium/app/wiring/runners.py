@@ -30,10 +30,11 @@ async def open_runners(
 ) -> dict[str, Runner]:
     """Every runner, ready to use. One whose service is away says so when it is used. desk: None where no container could reach it."""
     runner = settings.runner
+    local = (environ.get("DOCKER_HOST") or "unix://").startswith("unix://")
     docker = DockerRunner(
         instance=instance, clock=clock, network=runner.network, isolation=runner.isolation,
         policy=Policy(cpus=runner.cpus, memory=runner.memory, allow_volumes=runner.allow_volumes),
-        home=home, supervise=runner.supervise, pool=runner.pool,
+        home=home, supervise=runner.supervise and local, pool=runner.pool,
     )
     process = ProcessRunner(home=home, instance=instance, clock=clock, environ=environ)
     found: list[Runner] = [docker, process]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +48,7 @@ class Supervision:
         self._policy = policy
         self._starts = starts
         self._strict = strict
-        self._possible = enabled and (host or os.environ.get("DOCKER_HOST") or "unix://").startswith("unix://")
+        self._possible = enabled and (host or "unix://").startswith("unix://")
         self._pool = Pool(most, calm=lambda: not starts.locked())
         self._proved: dict[str, bool] = {}
         self._waiting: set[str] = set()
