@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from podium.expressions.text import java_text
 from podium.flows.dynamic import Dynamic
-from podium.flows.model import Task
+from podium.flows.model import Task, TaskRunner
 
 _UNIONS = (Union, types.UnionType)
 
@@ -92,9 +92,10 @@ def _has_dynamic(annotation: Any) -> bool:
 def _holds_models(annotation: Any) -> bool:
     """Whether some value of this type is a model with fields to look at, and none is a task."""
     classes = list(_classes(annotation))
-    return any(issubclass(each, BaseModel) and plan(each) for each in classes if not issubclass(each, Task)) and not any(
-        issubclass(each, Task) for each in classes
-    )
+    if any(issubclass(each, Task) for each in classes):
+        return False
+    # What stands for a TaskRunner is one of its kinds, with fields of its own.
+    return any(issubclass(each, TaskRunner) or (issubclass(each, BaseModel) and bool(plan(each))) for each in classes)
 
 
 def _classes(annotation: Any) -> list[type]:

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
+from podium.app.plugins import load_types
 from podium.base.errors import ExpressionError, TakesLong
+from podium.flows.load import parse_flows
 from podium.plugin import Duration, Dyn, Model, Task
 from podium.rendering.renderer import Renderer, Scope, has_template
 
@@ -119,6 +121,15 @@ def test_nested_models_are_rendered_and_named(render: Any) -> None:
         render(variables, options={"auth": {"retries": "{{ u }}"}})
     with pytest.raises(ExpressionError, match=r"^tasks\.x\.several\[1\]\.user: "):
         render(variables, several=[{}, {"user": "{{ gone }}"}])
+
+
+def test_the_options_of_a_task_runner_are_rendered(renderer: Renderer, scope: Scope) -> None:
+    runner = "{type: scripts.runner.docker.Docker, memory: {memory: '{{ inputs.size }}MB'}, user: '{{ inputs.who }}'}"
+    text = f"id: f\nnamespace: n\ntasks:\n  - {{id: t, type: scripts.shell.Commands, commands: [x], taskRunner: {runner}}}\n"
+    (parsed,) = parse_flows(text, file="f.yaml", types=load_types())
+    assert parsed.flow is not None
+    options = renderer.task(parsed.flow.tasks[0], {"inputs": {"size": 64, "who": "me"}}, scope).runner_options()  # type: ignore[attr-defined]
+    assert (options["memory"]["memory"], options["user"]) == ("64MB", "me")
 
 
 def test_tasks_inside_a_task_are_left_alone(render: Any) -> None:

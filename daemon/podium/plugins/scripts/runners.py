@@ -169,11 +169,11 @@ class Kubernetes(TaskRunner):
     ALIASES = ("io.kestra.plugin.ee.kubernetes.runner.KubernetesTaskRunner", "io.kestra.plugin.kubernetes.runner.Kubernetes")
     config: KubernetesConnection | None = None
     namespace: Dyn[str] | None = None
-    labels: dict[str, Any] | None = None
-    pod_spec: dict[str, Any] | None = None
-    container_spec: dict[str, Any] | None = None
-    container_default_spec: dict[str, Any] | None = None
-    node_selector: dict[str, Any] | None = None
+    labels: Dyn[dict[str, Any]] | None = None
+    pod_spec: Dyn[dict[str, Any]] | None = None
+    container_spec: Dyn[dict[str, Any]] | None = None
+    container_default_spec: Dyn[dict[str, Any]] | None = None
+    node_selector: Dyn[dict[str, Any]] | None = None
     resources: KubernetesResources | None = None
     service_account_name: Dyn[str] | None = None
     pull_policy: Dyn[Literal["IF_NOT_PRESENT", "ALWAYS", "NEVER"]] | None = None
