@@ -45,6 +45,7 @@ ENDS: dict[str, dict[str, Any]] = {
     "schedule": {},
     "sqlite": {"inputs": {"name": "O'Hara"}, "outputs": {"newest": "O'Hara since 2026-01-06"}},
     "swarm": {"elsewhere": "tests/acceptance/test_daemon_swarm.py"},
+    "kubernetes": {"elsewhere": "tests/acceptance/test_daemon_kubernetes.py"},
     "webhook": {"inputs": {"name": "Ada"}, "outputs": {"name": "Ada"}},
     "working-directory": {"outputs": {"text": "1: HELLO FROM THE FLOW"}},
 }
