@@ -146,8 +146,9 @@ class Library:
                 f"there is no flow '{namespace}.{flow_id}'", hint="list what is deployed: podium flows list", namespace=namespace,
                 flow_id=flow_id,
             )
-        found = self._later(key, stored)
+        found = self._models.get(key) or self._revision(stored)
         _ = found.model  # raises here, not where it is looked at
+        self._models[key] = found
         return found
 
     def _later(self, key: Key, stored: StoredRevision) -> FlowRevision:

@@ -114,8 +114,9 @@ class Supervision:
         name = new_id()
         network = await site.networks.choose(job.attempt_id, job.options)
         container, host = self._request(job, image, network=network, cpus=await site.cpus())
+        # Not named after its attempt: one that never got its task is none, and another life may make one anew.
+        container["name"] = f"podium-{'waiting' if pooled else 'task'}-{name}"
         if pooled:
-            container["name"] = f"podium-waiting-{name}"
             container["labels"] = {LABEL_INSTANCE: self._instance}
         container["labels"] = {**container["labels"], LABEL_SUPERVISED: name}
         self._waiting.add(name)
