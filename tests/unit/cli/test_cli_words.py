@@ -8,8 +8,6 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from podium.base.errors import GitError
-from podium.cli.local.plan import plan
 from podium.cli.main import COMMANDS, cli
 from podium.cli.remote.client import label_pairs
 from podium.flows.types import short_type
@@ -29,9 +27,10 @@ def test_a_type_is_shown_by_its_last_name_or_with_its_folder_where_that_says_not
 
 
 def test_plan_outside_of_a_repository_says_so(tmp_path: Path) -> None:
-    with pytest.raises(GitError, match="there is no Git repository at") as caught:
-        plan.main(["--repo", str(tmp_path)], standalone_mode=False)
-    assert "podium init" in str(caught.value.hint)
+    done = CliRunner().invoke(cli, ["plan", "--repo", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "there is no Git repository at" in done.output
+    assert "podium init" in done.output
 
 
 @pytest.mark.parametrize("group", ["", *(name for name in COMMANDS if isinstance(cli.get_command(click.Context(cli), name), click.Group))])
