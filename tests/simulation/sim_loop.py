@@ -49,6 +49,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 break
             for task in tasks:
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, RuntimeError):  # whatever ends now may stop the loop: the next round goes on
                 self.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self.close()
