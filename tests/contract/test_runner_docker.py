@@ -8,12 +8,13 @@ import json
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from runner_house import Sink
 
 from podium.base.errors import AttemptLost, PodiumError, RunnerError, RunnerRefused
 from podium.base.system.clock import SystemClock
@@ -21,27 +22,10 @@ from podium.base.system.ids import new_id
 from podium.runners.docker.config import Policy
 from podium.runners.docker.engine import EngineAway
 from podium.runners.docker.runner import DockerRunner
-from podium.runners.port import Finished, Job, Line
+from podium.runners.port import Finished, Job
 
 pytestmark = pytest.mark.docker
 INSTANCE = f"bench-docker-{os.getpid()}"
-
-
-class Sink:
-    def __init__(self) -> None:
-        self.kept: list[Line] = []
-        self.at: str | None = None
-
-    async def lines(self, lines: Sequence[Line], *, cursor: str | None) -> None:
-        self.kept += lines
-        self.at = cursor or self.at
-
-    async def cursor(self) -> str | None:
-        return self.at
-
-    @property
-    def texts(self) -> list[str]:
-        return [line.text for line in self.kept]
 
 
 class Bench:

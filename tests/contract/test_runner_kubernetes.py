@@ -6,12 +6,13 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import runner_house
 import yaml
 from remote_house import Serving
 
@@ -19,24 +20,13 @@ from kubernetes_house import ADMIN, Kubernetes
 from podium.base.errors import AttemptLost, RunnerError, RunnerRefused
 from podium.base.system.ids import new_id
 from podium.runners.kubernetes.manifest import Rules
-from podium.runners.port import Finished, Job, Line
+from podium.runners.port import Finished, Job
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(120)]
 INSTANCE = f"bench-kubernetes-{os.getpid()}"
 
 
-class Sink:
-    def __init__(self) -> None:
-        self.kept: list[Line] = []
-        self.at: str | None = None
-
-    async def lines(self, lines: Sequence[Line], *, cursor: str | None) -> None:
-        self.kept += lines
-        self.at = cursor or self.at
-
-    async def cursor(self) -> str | None:
-        return self.at
-
+class Sink(runner_house.Sink):
     def of(self, stream: str) -> list[str]:
         return [line.text for line in self.kept if line.stream == stream]
 

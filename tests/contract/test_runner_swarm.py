@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from remote_house import Serving, traces_in
+from runner_house import Sink
 
 from podium.base.errors import AttemptLost, PodiumError, RunnerError, RunnerRefused
 from podium.base.system.ids import new_id
 from podium.runners.docker.config import Policy
-from podium.runners.port import Finished, Job, Line
+from podium.runners.port import Finished, Job
 from podium.runners.remote import runner as remote
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 INSTANCE = f"bench-swarm-{os.getpid()}"
 ON = "node.hostname=="
-
-
-class Sink:
-    def __init__(self) -> None:
-        self.kept: list[Line] = []
-        self.at: str | None = None
-
-    async def lines(self, lines: Sequence[Line], *, cursor: str | None) -> None:
-        self.kept += lines
-        self.at = cursor or self.at
-
-    async def cursor(self) -> str | None:
-        return self.at
-
-    @property
-    def texts(self) -> list[str]:
-        return [line.text for line in self.kept]
 
 
 class Bench:

@@ -190,10 +190,14 @@ def refuse_before_the_end(state: Execution) -> None:
 
 def restartable(state: Execution, run: TaskRun) -> bool:
     """Whether it broke or waits by itself, not because of a child. Error handlers are not restarted, they run anew if need be."""
-    waits_for_others = run.state == "PAUSED" and bool(run.attempts) and run.attempts[-1].state == "RUNNING"
-    if run.state not in AGAIN or waits_for_others or any(each.phase in ("errors", "after") for each in (run, *state.ancestors(run))):
+    if run.state not in AGAIN or _waits_for_others(run) or any(each.phase in ("errors", "after") for each in (run, *state.ancestors(run))):
         return False
     return not any(child.state in AGAIN for child in state.children(run.id) if child.phase != "errors")
+
+
+def _waits_for_others(run: TaskRun) -> bool:
+    """Whether it is a Loop that is PAUSED because iterations are: its attempt goes on."""
+    return run.state == "PAUSED" and bool(run.attempts) and run.attempts[-1].state == "RUNNING"
 
 
 AGAIN = ("FAILED", "PAUSED", "KILLED", "CANCELLED", "RETRIED")
@@ -295,8 +299,7 @@ def set_run_state(d: Decision, command: cmd.SetRunState) -> None:
     if not (d.state.ended or d.state.state == "PAUSED"):
         raise refused(d, f"execution '{d.state.id}' is {d.state.state}", "wait for its end or kill it")
     refuse_before_the_end(d.state)
-    waits_for_others = bool(run.attempts) and run.attempts[-1].state == "RUNNING"
-    if not (run.ended or run.state == "PAUSED") or run.scope.any_open() or waits_for_others:
+    if not (run.ended or run.state == "PAUSED") or run.scope.any_open() or _waits_for_others(run):
         raise refused(d, f"task run '{run.id}' is {run.state}, or tasks inside it run", "wait for its end")
     marked = command.state in TERMINAL
     whole = whole_of(d.tree, d.state, run)
