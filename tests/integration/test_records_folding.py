@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from records_driver import SqliteQueue
 from podium.base.errors import GitError
 from podium.base.system.clock import SystemClock
 from podium.git import process
+from podium.git.objects import KEPT_BY_PODIUM
 from podium.git.repo import Repository
 from podium.records.layout import parse
 from podium.records.upkeep import folding
@@ -137,14 +139,60 @@ async def test_gc_by_a_person_at_the_same_time_loses_nothing(tmp_path: Path, que
     check(tmp_path, made)
 
 
+def some_packs(repository: Repository) -> None:
+    parent = None
+    for number in range(8):
+        parent = repository.commit(
+            ref="refs/heads/results", parent=parent, changes={f"f{number}": b"%d" % number}, message="m", at=SystemClock().now()
+        )
+
+
+def test_a_commit_that_no_ref_holds_yet_survives_any_repack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that keeps nothing unreachable: the objects of a commit under way are not garbage."""
+    with Repository.init_bare(tmp_path / "results.git") as repository:
+        some_packs(repository)
+        real = repository.update_refs
+
+        def update_refs(moves: Any) -> None:
+            subprocess.run(["git", "--git-dir", str(repository.git_dir), "gc", "--quiet", "--prune=now"], check=True)
+            real(moves)
+
+        monkeypatch.setattr(repository, "update_refs", update_refs)
+        tip = repository.resolve("refs/heads/results")
+        repository.commit(ref="refs/heads/results", parent=tip, changes={"new": b"new"}, message="m", at=SystemClock().now())
+        assert repository.read_path("refs/heads/results", "new") == b"new"
+        repository.fsck()
+
+
+def test_folding_and_gc_leave_each_other_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Repository.init_bare(tmp_path / "results.git") as repository:
+        some_packs(repository)
+        asked: list[str] = []
+        real = process.run_program
+
+        def run_program(command: Sequence[str], **options: Any) -> process.Done:
+            if "repack" in command:
+                gc = subprocess.run(["git", "--git-dir", str(repository.git_dir), "gc"], check=False, capture_output=True, text=True)
+                asked.append(gc.stderr)
+            return real(command, **options)
+
+        monkeypatch.setattr(process, "run_program", run_program)
+        holder = repository.git_dir / "gc.pid"
+        with subprocess.Popen(["sleep", "600"]) as somebody:
+            holder.write_text(f"{somebody.pid} {socket.gethostname()}")
+            assert not repository.tidy(packs_max=5)
+            somebody.kill()
+        assert repository.tidy(packs_max=5)
+        assert len(asked) == 1
+        assert "gc is already running" in asked[0]
+        assert not holder.exists()
+        repository.fsck()
+
+
 def test_what_a_killed_folding_left_does_not_end_all_folding(tmp_path: Path) -> None:
     """A git child that was killed alone (out of memory) leaves its lock and half a pack, while the daemon lives on."""
     with Repository.init_bare(tmp_path / "results.git") as repository:
-        parent = None
-        for number in range(8):
-            parent = repository.commit(
-                ref="refs/heads/results", parent=parent, changes={f"f{number}": b"%d" % number}, message="m", at=SystemClock().now()
-            )
+        some_packs(repository)
         packs = repository.git_dir / "objects" / "pack"
         young, old = packs / "tmp_pack_young", packs / ".tmp-123-pack-old"
         lock = packs / "multi-pack-index.lock"
@@ -158,4 +206,18 @@ def test_what_a_killed_folding_left_does_not_end_all_folding(tmp_path: Path) -> 
         assert not lock.exists()
         assert repository.packs() < 5
         repository.fsck()
+
+
+def test_what_a_killed_daemon_marked_is_free_again_at_the_next_start(tmp_path: Path) -> None:
+    with Repository.init_bare(tmp_path / "results.git") as repository:
+        some_packs(repository)
+        ours, theirs = sorted((repository.git_dir / "objects" / "pack").glob("*.pack"))[:2]
+    ours.with_suffix(".keep").write_text(KEPT_BY_PODIUM)
+    theirs.with_suffix(".keep").write_text("never lose this\n")
+    holder = repository.git_dir / "gc.pid"
+    holder.write_text(f"{os.getpid()} {socket.gethostname()}")
+    with Repository.init_bare(tmp_path / "results.git"):
+        assert not holder.exists()
+        assert not ours.with_suffix(".keep").exists()
+        assert theirs.with_suffix(".keep").exists()
 

@@ -4,6 +4,9 @@ A new one is made beside its place, checked, then moved there: a `kill -9` leave
 
 Git's lock files do not say who made them. So every process that works on a repository of ours, and every git child it starts,
 holds a shared flock on `podium.lock`; only whoever gets that lock alone knows that all owners are dead and may clear what they left.
+
+Two repacks at once can drop objects that each believes the other has. So ours take `gc.pid`, the lock of `git gc` (its format: pid and
+host name; git-gc's documentation, `--force`), and leave a repository alone while somebody else has it.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ import contextlib
 import fcntl
 import os
 import shutil
+import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from podium.base.errors import GitError
@@ -22,7 +26,7 @@ from podium.base.system.ids import new_token
 from podium.base.system.log import get_logger
 from podium.git import process, remote
 from podium.git.credentials import Credentials
-from podium.git.objects import TEMPORARY_PREFIX, sync_folder
+from podium.git.objects import KEPT_BY_PODIUM, TEMPORARY_PREFIX, sync_folder
 
 log = get_logger(__name__)
 _LEFTOVER_FILES = (
@@ -37,6 +41,9 @@ _LEFTOVER_FILES = (
 )
 
 _ORPHANS_END_S = 5.0
+_GC_LOCK_HOLDS_S = 12 * 3_600.0
+"""How long git believes a `gc.pid` whose process lives."""
+_GC_ASK_AGAIN_S = 0.5
 _UNREACHABLE_KEPT = "2.hours.ago"
 _SETTINGS = {
     "core.fsync": "committed,reference",
@@ -195,8 +202,8 @@ def packs_of(git_dir: Path) -> Path:
     return git_dir / "objects" / "pack"
 
 
-def fold(git_dir: Path, *, urgent: bool, timeout_s: float, keep_open: Sequence[int]) -> None:
-    """Fold packs together so that each is at least twice the next. Raises GitError.
+def fold(git_dir: Path, *, urgent: bool, timeout_s: float, keep_open: Sequence[int]) -> bool:
+    """Fold packs together so that each is at least twice the next; whether it did: not beside a `git gc`. Raises GitError.
 
     On one core and politely: looking for deltas takes twice as long as writing the records did, and makes them a fifth as large. Urgent:
     without that search, at the priority of the daemon, twenty times as fast. `process.interrupt(packs_of(git_dir))` ends it.
@@ -205,9 +212,15 @@ def fold(git_dir: Path, *, urgent: bool, timeout_s: float, keep_open: Sequence[i
     options = ["-c", "pack.threads=1", *(["-c", "pack.window=0"] if urgent else [])]
     command = process.argv([*options, "repack", "-d", "--geometric=2", "--write-midx", "--quiet", "--no-write-bitmap-index"], git_dir)
     polite = [] if urgent else ["nice", "-n", "19"]
-    done = process.run_program([*polite, *command], timeout_s=timeout_s, keep_open=keep_open, interruptible=packs_of(git_dir))
+    with _alone_at_gc(git_dir) as hand_over:
+        if hand_over is None:
+            return False
+        done = process.run_program(
+            [*polite, *command], timeout_s=timeout_s, keep_open=keep_open, interruptible=packs_of(git_dir), started=hand_over
+        )
     if done.code != 0:
         raise process.failed("repack", done, git_dir)
+    return True
 
 
 def clear_older(git_dir: Path, age_s: float) -> None:
@@ -225,12 +238,82 @@ def clear_older(git_dir: Path, age_s: float) -> None:
 
 
 def reclaim(git_dir: Path, *, timeout_s: float, keep_open: Sequence[int]) -> None:
-    """Repack all that refs hold and drop the rest, if it is older than hours. Low priority. Raises GitError."""
+    """Repack all that refs hold and drop the rest, if it is older than hours. Low priority. Raises GitError.
+
+    Waits up to `timeout_s` for a `git gc`, or a folding of the daemon, to end.
+    """
+    give_up_at = monotonic_s() + timeout_s
+    while True:
+        with _alone_at_gc(git_dir) as hand_over:
+            if hand_over is not None:
+                return _reclaim(git_dir, timeout_s=timeout_s, keep_open=keep_open, started=hand_over)
+        if monotonic_s() > give_up_at:
+            raise GitError(f"{git_dir} is being repacked by somebody else", hint="try again when it has ended", reason="timeout")
+        time.sleep(_GC_ASK_AGAIN_S)
+
+
+def _reclaim(git_dir: Path, *, timeout_s: float, keep_open: Sequence[int], started: Callable[[int], None]) -> None:
     command = ["repack", "-A", "-d", f"--unpack-unreachable={_UNREACHABLE_KEPT}", "--write-midx", "--quiet", "--no-write-bitmap-index"]
-    done = process.run_program(["nice", "-n", "19", *process.argv(command, git_dir)], timeout_s=timeout_s, keep_open=keep_open)
+    polite = ["nice", "-n", "19", *process.argv(command, git_dir)]
+    done = process.run_program(polite, timeout_s=timeout_s, keep_open=keep_open, started=started)
     if done.code != 0:
         raise process.failed("repack", done, git_dir)
     process.check(["prune", f"--expire={_UNREACHABLE_KEPT}"], git_dir=git_dir, timeout_s=timeout_s, keep_open=keep_open)
+
+
+@contextlib.contextmanager
+def _alone_at_gc(git_dir: Path) -> Iterator[Callable[[int], None] | None]:
+    """The lock of `git gc`, held within; None when somebody else has it.
+
+    What it gives names the process that does the work: the lock holds for as long as that one lives, also when this one is killed.
+    """
+    holder, lock = git_dir / "gc.pid", git_dir / "gc.pid.lock"
+    with contextlib.ExitStack() as held:
+        try:
+            lock.touch(0o644, exist_ok=False)
+            held.callback(lock.unlink, missing_ok=True)
+            free = not _gc_runs(holder)
+            if free:
+                lock.write_text(_name(os.getpid()))
+                lock.rename(holder)
+                held.callback(holder.unlink, missing_ok=True)
+        except FileExistsError:
+            free = False
+        except OSError as exc:
+            hint = "check free space and permissions there"
+            raise GitError(f"cannot write in {git_dir}: {exc.strerror}", hint=hint, reason="failed") from exc
+        yield (lambda pid: _rewrite(holder, _name(pid))) if free else None
+
+
+def _name(pid: int) -> str:
+    return f"{pid} {socket.gethostname()}"
+
+
+def _rewrite(holder: Path, text: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk: it names this process then
+        new = holder.with_name("gc.pid.lock")
+        new.write_text(text)
+        new.rename(holder)
+
+
+def _gc_runs(holder: Path) -> bool:
+    """As git judges it: the lock is younger than twelve hours, and its process lives or is on another host."""
+    try:
+        pid, host = holder.read_text().split(" ", 1)
+        age_s = SystemClock().now().timestamp() - holder.stat().st_mtime
+    except (FileNotFoundError, ValueError):
+        return False
+    if age_s > _GC_LOCK_HOLDS_S:
+        return False
+    return host != socket.gethostname() or Path("/proc", pid).exists()
+
+
+def _gc_of_a_person(git_dir: Path) -> bool:
+    """Whether the process that `gc.pid` names is a git: in a container the number of a killed daemon is soon that of the next."""
+    with contextlib.suppress(OSError, ValueError):
+        pid, _ = (git_dir / "gc.pid").read_text().split(" ", 1)
+        return Path("/proc", pid, "comm").read_text().startswith("git")
+    return False
 
 
 def _clear(git_dir: Path) -> None:
@@ -244,9 +327,11 @@ def _clear(git_dir: Path) -> None:
 
 
 def _leftovers(git_dir: Path) -> Iterator[Path]:
-    for name in ("HEAD.lock", "config.lock", "packed-refs.lock", "packed-refs.new", "shallow.lock", "index.lock", "gc.pid", "gc.pid.lock"):
+    for name in ("HEAD.lock", "config.lock", "packed-refs.lock", "packed-refs.new", "shallow.lock", "index.lock", "gc.pid.lock"):
         if (git_dir / name).exists():
             yield git_dir / name
+    if (git_dir / "gc.pid").exists() and not _gc_of_a_person(git_dir):
+        yield git_dir / "gc.pid"
     yield from list((git_dir / "refs").rglob("*.lock"))
     objects = git_dir / "objects"
     yield from list(objects.glob("tmp_objdir-*"))
@@ -255,3 +340,7 @@ def _leftovers(git_dir: Path) -> Iterator[Path]:
     pack = objects / "pack"
     for pattern in _LEFTOVER_FILES:
         yield from list(pack.glob(pattern))
+    for mark in list(pack.glob("pack-*.keep")):
+        with contextlib.suppress(FileNotFoundError):
+            if mark.read_text(errors="replace") == KEPT_BY_PODIUM:
+                yield mark

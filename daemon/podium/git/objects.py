@@ -1,17 +1,19 @@
 """Git objects made by hand: hashing, the text of commits, and packs with their index. Called by commits.py and repo.py.
 
 Why not git itself: one process per object or per batch costs more than the work (bets.md 3). A pack is written under a
-temporary name, synced, and renamed, its index last: a reader sees all of it or nothing, also after a power cut.
+temporary name, synced, and renamed, its index last: a reader sees all of it or nothing, also after a power cut. Until a ref holds its
+objects it is marked as kept (as `git fetch` and `git receive-pack` do), so that no repack beside it, whoever's, takes it for garbage.
 Formats: gitformat-pack and gitformat-index of the git documentation, version 2, SHA-1.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +26,8 @@ Kind = Literal["commit", "tree", "blob"]
 _TYPE_NUMBERS: Mapping[Kind, int] = {"commit": 1, "tree": 2, "blob": 3}
 _STORED_BYTES_MAX = 0xFFFF
 TEMPORARY_PREFIX = "tmp_podium_"
+KEPT_BY_PODIUM = "podium: a commit is under way\n"
+"""What is in the mark of a pack whose objects no ref holds yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +91,19 @@ class PackWriter:
             self._size += len(packed)
         return name
 
-    def write(self, git_dir: Path) -> None:
-        """Put the pack into the repository, durable when this returns. Raises GitError (reason disk-full and others)."""
+    @contextlib.contextmanager
+    def kept(self, git_dir: Path) -> Iterator[None]:
+        """Put the pack into the repository, durable within; move the ref that holds its objects there.
+
+        Raises GitError (reason disk-full and others).
+        """
+        mark = self._write(git_dir)
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
+
+    def _write(self, git_dir: Path) -> Path:
         head = b"PACK" + struct.pack(">II", 2, len(self._entries))
         digest = hashlib.sha1(head, usedforsecurity=False)
         for part in self._parts:
@@ -98,9 +113,15 @@ class PackWriter:
         try:
             folder.mkdir(exist_ok=True)
             final = folder / f"pack-{checksum.hex()}"
-            _write_durably(final.with_suffix(".pack"), [head, *self._parts, checksum])
-            _write_durably(final.with_suffix(".idx"), [_index(self._entries, checksum)])
-            sync_folder(folder)
+            with contextlib.ExitStack() as undo:
+                mark = final.with_suffix(".keep")
+                undo.callback(mark.unlink, missing_ok=True)
+                mark.write_text(KEPT_BY_PODIUM)
+                _write_durably(final.with_suffix(".pack"), [head, *self._parts, checksum])
+                _write_durably(final.with_suffix(".idx"), [_index(self._entries, checksum)])
+                sync_folder(folder)
+                undo.pop_all()
+            return mark
         except OSError as exc:
             raise GitError(
                 f"cannot write a pack into {folder}: {exc.strerror}",

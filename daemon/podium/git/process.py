@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,8 +96,12 @@ def run_program(
     env: Mapping[str, str] | None = None,
     keep_open: Sequence[int] = (),
     interruptible: Path | None = None,
+    started: Callable[[int], None] = lambda _pid: None,
 ) -> Done:
-    """Run git, or a program that belongs to it (ssh-keygen). interruptible: below which home `interrupt` ends it. Raises GitError."""
+    """Run git, or a program that belongs to it (ssh-keygen). Raises GitError.
+
+    interruptible: below which home `interrupt` ends it. started: told the process id.
+    """
     shown = command[0]
     try:
         child = subprocess.Popen(
@@ -117,6 +121,7 @@ def run_program(
     try:
         if interruptible is not None:
             _remote[child] = interruptible
+        started(child.pid)
         stdout, stderr = child.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired as exc:
         stop(child)

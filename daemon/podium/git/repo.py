@@ -6,6 +6,7 @@ killed process left. Every failure is a GitError whose fact `reason` says which.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -291,8 +292,8 @@ class Repository:
             base = self.tree_of(parent) if parent else None
             parents = [parent] if parent else []
             commit, tree = write_commit(self._trees, pack, base=base, parents=parents, changes=changes, draft=draft)
-            pack.write(self.git_dir)
-            self.update_refs([(ref, commit, parent or "")])
+            with pack.kept(self.git_dir):
+                self.update_refs([(ref, commit, parent or "")])
             self._commit_trees = {commit: tree}
         return commit
 
@@ -304,7 +305,7 @@ class Repository:
         """
         known = [commit for commit in done if self._objects.read(commit)]
         out = process.check(["rev-list", "--reverse", "--topo-order", old, "--not", onto, *known], git_dir=self.git_dir)
-        with self._writing:
+        with self._writing, contextlib.ExitStack() as kept:
             pack, tip, tree = PackWriter(), onto, self.tree_of(onto)
             for commit, changed in self.changes_of(out.decode().split()):
                 changes = {path: None if status == "D" else Blob(blob) for status, path, blob in changed}
@@ -312,10 +313,10 @@ class Repository:
                 if new_tree != tree:
                     tip, tree = pack.add("commit", moved(self.read(commit), tree=new_tree, parent=tip, signing_key=signing_key)), new_tree
                 if len(pack) > _OBJECTS_A_PACK:
-                    pack.write(self.git_dir)
+                    kept.enter_context(pack.kept(self.git_dir))
                     pack = PackWriter()
             if len(pack):
-                pack.write(self.git_dir)
+                kept.enter_context(pack.kept(self.git_dir))
             self.update_refs([(ref, tip, old)])
             self._commit_trees = {tip: tree}
         return tip
@@ -364,11 +365,10 @@ class Repository:
             raise GitError(f"the repository {self.git_dir} cannot be read: {error.strerror}", hint="was it deleted?") from error
 
     def tidy(self, *, packs_max: int = _PACKS_MAX, urgent: bool = False, timeout_s: float = _FOLD_TIMEOUT_S) -> bool:
-        """Fold packs together if there are over `packs_max`; whether it did. Safe under kill -9, and beside a `git gc`. See mirror.fold."""
+        """Fold packs together if there are over `packs_max`; whether it did: not beside a `git gc`. Safe under kill -9. See mirror.fold."""
         if self.packs() <= packs_max:
             return False
-        mirror.fold(self.git_dir, urgent=urgent, timeout_s=timeout_s, keep_open=self._held())
-        return True
+        return mirror.fold(self.git_dir, urgent=urgent, timeout_s=timeout_s, keep_open=self._held())
 
     def stop_tidying(self) -> None:
         """End a `tidy` that is under way: it fails, and nothing is lost."""

@@ -35,8 +35,10 @@ def test_a_pack_is_accepted_by_git_and_holds_every_object(repository: Repository
     pack = PackWriter()
     names = [pack.add("blob", b"x" * size) for size in (0, 1, 15, 16, 2_047, 2_048, 300_000)]
     names.append(pack.add("blob", b"x"))
-    pack.write(repository.git_dir)
-    (index,) = (repository.git_dir / "objects" / "pack").glob("*.idx")
+    with pack.kept(repository.git_dir):
+        (index,) = (repository.git_dir / "objects" / "pack").glob("*.idx")
+        assert index.with_suffix(".keep").exists()
+    assert not index.with_suffix(".keep").exists()
     git(repository, "verify-pack", str(index))
     assert [len(body) for _, body in repository.read_many(names)] == [0, 1, 15, 16, 2_047, 2_048, 300_000, 1]
     assert len(pack) == 7
