@@ -10,11 +10,15 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podium.base.errors import SettingsError, StorageError
 from podium.base.system.ids import random_bytes
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SEALED_TYPE = "io.kestra.datatype:aes_encrypted"
 """What marks a sealed value in an execution: `{type: <this>, value: <text>}`."""
@@ -26,11 +30,15 @@ class Cipher:
 
     def __init__(self, key: bytes) -> None:
         """key: 16, 24 or 32 bytes. Raises SettingsError for another length."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         if len(key) not in (16, 24, 32):
             raise SettingsError(f"the encryption key has {len(key)} bytes", hint="use 32 random bytes, base64: openssl rand -base64 32")
-        self._aes = AESGCM(key)
+        self._key = key
+
+    @cached_property
+    def _aes(self) -> AESGCM:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # heavy: 7 MB, and most daemons seal nothing for hours
+
+        return AESGCM(self._key)
 
     @classmethod
     def from_text(cls, key: str) -> Cipher:
