@@ -59,11 +59,13 @@ class Daemon:
     def start(self, *, timeout_s: float = 60) -> None:
         """Start it and wait until it serves."""
         started = time.monotonic()
+        # PYTHONDONTWRITEBYTECODE would have every start compile all modules again, which no installation does.
+        env = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_") and key != "PYTHONDONTWRITEBYTECODE"}
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C reaches us, and we stop it in order.
             self.process = subprocess.Popen(
                 [*PODIUM, "serve", "--config", str(self.config)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, env={key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")},
+                start_new_session=True, env=env,
             )
         self.wait(lambda: self.get("/health") is not None, what="the daemon to serve", timeout_s=timeout_s, every_s=0.02)
         self.start_s = time.monotonic() - started
