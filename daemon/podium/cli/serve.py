@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from podium.base.system.memory import loading
+
 if TYPE_CHECKING:
     from podium.app.wiring.daemon import Daemon
     from podium.app.wiring.home import Owner
@@ -29,9 +31,10 @@ def serve(
     log_level: str | None
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C. Running containers go on meanwhile and are taken up at the next start."""
-    from podium.app.settings import load_settings
-    from podium.app.wiring.daemon import run_daemon
-    from podium.base.system.log import configure_logging
+    with loading():
+        from podium.app.settings import load_settings
+        from podium.app.wiring.daemon import run_daemon
+        from podium.base.system.log import configure_logging
 
     overrides: dict[str, Any] = {
         "home": home, "server.host": host, "server.port": port, "runner.type": runner, "telemetry.log_level": log_level,
