@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -85,11 +89,23 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 
 def _table(model: type[BaseModel], prefix: str) -> Iterator[str]:
     yield "| setting | type | default | meaning |\n|---|---|---|---|\n"
+    meanings = _meanings(model)
     for name, field in model.model_fields.items():
         if _section(field.annotation) is not None:
             continue
         default = "required" if field.is_required() else "see meaning" if field.default_factory else _literal(field.default)
-        yield f"| `{prefix}{name}` | {_type(field.annotation)} | {default} | {field.description} |\n"
+        yield f"| `{prefix}{name}` | {_type(field.annotation)} | {default} | {meanings[name]} |\n"
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    """What the text below each field says. Not left to pydantic, which would read the source of the settings at every start."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for field, text in pairwise(body.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+            found[field.target.id] = inspect.cleandoc(ast.literal_eval(text.value))
+    return found
 
 
 def _literal(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Every setting of Podium: one frozen model, each field with its meaning, unit and a default that is safe on a laptop.
 
 Order: default < podium.toml < environment (`PODIUM_SECTION__KEY`) < flags. Called by `app` and `cli` only; rooms get plain
-arguments. What always holds: a Settings object is valid as a whole, and docs/settings.md lists exactly these fields.
+arguments. What always holds: a Settings object is valid as a whole, and docs/settings.md lists exactly these fields, with the text below each.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _tolerations(texts: tuple[str, ...]) -> tuple[str, ...]:
 class Section(BaseModel):
     """Base of the sections. Unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Server(Section):
@@ -281,7 +281,7 @@ _current: ContextVar[tuple[Layer, ...]] = ContextVar("settings_layers", default=
 class Settings(BaseSettings):
     """All settings. Use load_settings: it names the file and line of a mistake."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
     home: Directory = Field(default_factory=lambda: layers.default_home(os.environ))
     """Where the journal, mirrors and sockets are. Default: `$STATE_DIRECTORY`, `$XDG_STATE_HOME/podium` or `~/.local/state/podium`."""
