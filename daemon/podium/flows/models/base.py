@@ -8,6 +8,7 @@ passes as the validation context. Import these names from podium.flows.model.
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import (
@@ -116,11 +117,15 @@ class Shaped:
         return value
 
 
+_camel = cache(to_camel)
+"""Types inherit fields, so that each name is asked for by hundreds of them."""
+
+
 class Model(BaseModel):
     """Base of everything people write. Unknown properties are errors. A type is built when first used, by one thread at a time."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True,
+        alias_generator=_camel, populate_by_name=True, extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True,
     )
 
 
