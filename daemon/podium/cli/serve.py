@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from podium.app.trust import late_trust
 from podium.base.system.memory import loading
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def serve(
     log_level: str | None
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C. Running containers go on meanwhile and are taken up at the next start."""
-    with loading():
+    with loading(), late_trust():
         from podium.app.settings import load_settings
         from podium.app.wiring.daemon import run_daemon
         from podium.base.system.log import configure_logging
