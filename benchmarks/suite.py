@@ -175,6 +175,7 @@ SUITE = {
     "executions": Part(where="benchmarks.suite:executions", seconds_max=60),
     "listeners": Part(where="benchmarks.suite:listeners", seconds_max=120, usual=False),
     "docker": Part(where="benchmarks.suite:docker", seconds_max=60),
+    "containers": Part(where="benchmarks.bench_containers:containers", seconds_max=150),
     "webhook": Part(where="benchmarks.bench_webhook:webhook", seconds_max=90),
     "records": Part(where="benchmarks.bench_records:records", seconds_max=60),
     "index": Part(where="benchmarks.bench_index:index", seconds_max=180, usual=False),

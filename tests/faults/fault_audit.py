@@ -167,7 +167,7 @@ def _effects(house: FaultHouse, branch: Branch, found: Findings) -> None:
         found.check(count == 1, f"{count} requests to {path}")
     posted = {path.split("/")[1] for path in house.sink.taken}
     for _, view in branch.newest():
-        if view["flowId"] == "request" and view["state"]["current"] == "SUCCESS":
+        if view["flowId"] in ("request", "container") and view["state"]["current"] == "SUCCESS":
             found.check(view["taskRunList"][0]["id"] in posted, f"a request that ended SUCCESS and was never made: {view['id']}")
 
 
@@ -215,13 +215,10 @@ def containers_of(house: FaultHouse, docker: Any) -> list[str]:
 
 
 def _containers(house: FaultHouse, branch: Branch, found: Findings) -> None:
-    """The engine's own events say how often each container was started."""
+    """The engine's own events say how often each container was started. What ran in one tells the sink: see _effects."""
     starts = {name: count for (instance, name), count in house.container_starts.items() if instance == house.instance}
     found.figures["containers"] = len(starts)
     for name, count in starts.items():
         found.check(count == 1, f"container {name} was started {count} times")
-    for _, view in branch.newest():
-        if view["flowId"] == "container" and view["state"]["current"] == "SUCCESS":
-            run = view["taskRunList"][0]
-            name = f"podium-{run['id']}-{len(run['attempts'])}"
-            found.check(name in starts, f"no container {name} was started")
+    ran = sum(view["flowId"] == "container" and view["state"]["current"] == "SUCCESS" for _, view in branch.newest())
+    found.check(len(starts) >= ran, f"{len(starts)} containers were started for {ran} executions")

@@ -91,8 +91,9 @@ def flows(ledger: Path, marks: Path, sink: str) -> dict[str, str]:
         ),
         "container": _flow(
             "container", _task(
-                command='for i in 1 2 3 4 5; do echo "L {{ taskrun.id }} $i"; sleep 0.1; done',
-                more="containerImage: busybox:latest\n    taskRunner: {type: scripts.runner.docker.Docker}",
+                command=f"wget -q -O /dev/null --post-data= {sink}/{{{{ taskrun.id }}}}/{{{{ taskrun.attemptsCount }}}}; "
+                'for i in 1 2 3 4 5; do echo "L {{ taskrun.id }} $i"; sleep 0.1; done',
+                more="containerImage: busybox:latest\n    taskRunner: {type: scripts.runner.docker.Docker, networkMode: host}",
             ),
         ),
     }

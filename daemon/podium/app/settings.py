@@ -160,10 +160,10 @@ class Runner(Section):
     """`strict` makes a network for each task, which costs a quarter of a second."""
     allow_volumes: bool = False
     """Whether a task may mount host directories. Who may do that controls this machine."""
-    supervise: bool = False
+    supervise: bool = True
     """Run containers under Podium's own supervisor where the engine is on this machine: output and exit code go straight into files of the home."""
-    pool: Annotated[int, Field(ge=0, le=1_000)] = 0
-    """Containers that may wait started ahead, about 4 MiB each, for tasks like those seen before; needs `supervise`. 0 is none."""
+    pool: Annotated[int, Field(ge=0, le=1_000)] = 8
+    """Containers that may wait started ahead, about 4 MiB each, for tasks like those seen before; nothing without `supervise`. 0 is none."""
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = limits.CONCURRENT_ATTEMPTS_MAX
     """Task attempts that run at one time."""
     remote_url: str = ""
@@ -189,8 +189,6 @@ class Runner(Section):
     def _reachable(self) -> Runner:
         if self.type in ("swarm", "kubernetes") and not self.remote_url:
             raise ValueError(f"runner.type {self.type} needs runner.remote_url, the address at which nodes reach this daemon")
-        if self.pool and not self.supervise:
-            raise ValueError("runner.pool needs runner.supervise = true")
         return self
 
 

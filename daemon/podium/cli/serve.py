@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--home", type=click.Path(file_okay=False, path_type=Path), help="Where the daemon keeps its journal, mirrors and socket.")
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="TCP port, 0 for a free one.")
-@click.option("--runner", type=click.Choice(["docker", "process"]), help="Where the commands of tasks run.")
+@click.option("--runner", type=click.Choice(["docker", "process", "swarm", "kubernetes"]), help="Where the commands of tasks run.")
 @click.option("--standby", is_flag=True, help="While another daemon has the home, wait, and take over when it ends, dies or hangs.")
 @click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]), help="Least level of the daemon's own log.")
 def serve(

@@ -55,8 +55,8 @@ def test_a_swarm_is_looked_at_where_the_settings_ask_for_one(clock: Any, tmp_pat
 
 def test_a_supervisor_that_was_not_built_is_told_to_who_wants_it(clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podium.runners.native.programs.supervise", lambda arch=None: None)
-    assert "supervisor" not in findings(clock, home=str(tmp_path))
-    found = findings(clock, home=str(tmp_path), **{"runner.supervise": True})["supervisor"]
+    assert "supervisor" not in findings(clock, home=str(tmp_path), **{"runner.supervise": False})
+    found = findings(clock, home=str(tmp_path))["supervisor"]
     assert (found.status, "ziglang" in found.todo) == ("warning", True)
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from podium.base.errors import RunnerError
+from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
 
 log = get_logger(__name__)
@@ -20,6 +21,8 @@ T = TypeVar("T")
 CALL_TIMEOUT_S = 600
 _THREADS_MAX = 32
 _RETRY_FIRST_S, _RETRY_MAX_S, _REACH_S = 0.2, 5.0, 60.0
+_FRESH_S = 1.0
+"""How long an answer shows that somebody answers."""
 
 
 class EngineAway(RunnerError):
@@ -47,6 +50,7 @@ class Engine:
         self._threads = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="docker")
         self._api: Any = None
         self._streams: set[LogStream] = set()
+        self._answered_at = -_FRESH_S
 
     async def call(self, what: Callable[[Any], T]) -> T:
         """`what(api)` in a thread, where api is a docker.APIClient. Raises EngineAway, EngineAnswer."""
@@ -59,6 +63,8 @@ class Engine:
 
     async def reach(self) -> None:
         """Make sure that somebody answers. Raises EngineAway: at once when nobody ever did, else after a minute."""
+        if monotonic_s() - self._answered_at < _FRESH_S:
+            return
         if self._api is None:
             await self.call(lambda api: api.ping())
             return
@@ -116,7 +122,9 @@ class Engine:
         import requests.exceptions
 
         try:
-            return what(self._client())
+            done = what(self._client())
+            self._answered_at = monotonic_s()
+            return done
         except docker.errors.APIError as exc:
             raise EngineAnswer(exc.status_code or 500, exc.explanation or str(exc)) from exc
         except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as exc:

@@ -175,10 +175,14 @@ class DockerRunner:
         if not job.image:
             raise RunnerRefused("the task names no image to run in", hint="set containerImage")
         await engine.reach()
-        seen = await engine.inspect(name)
-        if seen is not None and _was_started(seen) and not _is_supervised(seen):
-            return None
-        image = await self._unless_killed(job, site.images.ensure(job.image, job.options))
+        ensuring = asyncio.ensure_future(self._unless_killed(job, site.images.ensure(job.image, job.options)))
+        try:
+            seen = await engine.inspect(name)
+            if seen is not None and _was_started(seen) and not _is_supervised(seen):
+                return None
+            image = await ensuring
+        finally:
+            ensuring.cancel()
         if image is None:
             return self._never(job)
         if seen is not None and _is_supervised(seen):

@@ -98,6 +98,7 @@ class Attempts:
             over = self._result(job.attempt_id).endswith("}") or not running
             if connection is not None and not over and await self._closed(connection, _BUSY_S):
                 connection, look_at = None, 0.0
+                continue  # it says how it ended before it goes
             moved = await self._hand_on(tail, sink, final=False)
             if over:
                 break

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from podium.base.system.clock import Clock
+from podium.base.system.clock import Clock, monotonic_s
 from podium.base.system.faults import point
 from podium.base.system.ids import new_id
 from podium.base.system.log import get_logger
@@ -31,6 +31,8 @@ from podium.runners.port import Job
 log = get_logger(__name__)
 _OF_ONE_TASK = ("portBindings", "volumes", "deviceRequests", "privileged")
 """Properties of containers that are made for one task only."""
+_PLAIN_FOR_S = 600.0
+"""How long an image whose supervisor did not reach us is run without, before that is tried again: perhaps the machine was busy."""
 
 
 class Supervision:
@@ -50,22 +52,23 @@ class Supervision:
         self._strict = strict
         self._possible = enabled and (host or "unix://").startswith("unix://")
         self._pool = Pool(most, calm=lambda: not starts.locked())
-        self._proved: dict[str, bool] = {}
+        self._plain_until: dict[str, float] = {}
+        """Image → when supervision is tried again."""
         self._waiting: set[str] = set()
 
     async def begin(self, site: Site, job: Job, image: Image, killing: asyncio.Event) -> Claim | None:
         """Start the command under supervision; None where that cannot be, or when it was killed: nothing was started then."""
         program = programs.supervise(image.arch)
-        if program is None or not self._possible or job.options.get("wait") is False or self._proved.get(image.id) is False:
+        if program is None or not self._possible or job.options.get("wait") is False or monotonic_s() < self._plain_until.get(image.id, 0.0):
             return None
         slot = self._pooled(site, job, image, program, await site.cpus())
         try:
             slot = slot or await self._make(site, job, image, program, pooled=False)
         except (CannotSupervise, EngineAnswer, EngineAway) as error:
-            self._proved.setdefault(image.id, False)
+            if isinstance(error, CannotSupervise):
+                self._plain_until[image.id] = monotonic_s() + _PLAIN_FOR_S
             log.warning("docker_unsupervised", image=image.name, reason=error.what)
             return None
-        self._proved[image.id] = True
         if killing.is_set():
             await slot.remove()
             return None

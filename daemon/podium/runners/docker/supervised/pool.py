@@ -22,6 +22,8 @@ IDLE_S = 300.0
 BURST_S = 2.0
 """As many are kept ready as were asked for within so long."""
 _LOOK_S = 1.0
+_PAUSE_S = 0.05
+"""Before others are started ahead: the task that has just begun is let go first."""
 Maker = Callable[[], Awaitable[Slot]]
 
 
@@ -93,6 +95,7 @@ class Pool:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
                     await self._changed.wait()
+            await asyncio.sleep(_PAUSE_S)
             self._changed.clear()
             self._adjust(monotonic_s())
 

@@ -98,9 +98,10 @@ async def make(
             return str(api.create_container(host_config=api.create_host_config(**given), **asked)["Id"])
 
         made = await engine.call(create)
-        bare = Job(attempt_id="", argv=(), directory=directory / "none", results=directory / "none")
-        with await asyncio.to_thread(archive.pack, bare, user=user) as skeleton:
-            await engine.call(lambda api: (skeleton.seek(0), api.put_archive(made, "/", skeleton)))
+        if user.partition(":")[0] not in ("", "0", "root"):  # root makes the folders itself, which saves 40 ms
+            bare = Job(attempt_id="", argv=(), directory=directory / "none", results=directory / "none")
+            with await asyncio.to_thread(archive.pack, bare, user=user) as skeleton:
+                await engine.call(lambda api: (skeleton.seek(0), api.put_archive(made, "/", skeleton)))
         await engine.call(lambda api: api.start(made))
         connection = await _connected(engine, made, listener)
         await asyncio.to_thread(_empty, directory)
