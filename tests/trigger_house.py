@@ -152,7 +152,7 @@ def flow_with(trigger: str, *, flow_id: str = "f", extra: str = "") -> str:
     )
 
 
-async def until(check: Callable[[], Any], what: str, *, timeout_s: float = 20) -> None:
+async def until(check: Callable[[], Any], what: str, *, timeout_s: float = 60) -> None:
     """Wait for a condition."""
     try:
         async with asyncio.timeout(timeout_s):

@@ -51,7 +51,7 @@ class Chain:
         """Start a flow and have it end, and everything after it."""
         view = await self.h.podium.start(StartRequest(namespace=namespace, flow_id=flow_id, **more))
         if end:
-            view = await self.h.podium.wait(view["id"], timeout_s=10)
+            view = await self.h.podium.wait(view["id"], timeout_s=60)
         await self.settle()
         return view
 
@@ -127,7 +127,7 @@ async def test_states_say_which_transitions_fire(tmp_path: Path, written: str, f
         started = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
         await asyncio.sleep(0.05)
         await h.podium.kill(started["id"])
-        await h.podium.wait(started["id"], timeout_s=5)
+        await h.podium.wait(started["id"], timeout_s=60)
         await chain.settle()
         assert [each["trigger"]["variables"]["state"] for each in await chain.of()] == fires
 
@@ -141,7 +141,7 @@ async def test_states_that_are_no_ends_fire_too_and_created_never(tmp_path: Path
         assert sorted(each["trigger"]["variables"]["state"] for each in await chain.of()) == ["PAUSED", "RUNNING"]
         assert await chain.count("paused") == 1
         await h.podium.resume(started["id"])
-        await h.podium.wait(started["id"], timeout_s=5)
+        await h.podium.wait(started["id"], timeout_s=60)
         await chain.settle()
         assert sorted(each["trigger"]["variables"]["state"] for each in await chain.of()) == ["PAUSED", "RUNNING", "RUNNING"]
         assert sorted(each["trigger"]["variables"]["state"] for each in await chain.of("paused")) == ["PAUSED", "SUCCESS"]
@@ -155,7 +155,7 @@ async def test_a_restart_ends_again_and_fires_again(tmp_path: Path) -> None:
         first = await chain.run()
         state["up"] = "SUCCESS"
         await h.podium.restart(first["id"])
-        await h.podium.wait(first["id"], timeout_s=5)
+        await h.podium.wait(first["id"], timeout_s=60)
         await chain.settle()
         assert [each["trigger"]["variables"]["state"] for each in await chain.of()] == ["FAILED", "SUCCESS"]
 
@@ -427,12 +427,12 @@ async def test_waiting_for_a_limit_is_a_state_that_counts(tmp_path: Path) -> Non
         first = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
         second = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
         for execution in (first, second):
-            for _ in range(500):
+            for _ in range(5_000):
                 if execution["id"] in h.conductor.in_flight and h.conductor.in_flight[execution["id"]].state.state == "RUNNING":
                     break
                 await asyncio.sleep(0.005)
             await h.podium.kill(execution["id"])
-            await h.podium.wait(execution["id"], timeout_s=5)
+            await h.podium.wait(execution["id"], timeout_s=60)
         await chain.settle()
         seen = sorted((each["trigger"]["variables"]["executionId"] == second["id"], each["trigger"]["variables"]["state"]) for each in await chain.of())
         assert seen == [(False, "KILLED"), (False, "RUNNING"), (True, "KILLED"), (True, "QUEUED"), (True, "RUNNING")]
@@ -557,7 +557,7 @@ async def test_an_execution_that_is_refused_by_a_limit_fires_too(tmp_path: Path)
         await h.deploy(upstream(more="concurrency: {limit: 1, behavior: CANCEL}"), listener("states: [CANCELLED]\n" + AFTER_UP))
         first = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
         second = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
-        for _ in range(200):
+        for _ in range(5_000):
             if await chain.count():
                 break
             await asyncio.sleep(0.01)
@@ -645,8 +645,8 @@ async def test_killing_what_ended_leaves_what_it_triggered_alone(tmp_path: Path)
         chain = Chain(h)
         await h.deploy(upstream(), listener(AFTER_UP))
         first = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
-        await h.podium.wait(first["id"], timeout_s=5)
-        for _ in range(200):
+        await h.podium.wait(first["id"], timeout_s=60)
+        for _ in range(5_000):
             if await chain.count():
                 break
             await asyncio.sleep(0.01)
@@ -718,7 +718,7 @@ async def test_what_was_noted_is_looked_at_after_a_crash_and_nothing_twice(tmp_p
                 AFTER_UP + "\ninputs: {x: '{{ trigger.outputs.x }}'}", more="inputs: [{id: x, type: STRING}]",
             ))
             first = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
-            await h.podium.wait(first["id"], timeout_s=5)
+            await h.podium.wait(first["id"], timeout_s=60)
             assert len(h.documents.entries("chain")) == 1
     for _ in range(2):
         async with house(tmp_path) as h:
@@ -738,11 +738,11 @@ async def test_what_happens_before_the_listeners_are_known_is_looked_at_once_the
             patch.setattr(h.library, "waits_for_text", lambda: True)
             h.library.changed()
             first = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
-            await h.podium.wait(first["id"], timeout_s=5)
+            await h.podium.wait(first["id"], timeout_s=60)
             assert len(h.documents.entries("chain")) == 2
             await asyncio.sleep(0.05)
         chain = Chain(h)
-        for _ in range(200):
+        for _ in range(5_000):
             if await chain.count():
                 break
             await asyncio.sleep(0.02)
@@ -753,7 +753,7 @@ async def test_what_happens_before_the_listeners_are_known_is_looked_at_once_the
         patch.setattr("podium.conductor.library.Library.waits_for_text", lambda self: True)
         async with house(tmp_path) as h:
             second = await h.podium.start(StartRequest(namespace="n", flow_id="up"))
-            await h.podium.wait(second["id"], timeout_s=5)
+            await h.podium.wait(second["id"], timeout_s=60)
     async with house(tmp_path) as h:
         chain = Chain(h)
         await chain.settle()

@@ -51,9 +51,9 @@ async def test_a_directory_that_is_being_made_while_its_task_is_killed_is_remove
         await worker.opening.wait()
         await h.podium.kill(started["id"])
         worker.go.set()
-        ended = await h.podium.wait(started["id"], timeout_s=10)
+        ended = await h.podium.wait(started["id"], timeout_s=60)
         assert ended["state"]["current"] == "KILLED"
-        for _ in range(200):
+        for _ in range(5_000):
             if not h.conductor._background._tasks or not worker.directories:
                 break
             await asyncio.sleep(0.01)
@@ -67,14 +67,14 @@ async def test_reaping_spares_open_task_runs_and_no_attempt_that_is_over(tmp_pat
     async with house(tmp_path, tell=lambda work: "FAILED") as h:
         await h.deploy(FLOW.replace("[x]}", "[x], " + retry + "}"))
         started = await h.podium.start(StartRequest(namespace="n", flow_id="f"))
-        for _ in range(500):
+        for _ in range(5_000):
             view = await h.podium.execution(started["id"])
             if view["state"]["current"] == "RETRYING":
                 break
             await asyncio.sleep(0.01)
     async with house(tmp_path) as h:
         runs = {each["taskId"]: each["id"] for each in (await h.podium.execution(started["id"]))["taskRunList"]}
-        for _ in range(200):
+        for _ in range(5_000):
             if h.worker.reaped:
                 break
             await asyncio.sleep(0.01)

@@ -40,7 +40,7 @@ def request(**inputs: Any) -> StartRequest:
 
 
 async def warned(h: House, view: dict[str, Any]) -> list[str]:
-    done = await h.podium.wait(view["id"], timeout_s=5)
+    done = await h.podium.wait(view["id"], timeout_s=60)
     return [entry["message"] for entry in await h.podium.logs(done["id"], min_level="WARN")]
 
 
@@ -61,7 +61,7 @@ async def test_the_strictest_failing_check_decides_and_all_can_be_asked_for(tmp_
         assert (await h.podium.validate_checks(request(n=12)))[0] == {"message": "too big", "style": "ERROR", "behavior": "BLOCK_EXECUTION"}
         assert await warned(h, await h.podium.start(request(n=4))) == ["a check of the flow fails: hm"]
         failed = await h.podium.start(request(n=7))
-        assert (await h.podium.wait(failed["id"], timeout_s=5))["state"]["current"] == "FAILED"
+        assert (await h.podium.wait(failed["id"], timeout_s=60))["state"]["current"] == "FAILED"
         with pytest.raises(InputError, match="too big"):
             await h.podium.start(request(n=12))
 
@@ -77,7 +77,7 @@ async def test_the_answers_of_a_pause_can_be_tried_without_resuming(tmp_path: Pa
         assert [each["value"] for each in await h.podium.validate_answers(view["id"], {"ok": "true"})] == [True, 3]
         assert (await h.podium.execution(view["id"]))["state"]["current"] == "PAUSED"
         await h.podium.resume(view["id"], inputs={"ok": "true"})
-        await h.podium.wait(view["id"], timeout_s=5)
+        await h.podium.wait(view["id"], timeout_s=60)
         with pytest.raises(ConflictError):
             await h.podium.validate_answers(view["id"], {})
 

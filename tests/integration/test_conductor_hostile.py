@@ -36,7 +36,7 @@ async def start(h: House, name: str = "f", **more: Any) -> dict[str, Any]:
 
 
 async def until(h: House, execution_id: str, *states: str) -> dict[str, Any]:
-    for _ in range(500):
+    for _ in range(5_000):
         view = await h.podium.execution(execution_id)
         if view["state"]["current"] in states:
             return view
@@ -63,14 +63,14 @@ async def test_a_retry_as_a_new_execution_is_made_with_the_end_of_the_old_one(tm
     async with house(tmp_path, tell=Once()) as h:
         await h.deploy(RETRIED)
         first = await start(h, "child")
-        retried = await h.podium.wait(first["id"], timeout_s=5)
+        retried = await h.podium.wait(first["id"], timeout_s=60)
         assert retried["state"]["current"] == "RETRIED"
         assert [run["state"]["current"] for run in retried["taskRunList"]] == ["RETRIED"]
     async with house(tmp_path) as h:
         found, total = await h.podium.executions()
         assert total == 2
         second = next(each for each in found if each["id"] != first["id"])
-        ended = await h.podium.wait(second["id"], timeout_s=10)
+        ended = await h.podium.wait(second["id"], timeout_s=60)
         assert (ended["state"]["current"], ended["parentId"], ended["originalId"]) == ("SUCCESS", first["id"], first["id"])
         assert ended["metadata"]["attemptNumber"] == 2
 
@@ -78,7 +78,7 @@ async def test_a_retry_as_a_new_execution_is_made_with_the_end_of_the_old_one(tm
 async def test_a_parent_follows_its_subflow_into_the_new_execution(tmp_path: Path) -> None:
     async with house(tmp_path, tell=Once(2)) as h:
         await h.deploy(RETRIED, PARENT)
-        parent = await h.podium.wait((await start(h, "parent"))["id"], timeout_s=10)
+        parent = await h.podium.wait((await start(h, "parent"))["id"], timeout_s=60)
         assert parent["state"]["current"] == "SUCCESS"
         child = await h.podium.execution(parent["taskRunList"][0]["outputs"]["executionId"])
         assert (child["state"]["current"], child["metadata"]["attemptNumber"]) == ("SUCCESS", 3)
@@ -91,11 +91,11 @@ async def test_restarting_a_parent_restarts_its_failed_subflow(tmp_path: Path, b
     failing = Once()
     async with house(tmp_path, tell=lambda work: "SUCCESS" if work.task.id == "before" else failing(work)) as h:
         await h.deploy(child, parent)
-        failed = await h.podium.wait((await start(h, "parent"))["id"], timeout_s=10)
+        failed = await h.podium.wait((await start(h, "parent"))["id"], timeout_s=60)
         first = failed["taskRunList"][0]["outputs"]["executionId"]
         assert failed["state"]["current"] == "FAILED"
         await h.podium.restart(failed["id"])
-        ended = await h.podium.wait(failed["id"], timeout_s=10)
+        ended = await h.podium.wait(failed["id"], timeout_s=60)
         assert ended["state"]["current"] == "SUCCESS"
         assert (ended["taskRunList"][0]["outputs"]["executionId"] == first) is same
         assert len([each for each in h.worker.works if each.task.id == "before"]) == (1 if same else 2)
@@ -105,7 +105,7 @@ async def test_restarting_a_parent_restarts_its_failed_subflow(tmp_path: Path, b
 async def test_commands_that_change_nothing_leave_nothing_in_memory_and_no_record(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.deploy(flow("  - " + COMMAND))
-        done = await h.podium.wait((await start(h))["id"], timeout_s=10)
+        done = await h.podium.wait((await start(h))["id"], timeout_s=60)
         queued = len(await h.queue.pending(after_seq=0, limit=100))
         with pytest.raises(ConflictError):
             await h.podium.restart(done["id"])
@@ -117,7 +117,7 @@ async def test_commands_that_change_nothing_leave_nothing_in_memory_and_no_recor
 async def test_labels_of_an_ended_execution_are_an_amendment_of_its_record(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.deploy(flow("  - " + COMMAND))
-        done = await h.podium.wait((await start(h))["id"], timeout_s=10)
+        done = await h.podium.wait((await start(h))["id"], timeout_s=60)
         await h.podium.set_labels(done["id"], {"k": "v"})
         records = [each for each in await h.queue.pending(after_seq=0, limit=100) if each.kind == "execution"]
         assert len({each.path for each in records}) == 2
@@ -135,10 +135,10 @@ async def test_an_outcome_that_cannot_be_stored_fails_its_task_and_nothing_else(
     async with house(tmp_path, tell=tell) as h:
         await h.deploy(flow("  - " + COMMAND, name="odd"), flow("  - {id: l, type: core.log.Log, message: x}", name="f"))
         odd, fine = await start(h, "odd"), await start(h)
-        assert (await h.podium.wait(odd["id"], timeout_s=5))["state"]["current"] == "FAILED"
-        assert (await h.podium.wait(fine["id"], timeout_s=5))["state"]["current"] == "SUCCESS"
+        assert (await h.podium.wait(odd["id"], timeout_s=60))["state"]["current"] == "FAILED"
+        assert (await h.podium.wait(fine["id"], timeout_s=60))["state"]["current"] == "SUCCESS"
         await h.deploy(flow("  - {id: l, type: core.log.Log, message: x}", name="odd"), revision=2)
-        assert (await h.podium.wait((await start(h, "odd"))["id"], timeout_s=5))["state"]["current"] == "FAILED"
+        assert (await h.podium.wait((await start(h, "odd"))["id"], timeout_s=60))["state"]["current"] == "FAILED"
 
 
 async def test_an_attempt_runs_although_the_disk_was_full_when_it_was_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ async def test_an_attempt_runs_although_the_disk_was_full_when_it_was_to_begin(t
             return await commit(batch, now)
 
         monkeypatch.setattr(h.journal, "commit", sometimes)
-        assert (await h.podium.wait((await start(h))["id"], timeout_s=5))["state"]["current"] == "SUCCESS"
+        assert (await h.podium.wait((await start(h))["id"], timeout_s=60))["state"]["current"] == "SUCCESS"
 
 
 async def test_the_newest_revision_says_how_many_may_run_and_the_oldest_goes_first(tmp_path: Path) -> None:
@@ -182,14 +182,14 @@ async def test_what_cannot_be_read_at_a_start_keeps_no_other_back(tmp_path: Path
         connection.execute("UPDATE events SET body = '{}' WHERE stream = ? AND version = 2", (broken["id"],))
     connection.close()
     async with house(tmp_path) as h:
-        assert (await h.podium.wait(fine["id"], timeout_s=5))["state"]["current"] == "SUCCESS"
+        assert (await h.podium.wait(fine["id"], timeout_s=60))["state"]["current"] == "SUCCESS"
 
 
 async def test_a_subflow_with_a_date_that_is_none_fails_its_task(tmp_path: Path) -> None:
     parent = flow("  - {id: s, type: core.flow.Subflow, namespace: n, flowId: child, scheduleDate: \"{{ 'soon' }}\"}", name="parent")
     async with house(tmp_path) as h:
         await h.deploy(parent, flow("  - " + COMMAND, name="child"))
-        assert (await h.podium.wait((await start(h, "parent"))["id"], timeout_s=5))["state"]["current"] == "FAILED"
+        assert (await h.podium.wait((await start(h, "parent"))["id"], timeout_s=60))["state"]["current"] == "FAILED"
 
 
 async def test_a_parent_that_missed_the_end_of_a_new_execution_hears_of_it_after_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,13 +197,13 @@ async def test_a_parent_that_missed_the_end_of_a_new_execution_hears_of_it_after
         await h.deploy(RETRIED, PARENT)
         monkeypatch.setattr(h.conductor.performer, "closed", lambda stream: None)
         parent = await start(h, "parent")
-        for _ in range(500):
+        for _ in range(5_000):
             if (await h.podium.executions(states=["SUCCESS"]))[1]:
                 break
             await asyncio.sleep(0.01)
         assert (await h.podium.execution(parent["id"]))["state"]["current"] == "RUNNING"
     async with house(tmp_path) as h:
-        assert (await h.podium.wait(parent["id"], timeout_s=10))["state"]["current"] == "SUCCESS"
+        assert (await h.podium.wait(parent["id"], timeout_s=60))["state"]["current"] == "SUCCESS"
 
 
 async def test_listeners_run_after_the_end_when_their_conditions_hold(tmp_path: Path) -> None:
@@ -219,12 +219,12 @@ afterExecution: [{id: after, type: core.log.Log, message: x}]
     broken = {"a", "bad"}
     async with house(tmp_path, tell=lambda work: "FAILED" if work.task.id in broken else "SUCCESS") as h:
         await h.deploy(flow("  - " + COMMAND, more))
-        ended = await h.podium.wait((await start(h))["id"], timeout_s=5)
+        ended = await h.podium.wait((await start(h))["id"], timeout_s=60)
         assert ended["state"]["current"] == "FAILED"
         assert [run["taskId"] for run in ended["taskRunList"]] == ["a", "after", "bad", "always"]
         broken.clear()
         await h.podium.restart(ended["id"])
-        again = await h.podium.wait(ended["id"], timeout_s=5)
+        again = await h.podium.wait(ended["id"], timeout_s=60)
         assert [run["taskId"] for run in again["taskRunList"]] == ["a", "after", "good", "always"]
 
 
@@ -237,7 +237,7 @@ async def test_many_writes_at_once_never_disturb_one_another(tmp_path: Path) -> 
 async def test_a_restart_at_the_moment_its_events_are_dropped_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with house(tmp_path, tell=Once()) as h:
         await h.deploy(flow("  - " + COMMAND))
-        failed = await h.podium.wait((await start(h))["id"], timeout_s=5)
+        failed = await h.podium.wait((await start(h))["id"], timeout_s=60)
         read = h.journal.stream
 
         async def dropped_meanwhile(execution_id: str) -> list[bytes]:
@@ -250,7 +250,7 @@ async def test_a_restart_at_the_moment_its_events_are_dropped_loses_nothing(tmp_
             await h.podium.restart(failed["id"])
         monkeypatch.setattr(h.journal, "stream", read)
         await h.podium.restart(failed["id"])
-        assert (await h.podium.wait(failed["id"], timeout_s=5))["state"]["current"] == "SUCCESS"
+        assert (await h.podium.wait(failed["id"], timeout_s=60))["state"]["current"] == "SUCCESS"
 
 
 async def test_a_huge_loop_of_quick_tasks_does_not_hold_up_others_and_survives_a_crash(
@@ -262,7 +262,7 @@ async def test_a_huge_loop_of_quick_tasks_does_not_hold_up_others_and_survives_a
     async with house(tmp_path) as h:
         await h.deploy(huge, flow("  - {id: l, type: core.log.Log, message: x}"))
         big = await start(h, "huge")
-        small = await h.podium.wait((await start(h))["id"], timeout_s=5)
+        small = await h.podium.wait((await start(h))["id"], timeout_s=60)
         assert small["state"]["current"] == "SUCCESS"
         assert (await h.podium.execution(big["id"]))["state"]["current"] == "RUNNING"
     async with house(tmp_path) as h:

@@ -68,7 +68,7 @@ async def test_the_machine_runs_so_many_and_takes_flows_in_turn(tmp_path: Path) 
         await until(lambda: len(told.seen) == 2)
         told.release(h)
         for each in (*big, small):
-            await h.podium.wait(each, timeout_s=10)
+            await h.podium.wait(each, timeout_s=60)
         assert told.seen.index("small") <= 4, "it did not wait for all of the other flow"
         assert h.podium.queue()["executions"]["queued"] == 0
 
@@ -80,7 +80,7 @@ async def test_what_is_part_of_a_running_execution_does_not_wait_for_the_machine
         await h.deploy(flow("child"), flow("calls", tasks=calls), flow("loop", tasks=loop), flow("limited", "concurrency: {limit: 1}\n"))
         ids = [await start(h, name) for name in ("calls", "loop", "calls", "loop")]
         for each in ids:
-            assert (await h.podium.wait(each, timeout_s=10))["state"]["current"] == "SUCCESS"
+            assert (await h.podium.wait(each, timeout_s=60))["state"]["current"] == "SUCCESS"
 
 
 async def test_a_pause_of_everything_lets_run_what_runs_and_outlives_a_crash(tmp_path: Path) -> None:
@@ -94,15 +94,15 @@ async def test_a_pause_of_everything_lets_run_what_runs_and_outlives_a_crash(tmp
         waiting = await start(h, "f")
         assert (await h.podium.execution(waiting))["waiting"]["why"] == "everything is paused (podium resume --all)"
         told.release(h)
-        await h.podium.wait(running, timeout_s=10)
+        await h.podium.wait(running, timeout_s=60)
         forced = await start(h, "f")
         await h.podium.force_run(forced)
-        assert (await h.podium.wait(forced, timeout_s=10))["state"]["current"] == "SUCCESS"
+        assert (await h.podium.wait(forced, timeout_s=60))["state"]["current"] == "SUCCESS"
     async with house(tmp_path) as h:
         assert h.podium.queue()["paused"]["reason"] == "new disk"
         assert await state(h, waiting) == "QUEUED"
         await h.podium.resume_all()
-        assert (await h.podium.wait(waiting, timeout_s=10))["state"]["current"] == "SUCCESS"
+        assert (await h.podium.wait(waiting, timeout_s=60))["state"]["current"] == "SUCCESS"
         assert h.podium.queue()["paused"] is None
     async with house(tmp_path) as h:
         assert h.podium.queue()["paused"] is None
@@ -124,7 +124,7 @@ async def test_what_waits_long_rests_outside_of_memory_and_can_do_all_the_same(t
         assert h.conductor.commits_in_use() == {"main": {"c" * 40}}
         await h.podium.kill(ids[2])
         assert await state(h, ids[2]) == "KILLED"
-        waits = asyncio.create_task(h.podium.wait(ids[5], timeout_s=10))
+        waits = asyncio.create_task(h.podium.wait(ids[5], timeout_s=60))
         await h.podium.unqueue(ids[4], state="CANCELLED")
         assert await state(h, ids[4]) == "CANCELLED"
         told.release(h)
@@ -134,10 +134,10 @@ async def test_what_waits_long_rests_outside_of_memory_and_can_do_all_the_same(t
         more = [await start(h, "f") for _ in range(4)]
     async with house(tmp_path, bounds=bounds) as h:  # after a crash
         for each in more:
-            assert (await h.podium.wait(each, timeout_s=10))["state"]["current"] == "SUCCESS"
+            assert (await h.podium.wait(each, timeout_s=60))["state"]["current"] == "SUCCESS"
         assert await state(h, delayed) == "CREATED"
         await h.podium.force_run(delayed)
-        assert (await h.podium.wait(delayed, timeout_s=10))["state"]["current"] == "SUCCESS"
+        assert (await h.podium.wait(delayed, timeout_s=60))["state"]["current"] == "SUCCESS"
         assert (len(h.conductor.in_flight), len(h.conductor.rest)) == (0, 0)
 
 
@@ -155,7 +155,7 @@ async def test_a_full_queue_refuses_by_the_limits_name_and_loses_nothing(tmp_pat
         await until(lambda: len(told.seen) == 3)
         told.release(h)
         for each in ids:
-            await h.podium.wait(each, timeout_s=10)
+            await h.podium.wait(each, timeout_s=60)
         assert (await h.podium.executions(size=100))[1] == len(ids)
 
 
@@ -167,7 +167,7 @@ async def test_many_starts_at_once_are_accepted_or_refused_and_none_is_lost(tmp_
         assert {type(each) for each in told if not isinstance(each, str)} == {LimitError}
         assert len(accepted) >= 20
         for each in accepted:
-            assert (await h.podium.wait(each, timeout_s=10))["state"]["current"] == "SUCCESS"
+            assert (await h.podium.wait(each, timeout_s=60))["state"]["current"] == "SUCCESS"
         assert (await h.podium.executions(size=1000))[1] == len(accepted)
 
 
@@ -182,7 +182,7 @@ async def test_a_long_loop_keeps_another_flow_waiting_for_a_slot_no_longer_than_
         view = await h.podium.execution(small)
         assert view["waiting"]["why"] == "all 4 of runner.concurrency are taken"
         told.release(h)
-        assert (await h.podium.wait(small, timeout_s=10))["state"]["current"] == "SUCCESS"
+        assert (await h.podium.wait(small, timeout_s=60))["state"]["current"] == "SUCCESS"
         assert told.seen.index("small") <= 4 + 2, "after those that ran already, at most a turn of the other flow"
 
 
@@ -197,7 +197,7 @@ async def test_pools_hold_their_flows_and_their_priority_counts(tmp_path: Path) 
         assert (await h.podium.execution(ids[1]))["waiting"]["why"] == "all 1 of pools.heavy.slots are taken"
         told.release(h)
         for each in ids:
-            await h.podium.wait(each, timeout_s=10)
+            await h.podium.wait(each, timeout_s=60)
         assert told.seen.index("urgent") == 2
 
 
@@ -209,4 +209,4 @@ async def test_queued_executions_that_end_at_once_let_the_next_begin(tmp_path: P
         ids = [await start(h, name) for name in ("f", "f", "f", "g")]
         await h.podium.resume_all()
         for each in ids:
-            assert (await h.podium.wait(each, timeout_s=10))["state"]["current"] == "SUCCESS"
+            assert (await h.podium.wait(each, timeout_s=60))["state"]["current"] == "SUCCESS"

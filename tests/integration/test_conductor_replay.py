@@ -38,7 +38,7 @@ class Failing:
 
 
 async def ended(h: House, view: dict[str, Any]) -> dict[str, Any]:
-    return await h.podium.wait(view["id"], timeout_s=5)
+    return await h.podium.wait(view["id"], timeout_s=60)
 
 
 def states(view: dict[str, Any]) -> dict[str, str]:
@@ -178,7 +178,7 @@ async def test_one_that_is_queued_begins_or_ends_without_having_run(tmp_path: Pa
 
 
 async def paused(h: House, execution_id: str) -> None:
-    for _ in range(200):
+    for _ in range(5_000):
         if (await h.podium.execution(execution_id))["state"]["current"] == "PAUSED":
             return
         await asyncio.sleep(0.01)
@@ -195,4 +195,4 @@ async def test_killing_one_that_ended_kills_what_it_left_running(tmp_path: Path)
         with pytest.raises(ConflictError, match="already finished"):
             await h.podium.kill(done["id"], cascade=False)
         assert (await h.podium.kill(done["id"]))["state"]["current"] == "SUCCESS"
-        assert (await h.podium.wait(child_id, timeout_s=5))["state"]["current"] == "KILLED"
+        assert (await h.podium.wait(child_id, timeout_s=60))["state"]["current"] == "KILLED"

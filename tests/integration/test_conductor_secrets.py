@@ -46,7 +46,7 @@ async def shown(h: House, home: Path) -> str:
 
 
 async def settled(h: House, count: int) -> None:
-    for _ in range(500):
+    for _ in range(5_000):
         if len(h.conductor.in_flight) == 0 and len((await h.podium.executions(size=100))[0]) >= count:
             return
         await asyncio.sleep(0.01)
@@ -76,7 +76,7 @@ async def test_a_secret_is_masked_wherever_it_went(tmp_path: Path, flow: str, cr
             assert SECRET not in await shown(h, tmp_path)
     environ = {"PLANT": SECRET} if flow == "what an iteration gives back" else {}
     async with house(tmp_path, secrets=environ) as h:
-        await h.podium.wait(execution_id, timeout_s=10)
+        await h.podium.wait(execution_id, timeout_s=60)
         await settled(h, 1)
         everything = await shown(h, tmp_path)
         assert SECRET not in everything
@@ -99,7 +99,7 @@ async def test_an_output_that_holds_a_secret_is_masked_after_a_crash(tmp_path: P
         while len(h.worker.works) < 2:
             await asyncio.sleep(0.01)
     async with house(tmp_path) as again:
-        await again.podium.wait(execution_id, timeout_s=10)
+        await again.podium.wait(execution_id, timeout_s=60)
         view = await again.podium.execution(execution_id)
         assert view["taskRunList"][0]["outputs"] == {"value": "********"}
         assert SECRET not in await shown(again, tmp_path)

@@ -108,7 +108,7 @@ def test_a_token_lets_in_and_is_on_no_command_line(tmp_path: Path, forge: tuple[
     with Repository.mirror(tmp_path / "m.git", url, credentials=credentials) as mirror:
         tip = mirror.commit(ref=MAIN, parent=mirror.resolve("main"), changes={"b": b"2"}, message="Second", at=AT)
         mirror.push(url, f"{MAIN}:{MAIN}", credentials=credentials)
-        assert remote.heads(url, credentials=credentials, timeout_s=20)[MAIN] == tip
+        assert remote.heads(url, credentials=credentials, timeout_s=60)[MAIN] == tip
     commands = [line for line in handler.seen if "git" in line]
     assert any("flows.git" in line for line in commands)
     assert not any(TOKEN in line for line in commands)
@@ -190,9 +190,9 @@ def test_a_remote_that_hangs_is_given_up_and_its_processes_end(tmp_path: Path) -
         with pytest.raises(GitError) as caught:
             repository.fetch(url, refspecs=[MAIN], timeout_s=0.5)
         assert caught.value.facts["reason"] == "timeout"
-        assert time.monotonic() - started < 5
-        give_up_at = time.monotonic() + 5
-        while left := [line for line in _command_lines() if "hang.git" in line]:
+        assert time.monotonic() - started < 30, "the remote never answers"
+        give_up_at = time.monotonic() + 30
+        while left := [line for line in _command_lines() if url in line]:
             assert time.monotonic() < give_up_at, left
             time.sleep(0.02)
 
@@ -303,5 +303,5 @@ def test_a_push_that_hangs_ends_when_it_is_interrupted(tmp_path: Path, origin: R
         process.interrupt(tmp_path / "elsewhere")
         assert pushing.is_alive()
         process.interrupt(tmp_path / "home")
-        pushing.join(10)
+        pushing.join(45)
     assert len(failed) == 1

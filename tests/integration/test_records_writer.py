@@ -62,7 +62,7 @@ async def writing(tmp_path: Path, queue: SqliteQueue, remote_url: str | None, cl
                 await task
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     give_up_at = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < give_up_at, "it did not happen in time"
@@ -86,7 +86,7 @@ async def test_records_reach_the_remote_with_words_and_trailers(tmp_path: Path, 
         placed.extend(file.path for file in files)
 
     async with writing(tmp_path, queue, str(remote.git_dir), clock, on_committed=committed) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
         status = await writer.status()
     assert records(remote) == sorted(ids)
     newest, root = remote.log(RESULTS, limit=5)
@@ -105,17 +105,17 @@ async def test_nothing_is_left_to_do_twice_after_a_restart(tmp_path: Path, remot
     queue.add("state/kv/etl.json", b"{}\n", "state")
     rows = queue._db.execute("SELECT path, body, kind, summary, at FROM queue").fetchall()
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     tip = remote.resolve(RESULTS)
     queue._db.executemany("INSERT INTO queue (path, body, kind, summary, at) VALUES (?, ?, ?, ?, ?)", rows)
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     assert remote.resolve(RESULTS) == tip
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
         queue.add_execution()
         queue._db.executemany("INSERT INTO queue (path, body, kind, summary, at) VALUES (?, ?, ?, ?, ?)", rows)
         writer.wake()
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     assert len(remote.log(RESULTS, limit=9)) == 3
     assert len(records(remote)) == 2
 
@@ -124,7 +124,7 @@ async def test_a_lost_local_clone_costs_nothing(tmp_path: Path, remote: Reposito
     """What was committed but not pushed is still in the queue."""
     first = queue.add_execution()
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     away = tmp_path / "away.git"
     remote.git_dir.rename(away)
     second = queue.add_execution()
@@ -135,7 +135,7 @@ async def test_a_lost_local_clone_costs_nothing(tmp_path: Path, remote: Reposito
     subprocess.run(["rm", "-rf", str(tmp_path / "results.git")], check=True)
     away.rename(remote.git_dir)
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     assert records(remote) == sorted([first, second])
     assert len(remote.log(RESULTS, limit=9)) == 3
 
@@ -144,11 +144,11 @@ async def test_a_damaged_local_clone_is_put_aside(tmp_path: Path, remote: Reposi
     """A power cut can leave an empty ref; the queue and the remote have everything."""
     ids = [queue.add_execution()]
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     (tmp_path / "results.git" / "refs" / "heads" / "results").write_bytes(b"")
     ids.append(queue.add_execution())
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     assert records(remote) == sorted(ids)
     assert (tmp_path / "results.git.damaged").is_dir()
 
@@ -158,7 +158,7 @@ async def test_a_remote_that_is_away_is_told_and_caught_up_with(tmp_path: Path, 
     queue.add_execution()
     url = str(remote.git_dir)
     async with writing(tmp_path, queue, url, clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
         away = tmp_path / "away.git"
         remote.git_dir.rename(away)
         for _ in range(30):
@@ -195,7 +195,7 @@ async def test_a_foreign_commit_between_two_pushes_is_built_upon(tmp_path: Path,
         for number in range(6):
             ids.append(queue.add_execution())
             writer.wake()
-            assert await writer.drain(timeout_s=20)
+            assert await writer.drain(timeout_s=60)
             remote.commit(ref=RESULTS, parent=remote.resolve(RESULTS), changes={f"notes/{number}": b"x"}, message=f"Note {number}", at=AT)
     assert records(remote) == sorted(ids)
     assert len(remote.files(RESULTS, "notes")) == 6
@@ -217,7 +217,7 @@ async def test_a_hook_that_refuses_loses_nothing(tmp_path: Path, remote: Reposit
         assert status.unpushed == 6
         assert records(remote) == []
         hook.unlink()
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
         assert (await writer.status()).error is None
     assert records(remote) == sorted(ids)
 
@@ -250,12 +250,12 @@ async def test_a_rewritten_remote_does_not_get_back_what_was_removed(tmp_path: P
     """Somebody purged a record from the history by force: only what is new is added."""
     purged = queue.add_execution()
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
         rewritten = remote.commit(ref="refs/heads/other", parent=None, changes={"README.md": b"clean"}, message="Purged", at=AT)
         remote.update_ref(RESULTS, rewritten)
         kept = queue.add_execution()
         writer.wake()
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     assert records(remote) == [kept]
     assert purged != kept
     assert remote.read_path(RESULTS, "README.md") == b"clean"
@@ -264,22 +264,22 @@ async def test_a_rewritten_remote_does_not_get_back_what_was_removed(tmp_path: P
 async def test_a_removed_branch_is_made_again_from_ours(tmp_path: Path, remote: Repository, queue: SqliteQueue, clock: Any) -> None:
     ids = [queue.add_execution()]
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
         remote.update_ref(RESULTS, None)
         ids.append(queue.add_execution())
         writer.wake()
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     assert records(remote) == sorted(ids)
 
 
 async def test_a_new_machine_continues_the_branch(tmp_path: Path, remote: Repository, queue: SqliteQueue, clock: Any) -> None:
     first = queue.add_execution()
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     amended = queue.add_execution(execution_id=first, amend=1, state="FAILED")
     second = queue.add_execution()
     async with writing(tmp_path, queue, str(remote.git_dir), clock, name="elsewhere.git") as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     assert amended == first
     assert records(remote) == sorted([first, second])
     assert len(remote.log(RESULTS, limit=9)) == 3
@@ -290,11 +290,11 @@ async def test_months_have_a_branch_each_and_name_the_one_before(tmp_path: Path,
     queue.add_execution()
     queue.add("state/kv/etl.json", b'{"a":1}\n', "state")
     async with writing(tmp_path, queue, url, clock, rotate="monthly") as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
         clock.set(datetime(2026, 2, 1, 0, 0, 1, tzinfo=UTC))
         queue.add_execution()
         writer.wake()
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     january = remote.resolve("refs/heads/results/2026-01")
     newest, root = remote.log("refs/heads/results/2026-02", limit=5)
     assert newest.trailers["Podium-Executions"] == "1"
@@ -304,14 +304,14 @@ async def test_months_have_a_branch_each_and_name_the_one_before(tmp_path: Path,
     clock.set(datetime(2026, 3, 1, tzinfo=UTC))
     queue.add_execution()
     async with writing(tmp_path, queue, url, clock, rotate="monthly", name="new-machine.git") as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     assert remote.log("refs/heads/results/2026-03", limit=5)[-1].trailers["Podium-Previous"].startswith("results/2026-02 ")
 
 
 async def test_a_branch_in_the_way_of_periods_is_told_with_the_way_out(tmp_path: Path, remote: Repository, queue: SqliteQueue, clock: Any) -> None:
     queue.add_execution()
     async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     queue.add_execution()
     async with writing(tmp_path, queue, str(remote.git_dir), clock, rotate="monthly", name="new.git") as writer:
         await until(lambda: "start" in writer._errors)
@@ -324,13 +324,14 @@ async def test_a_branch_in_the_way_of_periods_is_told_with_the_way_out(tmp_path:
 async def test_a_network_remote_is_pushed_to_at_most_at_its_pace(tmp_path: Path, remote: Repository, queue: SqliteQueue, clock: Any) -> None:
     async with writing(tmp_path, queue, str(remote.git_dir), clock, push_interval_s=1.0) as writer:
         started = time.monotonic()
-        while time.monotonic() - started < 1.6:
+        while time.monotonic() - started < 1.6 or not (await writer.status()).pushes:
+            assert time.monotonic() - started < 60, "nothing is pushed"
             queue.add_execution()
             writer.wake()
             await asyncio.sleep(0.05)
         pushes = (await writer.status()).pushes
-        assert 1 <= pushes <= 3
-        assert await writer.drain(timeout_s=10)
+        assert 1 <= pushes <= 2 + (time.monotonic() - started), "one each second"
+        assert await writer.drain(timeout_s=60)
     assert not any(is_local(url) for url in ("https://x/y.git", "ssh://x/y", "git@x:y.git", "host:y"))
     assert all(is_local(url) for url in ("/srv/x.git", "file:///srv/x.git", "./x:y", "x"))
 
@@ -338,7 +339,7 @@ async def test_a_network_remote_is_pushed_to_at_most_at_its_pace(tmp_path: Path,
 async def test_without_a_remote_results_stay_here(tmp_path: Path, queue: SqliteQueue, clock: Any) -> None:
     made = queue.add_execution()
     async with writing(tmp_path, queue, None, clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     with Repository.open(tmp_path / "results.git") as repository:
         assert records(repository) == [made]
 
@@ -347,7 +348,7 @@ async def test_a_path_that_git_cannot_hold_stops_nothing(tmp_path: Path, queue: 
     queue.add("state/../../etc/passwd", b"x", "state")
     made = queue.add_execution()
     async with writing(tmp_path, queue, None, clock) as writer:
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     with Repository.open(tmp_path / "results.git") as repository:
         assert records(repository) == [made]
         assert len(repository.files(RESULTS, "misplaced")) == 1
@@ -369,7 +370,7 @@ async def test_a_full_disk_keeps_everything_queued(tmp_path: Path, queue: Sqlite
         await until(lambda: "commit" in writer._errors)
         assert "No space left" in str((await writer.status()).error)
         full[0] = False
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
     with Repository.open(tmp_path / "results.git") as repository:
         assert records(repository) == [made]
 
@@ -386,7 +387,7 @@ async def test_a_journal_that_cannot_be_written_at_the_start_is_waited_for(tmp_p
     async with writing(tmp_path, queue, None, clock) as writer:
         await until(lambda: "reopen" in writer._errors)
         full[0] = False
-        assert await writer.drain(timeout_s=20)
+        assert await writer.drain(timeout_s=60)
         assert (await writer.status()).error is None
     with Repository.open(tmp_path / "results.git") as repository:
         assert records(repository) == [made]

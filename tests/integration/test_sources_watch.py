@@ -27,7 +27,7 @@ TYPES = Types.build(tasks=[Log])
 SECRET = "a hook secret"
 
 
-async def until(check: Callable[[], Any], what: str, *, timeout_s: float = 20) -> None:
+async def until(check: Callable[[], Any], what: str, *, timeout_s: float = 60) -> None:
     """Wait for a condition."""
     try:
         async with asyncio.timeout(timeout_s):

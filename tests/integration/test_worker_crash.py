@@ -141,7 +141,7 @@ async def test_a_child_process_dies_with_its_daemon_and_is_lost(life: Callable[.
     await first.until(lambda texts: "up" in texts)
     journal = first.die()
     pid = int((tmp_path / "pid").read_text())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]:
             await asyncio.sleep(0.05)
     ended = await first.next_life(journal)
