@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
+from podium.web.context import CONTEXT
 from podium.web.server import serve
 from web_demo import World
 
@@ -31,11 +34,18 @@ class Answered:
         return json.loads(self.body)
 
 
+async def streaming(app: web.Application, execution_id: str | None = None, count: int = 1) -> None:
+    """Until so many streams of an execution (none: of all changes) are open: what happens from then on reaches them."""
+    async with asyncio.timeout(60):
+        while sum(each.execution_id == execution_id for each in app[CONTEXT].hub._open) < count:
+            await asyncio.sleep(0.01)
+
+
 class Client:
     """Calls one server."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, world: World) -> None:
-        self.session, self.url, self.world = session, url, world
+    def __init__(self, session: aiohttp.ClientSession, url: str, world: World, app: web.Application) -> None:
+        self.session, self.url, self.world, self.app = session, url, world, app
 
     async def __call__(self, method: str, path: str, **more: Any) -> Answered:
         more.setdefault("allow_redirects", False)
@@ -55,13 +65,14 @@ class Client:
 @asynccontextmanager
 async def serving(world: World, **settings: Any) -> AsyncIterator[Client]:
     """The world's application on a free port."""
-    async with serve(world.app(**settings), port=0) as listening:
+    app = world.app(**settings)
+    async with serve(app, port=0) as listening:
         assert listening.url is not None
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-            yield Client(session, listening.url, world)
+            yield Client(session, listening.url, world, app)
 
 
-async def events(client: Client, path: str, *, until: Any, headers: dict[str, str] | None = None, seconds: float = 10) -> list[dict[str, str]]:
+async def events(client: Client, path: str, *, until: Any, headers: dict[str, str] | None = None, seconds: float = 60) -> list[dict[str, str]]:
     """The events of a stream, up to the one that `until` is true for or the stream's end."""
     found: list[dict[str, str]] = []
     timeout = aiohttp.ClientTimeout(total=seconds)

@@ -15,6 +15,7 @@ import pytest
 
 from podium.conductor.port import StartRequest
 from podium.web.server import serve
+from web_client import streaming
 from web_demo import EVIL, World
 
 TOKEN = "a-token-that-is-long-enough"
@@ -43,9 +44,10 @@ class Shell:
 @pytest.fixture
 async def podium(clock: Any, tmp_path: Path) -> AsyncIterator[Shell]:
     world = await World(clock).fill()
-    async with serve(world.app(token=TOKEN), port=0, unix_socket=tmp_path / "podium.sock") as listening:
+    app = world.app(token=TOKEN)
+    async with serve(app, port=0, unix_socket=tmp_path / "podium.sock") as listening:
         shell = Shell(world, tmp_path)
-        shell.url = str(listening.url)  # type: ignore[attr-defined]
+        shell.url, shell.app = str(listening.url), app  # type: ignore[attr-defined]
         yield shell
 
 
@@ -88,7 +90,7 @@ async def test_an_execution_is_followed_to_its_end(podium: Shell) -> None:
     view = await orchestrator.start(StartRequest(namespace="company.team", flow_id="hello"))
 
     async def run() -> None:
-        await asyncio.sleep(1.5)
+        await streaming(podium.app, view["id"])  # type: ignore[attr-defined]
         orchestrator.move(view["id"], "RUNNING")
         orchestrator.log(view["id"], "\x1b[2J\x1b[31mred\x1b[0m one", level="WARN")
         await asyncio.sleep(0.3)
@@ -216,9 +218,10 @@ async def test_following_survives_a_restart_of_the_daemon(clock: Any, tmp_path: 
     world = await World(clock).fill()
     orchestrator, identifier = world.orchestrator, world.ids["running"]
     shell = Shell(world, tmp_path)
-    async with serve(world.app(), host=None, unix_socket=tmp_path / "podium.sock"):
+    app = world.app()
+    async with serve(app, host=None, unix_socket=tmp_path / "podium.sock"):
         task = asyncio.create_task(shell("executions", "follow", identifier, "--output", "json"))
-        await asyncio.sleep(2)
+        await streaming(app, identifier)
     async with serve(world.app(), host=None, unix_socket=tmp_path / "podium.sock"):
         orchestrator.log(identifier, "after the restart")
         await asyncio.sleep(0.5)

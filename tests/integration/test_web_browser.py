@@ -14,6 +14,7 @@ from conftest import absent
 from podium.base.system.clock import SystemClock
 from podium.conductor.port import StartRequest
 from podium.web.server import serve
+from web_client import streaming
 from web_demo import World
 
 pytestmark = pytest.mark.slow
@@ -35,8 +36,8 @@ class MovingClock:
 class Browser:
     """Opens pages of one server and remembers what their consoles said."""
 
-    def __init__(self, chromium: Any, url: str, world: World) -> None:
-        self.chromium, self.url, self.world = chromium, url, world
+    def __init__(self, chromium: Any, url: str, world: World, app: Any) -> None:
+        self.chromium, self.url, self.world, self.app = chromium, url, world, app
         self.said: list[str] = []
 
     async def open(self, path: str, *, width: int = 1280, scheme: Any = "light", javascript: bool = True) -> Any:
@@ -58,9 +59,10 @@ async def browser() -> AsyncIterator[Browser]:
     except ImportError:
         absent("playwright is not installed")
     world = await World(MovingClock()).fill()
-    async with serve(world.app(), port=0) as listening, async_playwright() as playwright:
+    app = world.app()
+    async with serve(app, port=0) as listening, async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=program, args=FLAGS)
-        made = Browser(chromium, str(listening.url), world)
+        made = Browser(chromium, str(listening.url), world, app)
         yield made
         await chromium.close()
     assert made.said == []
@@ -134,7 +136,7 @@ async def test_a_flow_is_run_and_its_execution_watched_live(browser: Browser) ->
     assert orchestrator.requests[-1].inputs["at"] == "2026-02-01T08:00:00Z"
     assert orchestrator.requests[-1].inputs["tags"] == ["green"]
     assert await page.inner_text("#head .badge") == "Created"
-    await page.wait_for_timeout(300)
+    await streaming(browser.app, identifier, 2)  # its changes and its log
     orchestrator.move(identifier, "RUNNING")
     orchestrator.task_run(identifier, "say", ("CREATED", 0), ("RUNNING", 0.1))
     await page.wait_for_selector("#head .s-RUNNING")
@@ -154,7 +156,7 @@ async def test_a_flow_is_run_and_its_execution_watched_live(browser: Browser) ->
 async def test_a_list_shows_what_starts_meanwhile(browser: Browser) -> None:
     page = await browser.open("/executions")
     before = await page.inner_text("h1")
-    await page.wait_for_timeout(300)
+    await streaming(browser.app)
     view = await browser.world.orchestrator.start(StartRequest(namespace="company.team", flow_id="hello"))
     await page.wait_for_selector(f"text={view['id']}")
     assert before.startswith("Executions")
@@ -173,7 +175,7 @@ async def test_what_somebody_types_is_not_lost_when_things_change(browser: Brows
     orchestrator, identifier = browser.world.orchestrator, browser.world.ids["paused"]
     page = await browser.open(f"/executions/{identifier}")
     await page.fill("#in-reason", "because")
-    await page.wait_for_timeout(300)
+    await streaming(browser.app, identifier, 2)
     orchestrator.task_run(identifier, "late", ("CREATED", 0), ("RUNNING", 1))
     orchestrator.tell(kind="execution", executionId=identifier, state="PAUSED")
     await page.wait_for_selector(".gantt >> text=late")

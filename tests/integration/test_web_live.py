@@ -12,10 +12,10 @@ import pytest
 
 from podium.base import limits
 from podium.conductor.port import StartRequest
-from podium.web import live
+from podium.web import live, server
 from podium.web.live import Hub, Subscription
 from podium.web.server import serve
-from web_client import Client, events, serving
+from web_client import Client, events, serving, streaming
 from web_demo import World
 from web_fake import FakeOrchestrator
 
@@ -34,14 +34,12 @@ async def start(client: Client) -> str:
 async def test_an_execution_is_followed_to_its_end(client: Client) -> None:
     identifier, orchestrator = await start(client), client.world.orchestrator
 
-    async def run() -> None:
-        for state in ("RUNNING", "SUCCESS"):
-            await asyncio.sleep(0.3)
-            orchestrator.move(identifier, state)
+    def next_state(event: dict[str, str]) -> bool:
+        if event["id"] != "end":
+            orchestrator.move(identifier, "RUNNING" if event["id"] == "start" else "SUCCESS")
+        return False
 
-    task = asyncio.create_task(run())
-    found = await events(client, f"/api/v1/executions/{identifier}/follow", until=lambda _: False)
-    await task
+    found = await events(client, f"/api/v1/executions/{identifier}/follow", until=next_state)
     assert [each["id"] for each in found] == ["start", "progress", "end"]
     assert [json.loads(each["data"])["state"]["current"] for each in found] == ["CREATED", "RUNNING", "SUCCESS"]
 
@@ -60,7 +58,8 @@ async def test_a_log_is_followed_and_taken_up_again(client: Client) -> None:
     assert [json.loads(each["data"])["message"] for each in first] == ["line 0", "line 1"]
 
     async def more() -> None:
-        await asyncio.sleep(0.4)
+        await streaming(client.app, identifier)
+        await asyncio.sleep(0.1)
         orchestrator.log(identifier, "line 3\nwith a second one")
         orchestrator.move(identifier, "SUCCESS")
         orchestrator.log(identifier, "after the end")
@@ -83,7 +82,7 @@ async def test_changes_are_told(client: Client) -> None:
     identifier, orchestrator = await start(client), client.world.orchestrator
 
     async def change() -> None:
-        await asyncio.sleep(0.3)
+        await streaming(client.app, identifier)
         orchestrator.move(client.world.ids["running"], "SUCCESS")
         orchestrator.move(identifier, "RUNNING")
 
@@ -115,7 +114,7 @@ async def test_a_slow_reader_loses_details_not_memory() -> None:
 
 async def test_a_reader_is_told_that_it_lost_some(client: Client) -> None:
     async def flood() -> None:
-        await asyncio.sleep(0.3)
+        await streaming(client.app)
         for _ in range(limits.STREAM_QUEUE_MAX * 2):
             client.world.orchestrator.tell(kind="flows")
 
@@ -125,15 +124,18 @@ async def test_a_reader_is_told_that_it_lost_some(client: Client) -> None:
     assert found[-1]["event"] == "reset"
 
 
-async def test_streams_end_when_the_server_stops(clock: Any) -> None:
+async def test_streams_end_when_the_server_stops(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CLOSING_S", 60.0)
     world = await World(clock).fill()
     async with aiohttp.ClientSession() as session:
-        async with serve(world.app(), port=0) as listening:
-            client = Client(session, str(listening.url), world)
-            reading = asyncio.create_task(events(client, f"/api/v1/executions/{world.ids['running']}/follow", until=lambda _: False))
-            await asyncio.sleep(0.3)
+        app = world.app()
+        async with serve(app, port=0) as listening:
+            client, begun = Client(session, str(listening.url), world, app), asyncio.Event()
+            path = f"/api/v1/executions/{world.ids['running']}/follow"
+            reading = asyncio.create_task(events(client, path, until=lambda _: begun.set()))
+            await asyncio.wait_for(begun.wait(), 60)
             stopped = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - stopped < 4
+        assert asyncio.get_running_loop().time() - stopped < 20, "it waited for a stream that never ends"
         assert [each["id"] for each in await reading] == ["start"]
 
 
@@ -152,7 +154,7 @@ async def test_a_broken_subscription_is_taken_up_again() -> None:
     seen: list[int] = []
     hub.listen(lambda change: seen.append(change["seq"]))
     task = asyncio.create_task(hub.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(seen) < 2:
             await asyncio.sleep(0.05)
     task.cancel()
