@@ -23,11 +23,16 @@ async def test_a_schedule_of_seconds_fires_every_second(tmp_path: Path) -> None:
     try:
         trigger = "type: io.kestra.plugin.core.trigger.Schedule\ncron: '* * * * * *'\nwithSeconds: true\nallowConcurrent: true\n"
         house.orchestrator.install(house.flow(flow_with(trigger)))
-        await until(lambda: len(house.started) >= 3, "three seconds")
+        late: list[timedelta] = []
+
+        def look() -> bool:
+            late.extend(house.clock.now() - request.schedule_date for request in house.started[len(late):] if request.schedule_date)
+            return len(late) >= 3
+
+        await until(look, "three seconds")
         dates = house.dates()
         assert len(dates) == len(set(dates))
-        late = [house.clock.now() - request.schedule_date for request in house.started[-1:] if request.schedule_date]
-        assert late[0] < timedelta(seconds=2)
+        assert min(late) < timedelta(seconds=1), "on time, but for what holds up the whole machine"
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -170,7 +170,7 @@ async def test_an_order_arrives_at_once_and_survives_the_daemon(tmp_path: Path) 
     waiting = asyncio.create_task(desk.orders("a1", "c1"))
     await asyncio.sleep(0)
     await desk.kill("a1", grace_s=2.5)
-    assert (await asyncio.wait_for(waiting, 1)).body == "kill 2.5"
+    assert (await asyncio.wait_for(waiting, 30)).body == "kill 2.5"
     assert (await Desk(tmp_path).orders("a1", "c1")).body == "kill 2.5"
     desk.forget("a1")
     assert (await desk.orders("a1", "c1")).status == 410, "an attempt that is over ends its container"
