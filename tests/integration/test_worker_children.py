@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -53,13 +54,18 @@ async def test_a_task_runs_in_a_process_of_its_own(bench: Bench) -> None:
 
 
 async def test_a_task_starts_in_milliseconds(bench: Bench) -> None:
+    """About 10 on a quiet machine; starting an interpreter and its modules takes 500. Both wait for others alike."""
     await probe(bench, "echo")
-    took = []
+    took, anew = [], []
     for _ in range(10):
         began = time.perf_counter()
         await probe(bench, "echo")
         took.append(time.perf_counter() - began)
-    assert sorted(took)[2] < 0.15, took  # about 10 ms on a quiet machine; starting an interpreter and its modules takes 500
+        if len(took) % 3 == 0:
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", "import podium.workers.worker, podium.plugins.core"], check=True)
+            anew.append(time.perf_counter() - began)
+    assert sorted(took)[2] < min(anew) / 3, (took, anew)
 
 
 async def test_the_context_is_whole(bench: Bench) -> None:
@@ -145,8 +151,8 @@ async def test_a_child_that_dies_is_a_failure_that_names_the_cause(bench: Bench)
 
 async def test_a_timeout_kills_the_child_and_its_descendants(bench: Bench) -> None:
     await probe(bench, "echo")
-    ended, journal = await probe(bench, "hang", str(bench.home), timeout="PT1.5S")
-    assert (ended.state, ended.error) == ("FAILED", "Timeout after PT1.5S")
+    ended, journal = await probe(bench, "hang", str(bench.home), timeout="PT4S")
+    assert (ended.state, ended.error) == ("FAILED", "Timeout after PT4S")
     assert "up" in journal.texts()
     assert gone(int((bench.home / "pid").read_text()))
     assert not _sleepers()

@@ -277,20 +277,24 @@ async def test_logs_can_go_to_a_file(bench: Bench) -> None:
 async def test_a_flood_of_output_does_not_hold_up_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """What was printed until then would take minutes to be stored."""
     monkeypatch.setattr("podium.workers.commands.command.ENDED_OUTPUT_S_MAX", 0.3)
-    more = {"timeout": "PT1.5S"} if how == "timeout" else {}
-    going = asyncio.ensure_future(bench.go(**shell("yes | head -c 60000000; sleep 60", **more)))
+    more = {"timeout": "PT3S"} if how == "timeout" else {}
+    made = shell("yes | head -c 60000000; sleep 600", **more)
+    work, journal = bench.work(bench.task(made.pop("kind"), **made)), Journal()
+    running = asyncio.create_task(bench.worker.run(work, journal))
     if how == "kill":
+        await journal.until("y")
         await asyncio.sleep(1.5)
-        await asyncio.gather(*(bench.worker.kill(each) for each in list(bench.worker._running)))
-    async with asyncio.timeout(20):
-        ended, journal = await going
-    assert (ended.state, ended.error) == (("FAILED", "Timeout after PT1.5S") if how == "timeout" else ("KILLED", None))
+        await bench.worker.kill(work.attempt_id)
+    async with asyncio.timeout(60):
+        ended = await running
+    assert (ended.state, ended.error) == (("FAILED", "Timeout after PT3S") if how == "timeout" else ("KILLED", None))
     assert "y" in journal.texts("INFO")
+    await bench.worker.release(work.attempt_id)
 
 
 async def test_a_timeout_ends_the_command(bench: Bench) -> None:
-    ended, journal = await bench.go(**shell("echo up", "sleep 60", timeout="PT0.5S"))
-    assert (ended.state, ended.error) == ("FAILED", "Timeout after PT0.5S")
+    ended, journal = await bench.go(**shell("echo up", "sleep 60", timeout="PT3S"))
+    assert (ended.state, ended.error) == ("FAILED", "Timeout after PT3S")
     assert journal.texts("INFO") == ["up"]
 
 
@@ -379,7 +383,7 @@ async def test_an_attempt_that_was_prepared_and_never_started_runs(tmp_path: Pat
     first = Bench(tmp_path, runners=[ScriptedRunner(lambda _: Script(takes_s=None))], default="podium.runner.Scripted")
     work = first.work(first.task("scripts.shell.Commands", commands=["x"], input_files={"a.txt": "a"}))
     running = asyncio.create_task(first.worker.run(work, Journal()))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (tmp_path / "attempts" / work.attempt_id / "launch.json").exists():
             await asyncio.sleep(0.01)
     running.cancel()

@@ -44,10 +44,10 @@ def test_the_first_line_has_no_marks() -> None:
 
 
 def test_a_huge_description_is_cut_and_quick() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     markdown("[" * 200_000)
     markdown("*a " * 60_000)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_source_lines_are_the_text_and_escaped() -> None:
@@ -84,9 +84,9 @@ def test_differences() -> None:
 
 
 def test_the_worst_texts_to_compare_end_soon() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     difference("\n".join(f"{n % 90}" for n in range(4_000)), "\n".join(f"{n % 91}" for n in range(4_000)))
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_log_messages_lose_terminal_codes() -> None:
