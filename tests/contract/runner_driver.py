@@ -30,6 +30,15 @@ class FileSink:
         return None
 
 
+PARENT = os.getppid()
+
+
+async def live_on() -> None:
+    """A daemon does not end with a task; this one when the test is gone that was to kill it."""
+    while os.getppid() == PARENT:
+        await asyncio.sleep(0.2)
+
+
 async def main(order: dict[str, Any]) -> None:
     home, clock = Path(order["home"]), SystemClock()
     runner: Runner
@@ -44,6 +53,7 @@ async def main(order: dict[str, Any]) -> None:
         options = {name: order[name] for name in ("instance", "host", "address", "port", "kind")}
         async with Serving(home, **options) as serving:
             await serving.runner.run(job, FileSink(Path(order["store"])))
+            await live_on()
         return
     if order["kind"] == "process":
         runner = ProcessRunner(home=home, instance=order["instance"], clock=clock, environ=dict(os.environ))
@@ -52,6 +62,7 @@ async def main(order: dict[str, Any]) -> None:
 
         runner = docker_runner(order["kind"], order["instance"], home)
     await runner.run(job, FileSink(Path(order["store"])))
+    await live_on()
 
 
 if __name__ == "__main__":

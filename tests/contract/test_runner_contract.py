@@ -27,7 +27,7 @@ from podium.runners.process.runner import ProcessRunner
 
 INSTANCE = f"bench-{os.getpid()}"
 DRIVER = Path(__file__).with_name("runner_driver.py")
-SETTLES_S = {"swarm": 10.0, "kubernetes": 20.0}
+SETTLES_S = {"swarm": 60.0, "kubernetes": 60.0}
 """How long a scheduler may take to remove what it was told to remove."""
 
 

@@ -161,7 +161,7 @@ async def test_containers_of_one_instance_do_not_see_each_other(bench: Bench, do
     runner = bench.runner()
     server, sink = bench.job("hostname -i; while :; do echo hello | nc -l -p 8000; done"), Sink()
     serving = asyncio.create_task(runner.run(server, sink))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not sink.texts:
             await asyncio.sleep(0.05)
     (found,) = docker_engine.containers.list(filters={"label": f"podium.attempt={server.attempt_id}"})
@@ -227,7 +227,7 @@ async def test_a_removed_container_is_an_attempt_lost(bench: Bench, docker_engin
     runner, sink = bench.runner(), Sink()
     job = bench.job("echo up; sleep 100")
     running = asyncio.create_task(runner.run(job, sink))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not sink.texts:
             await asyncio.sleep(0.05)
     docker_engine.containers.get(f"podium-{job.attempt_id}").remove(force=True)
@@ -247,7 +247,7 @@ async def test_keep_and_do_not_wait(bench: Bench, docker_engine: Any) -> None:
     finished = await runner.run(gone, Sink())
     assert finished.exit_code == 0
     await runner.release(gone.attempt_id)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while docker_engine.containers.list(all=True, filters={"label": f"podium.attempt={gone.attempt_id}"}):
             await asyncio.sleep(0.1)
 
@@ -307,10 +307,10 @@ def gate(docker_engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Gate:
     return Gate(tmp_path_factory.mktemp("g") / "s", where.removeprefix("unix://"))
 
 
-async def test_an_engine_that_goes_away_in_mid_task_costs_nothing(bench: Bench, gate: Gate) -> None:
+async def test_an_engine_that_goes_away_in_mid_task_costs_nothing(bench: Bench, gate: Gate, docker_engine: Any) -> None:
     """Without patience a restart of dockerd would fail every running task; without cursors lines would be doubled or lost."""
     runner, sink = bench.runner(host=f"unix://{gate.path}"), Sink()
-    job = bench.job("for i in $(seq 300); do echo $i; sleep 0.01; done; exit 4")
+    job = bench.job("for i in $(seq 300); do echo $i; sleep 0.01; done; while ! test -e /tmp/go; do sleep 0.1; done; exit 4")
     running = asyncio.create_task(runner.run(job, sink))
     for pause in (50, 150):
         async with asyncio.timeout(60):
@@ -320,6 +320,8 @@ async def test_an_engine_that_goes_away_in_mid_task_costs_nothing(bench: Bench, 
         await asyncio.sleep(0.6)
         assert not running.done()
         gate.reopen()
+    code, _ = await asyncio.to_thread(docker_engine.containers.get(f"podium-{job.attempt_id}").exec_run, ["touch", "/tmp/go"])
+    assert code == 0
     finished = await running
     assert finished.exit_code == 4
     assert sink.texts == [str(i) for i in range(1, 301)]
@@ -390,7 +392,7 @@ async def test_a_kill_while_an_image_is_pulled_ends_the_wait(bench: Bench, monke
 
     def pull(self: Any, *arguments: Any, **named: Any) -> list[Any]:
         pulling.set()
-        over.wait(30)
+        over.wait(120)
         return []
 
     monkeypatch.setattr(docker.APIClient, "pull", pull)
@@ -399,6 +401,6 @@ async def test_a_kill_while_an_image_is_pulled_ends_the_wait(bench: Bench, monke
     running = asyncio.create_task(runner.run(job, Sink()))
     await asyncio.to_thread(pulling.wait, 30)
     await runner.kill(job.attempt_id)
-    finished = await asyncio.wait_for(running, 10)
+    finished = await asyncio.wait_for(running, 60)
     assert finished.killed
     over.set()

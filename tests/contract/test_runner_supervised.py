@@ -187,13 +187,14 @@ async def test_what_waits_ends_with_its_daemon_and_is_reaped(bench: Bench) -> No
     pool = runner._supervision._pool
     assert pool._tending is not None
     pool._tending.cancel()
+    await asyncio.gather(*pool._works, return_exceptions=True)  # one that is being made will wait too
     waiting = [slot for kind in pool._kinds.values() for slot in kind.ready]
     assert await runner.reap(set()) > 0
     assert {each.id for each in bench.ours()} >= {slot.container for slot in waiting}, "the pool is not reaped by its own daemon"
     for slot in waiting:
         slot.connection.close()
     pool._kinds.clear()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while [each for each in bench.ours() if each.status == "running"]:
             await asyncio.sleep(0.1)
     assert await bench.runner().reap(set()) == len(waiting)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import APIError
 from remote_house import Serving, traces_in
 from runner_house import Sink
 
@@ -46,7 +47,7 @@ class Bench:
             return await own.runner.run(job, sink), sink
 
     async def nothing_left(self, job: Job) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(120):
             while traces_in(self.swarm, job.attempt_id):
                 await asyncio.sleep(0.1)
 
@@ -66,7 +67,7 @@ async def bench(swarm: Any, tmp_path: Path, images: Mapping[str, str], docker_en
         assert not api.configs(filters=wanted)
 
 
-async def started(sink: Sink, timeout_s: float = 30.0) -> None:
+async def started(sink: Sink, timeout_s: float = 60.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not sink.kept:
             await asyncio.sleep(0.02)
@@ -78,7 +79,7 @@ async def test_a_task_runs_on_the_second_node_with_files_in_and_out(bench: Bench
     sink = Sink()
     async with bench.serving() as serving:
         running = asyncio.create_task(serving.runner.run(job, sink))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not (on_worker := bench.swarm.worker.containers(job.attempt_id)):
                 await asyncio.sleep(0.02)
         finished = await running
@@ -260,7 +261,7 @@ async def test_a_node_that_is_lost_loses_its_attempt_and_nothing_runs_twice(benc
             _availability(api, manager, "active")
             worker.cut_off()
             with pytest.raises(AttemptLost) as caught:
-                await asyncio.wait_for(running, 60)
+                await asyncio.wait_for(running, 120)
             await serving.runner.release(job.attempt_id)
     finally:
         _availability(api, manager, "active")
@@ -268,11 +269,19 @@ async def test_a_node_that_is_lost_loses_its_attempt_and_nothing_runs_twice(benc
     assert isinstance(caught.value, PodiumError)
     assert "node2" in caught.value.what
     assert sink.texts == ["up"]
-    async with asyncio.timeout(40):  # once it is back, the node ends what nobody wants any more
+    async with asyncio.timeout(120):  # once it is back, the node ends what nobody wants any more
         while [each["Status"]["State"] for each in api.nodes()] != ["ready", "ready"] or traces_in(bench.swarm, job.attempt_id):
             await asyncio.sleep(0.2)
 
 
 def _availability(api: Any, node: str, wanted: str) -> None:
-    found = api.inspect_node(node)
-    api.update_node(node, found["Version"]["Index"], {**found["Spec"], "Availability": wanted})
+    for _ in range(50):
+        found = api.inspect_node(node)
+        try:
+            api.update_node(node, found["Version"]["Index"], {**found["Spec"], "Availability": wanted})
+        except APIError as error:
+            if "out of sequence" not in str(error):
+                raise
+            continue  # the swarm wrote down something about the node in between
+        return
+    raise AssertionError("the node changes all the time")

@@ -44,12 +44,22 @@ def runners(kind: str) -> list[Runner]:
     return [DockerRunner(instance=worker_bench.INSTANCE, clock=SystemClock())]
 
 
+PARENT = os.getppid()
+
+
+async def live_on() -> None:
+    """A daemon does not end with a task; this one when the test is gone that was to kill it."""
+    while os.getppid() == PARENT:
+        await asyncio.sleep(0.2)
+
+
 async def main(order: dict[str, Any]) -> None:
     types = [*worker_bench.core.TASKS, *worker_bench.scripts.TASKS, *worker_tasks.TASKS]
     worker_bench.TYPES = worker_bench.Types.build(types, [], [], worker_bench.scripts.RUNNERS)
     bench = Bench(Path(order["home"]), runners=runners(order["runner"]), default=order["runner"], images=order["images"])
     work = bench.work(bench.task(order["kind"], **order["properties"]), **order["work"])
     await bench.worker.run(work, FileJournal(Path(order["store"])))
+    await live_on()
 
 
 if __name__ == "__main__":
