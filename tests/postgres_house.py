@@ -7,6 +7,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -78,9 +79,9 @@ def running_postgres() -> Iterator[Postgres]:
         try:
             yield Postgres(port)
         finally:
-            server.terminate()
+            server.send_signal(signal.SIGINT)  # its "fast" way: clients are not waited for
             try:
-                server.wait(10)
+                server.wait(30)
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()

@@ -19,7 +19,7 @@ PODIUM = [sys.executable, "-m", "podium"]
 TERMINAL = {"SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED", "RETRIED"}
 
 
-def wait_for(look: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
+def wait_for(look: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         with contextlib.suppress(OSError, urllib.error.URLError):
@@ -75,7 +75,7 @@ class DaemonHouse:
                 [*PODIUM, "serve", "--config", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, **environ},
             )
-        wait_for(self._serving, "the daemon to serve", 60)
+        wait_for(self._serving, "the daemon to serve", 90)
 
     def _serving(self) -> bool:
         assert self.process is not None
@@ -134,7 +134,7 @@ class DaemonHouse:
         found: dict[str, Any] = self.call("GET", f"/api/v1/executions/{execution_id}")
         return found
 
-    def ended(self, execution_id: str, timeout_s: float = 60) -> dict[str, Any]:
+    def ended(self, execution_id: str, timeout_s: float = 90) -> dict[str, Any]:
         def look() -> Any:
             found = self.execution(execution_id)
             return found if found["state"]["current"] in TERMINAL else None

@@ -27,7 +27,7 @@ def test_gc_through_the_daemon_and_without_one(tmp_path: Path, free_port: int) -
         wait_for(lambda: house.call("GET", "/api/v1/flows/n/f"), "the flow")
         ids = [house.call("POST", "/api/v1/executions/n/f?wait=true")["id"] for _ in range(3)]
         where = ("--home", str(house.home), "--config", str(house.config))
-        wait_for(lambda: set(ids) <= set(house.records()), "their records")
+        wait_for(lambda: set(ids) <= set(house.records()) and not house.call("GET", "/health")["unpushed"]["count"], "their records")
 
         told = json.loads(house.podium("gc", "--dry-run", *where, "--output", "json").stdout)
         assert {name: told[name] for name in ("executions", "folders", "files", "bytes")} == {
@@ -42,7 +42,7 @@ def test_gc_through_the_daemon_and_without_one(tmp_path: Path, free_port: int) -
         assert ids[0] in house.podium("results", "--repo", str(house.bare), "show", ids[0]).stdout
 
         last = house.call("POST", "/api/v1/executions/n/f?wait=true")["id"]
-        wait_for(lambda: last in house.records(), "its record")
+        wait_for(lambda: last in house.records() and not house.call("GET", "/health")["unpushed"]["count"], "its record")
         house.stop()
         assert "would remove 1 execution in the index" in house.podium("gc", "--dry-run", *where).stdout
         done = json.loads(house.podium("gc", *where, "--output", "json").stdout)

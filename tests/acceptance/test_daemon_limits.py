@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import urllib.error
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,12 +41,9 @@ tasks:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[DaemonHouse]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def house(tmp_path: Path, free_port: int) -> Iterator[DaemonHouse]:
     gate = tmp_path / "gate"
-    with daemon_house(tmp_path, port, SETTINGS) as opened:
+    with daemon_house(tmp_path, free_port, SETTINGS) as opened:
         opened.push({
             "hook.yaml": HOOK, "limited.yaml": WAITS.format(id="limited", more="concurrency: {limit: 1}", gate=gate),
             "pooled.yaml": WAITS.format(id="pooled", more="", gate=gate), "free.yaml": WAITS.format(id="free", more="", gate=gate),

@@ -24,11 +24,11 @@ triggers:
 """,
     "hourly.yaml": "id: hourly\nnamespace: demo\nlabels: {team: blue}\ninputs: [{id: day, type: STRING, defaults: none}]\n" + """\
 tasks:
-  - {id: wait, type: core.flow.Sleep, duration: PT0.4S}
+  - {id: wait, type: core.flow.Sleep, duration: PT1S}
 triggers:
   - id: t
     type: core.trigger.Schedule
-    cron: "@hourly"
+    cron: "MINUTE * * * *"
     timezone: UTC
     inputs: {day: "{{ trigger.date | date('HH') }}"}
     labels: {kind: scheduled}
@@ -82,8 +82,9 @@ triggers:
     responseCondition: "{{{{ fromJson(response.body).status == 'UP' and response.statusCode == 200 }}}}"
     stopAfter: [SUCCESS]
 """
+    minute = (SystemClock().now().minute + 30) % 60  # half an hour from any date that would come by itself
     with daemon_house(tmp_path, free_port) as house:
-        house.push({**FLOWS, "poller.yaml": poller})
+        house.push({name: text.replace("MINUTE", str(minute)) for name, text in {**FLOWS, "poller.yaml": poller}.items()})
         house.deployed("demo", "toggle")
 
         # stopAfter: each fires once
@@ -106,7 +107,8 @@ triggers:
 
         # a backfill: its dates, inputs and labels, how far it is, a pause, a crash, the rest
         name = {"namespace": "demo", "flowId": "hourly", "triggerId": "t"}
-        now = SystemClock().now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        now = SystemClock().now().astimezone(UTC).replace(minute=minute, second=0, microsecond=0)
+        now -= timedelta(hours=1) if now > SystemClock().now() else timedelta()
         span = {"start": (now - timedelta(hours=3)).isoformat(), "end": now.isoformat(), "labels": [{"key": "kind", "value": "backfill"}]}
         made = house.call("PUT", "/api/v1/triggers/backfill/create", {**name, "backfill": span})
         assert made["backfill"]["paused"] is False
