@@ -116,7 +116,14 @@ class LatePath(web.Resource):
 
     def __init__(self, path: str) -> None:
         super().__init__()
+        self._set(path)
+
+    def _set(self, path: str) -> None:
         self._path = path
+        self._tail = path.rpartition("}")[2]
+        self._slashes = None if ":" in path else path.count("/")
+        """How many there are, if no variable takes any."""
+        self.__dict__.pop("_made", None)
 
     @cached_property
     def _made(self) -> web.DynamicResource:
@@ -128,6 +135,8 @@ class LatePath(web.Resource):
         return _VARIABLE.sub(r"{\1}", self._path)
 
     def _match(self, path: str) -> dict[str, str] | None:
+        if not path.endswith(self._tail) or (self._slashes is not None and path.count("/") != self._slashes):
+            return None
         return self._made._match(path)  # noqa: SLF001 - what every resource of aiohttp has for its base class
 
     def raw_match(self, path: str) -> bool:
@@ -136,8 +145,7 @@ class LatePath(web.Resource):
 
     def add_prefix(self, prefix: str) -> None:
         """Put `prefix` before the path."""
-        self._path = prefix + self._path
-        self.__dict__.pop("_made", None)
+        self._set(prefix + self._path)
 
     def get_info(self) -> Any:
         """See web.Resource."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from aiohttp import web
 
@@ -22,6 +24,13 @@ def test_a_late_path_is_what_aiohttp_makes_of_it(path: str) -> None:
     assert late.canonical == made.canonical
     assert late.get_info() == made.get_info()
     assert late.raw_match(path)
+
+
+def test_it_matches_what_aiohttp_matches() -> None:
+    given = {re.sub(r"\{[^}]*\}", text, path) for path in PATHS for text in ("a", "a.b", "a/b", "search", "", "%2F", "a:b")}
+    for path in sorted(set(PATHS)):
+        late, made = LatePath(path), web.DynamicResource(path)
+        assert [each for each in given if late._match(each) != made._match(each)] == [], path
 
 
 def test_nothing_is_compiled_until_a_request_comes_near() -> None:
