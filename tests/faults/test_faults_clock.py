@@ -51,4 +51,4 @@ def test_who_sleeps_wakes_when_the_clock_passes_its_time(tmp_path: Path, free_po
         time.sleep(1)
         assert house.execution_or_none(execution_id) == "RUNNING"
         wrong.write_text("400")
-        assert house.ended(execution_id, 20)["state"]["current"] == "SUCCESS"
+        assert house.ended(execution_id, 60)["state"]["current"] == "SUCCESS"

@@ -58,7 +58,7 @@ class Crew:
         self.standbys.remove(self.house.process)
         wait_for(self.house._serving, "the standby to serve", timeout_s)
         self.took.append(time.monotonic() - began)
-        before.wait(30)
+        before.wait(60)
         return self.took[-1]
 
     def owner(self) -> int | None:
@@ -71,7 +71,7 @@ class Crew:
             with contextlib.suppress(ProcessLookupError):
                 each.send_signal(signal.SIGCONT)
             each.terminate()
-            each.wait(30)
+            each.wait(60)
 
 
 @contextlib.contextmanager
@@ -130,7 +130,7 @@ def test_a_stop_hands_over_to_a_standby(tmp_path: Path, free_port: int, seed: in
             bored = standbys.add()
             assert wait_for(lambda: house.call("GET", "/health")["standby"], "the daemon to know of its standby")
             bored.terminate()
-            assert bored.wait(10) == 0
+            assert bored.wait(60) == 0
             wait_for(lambda: not house.call("GET", "/health")["standby"], "the daemon to know that it is gone")
         house.settle()
         sure(audit(house))
@@ -196,7 +196,7 @@ def test_one_that_lost_its_home_while_it_slept_writes_nothing(tmp_path: Path, fr
             assert house.start_one("one")
         house.settle()
         first.send_signal(signal.SIGCONT)
-        assert first.wait(10) == 4
+        assert first.wait(60) == 4
         log = house.log.read_text()
         assert "home_taken" in log
         assert "Traceback" not in log
