@@ -42,7 +42,7 @@ triggers: [{id: every, type: core.trigger.Schedule, cron: "*/2 * * * * *", withS
 MONTHS = """\
 id: months
 namespace: dr
-tasks: [{id: nap, type: core.flow.Sleep, duration: PT0.7S}]
+tasks: [{id: nap, type: core.flow.Sleep, duration: PT1.2S}]
 triggers: [{id: monthly, type: core.trigger.Schedule, cron: "0 0 1 * *"}]
 """
 HOOK = """\

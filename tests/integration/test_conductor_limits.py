@@ -29,7 +29,7 @@ async def state(h: House, execution_id: str) -> str:
     return str((await h.podium.execution(execution_id))["state"]["current"])
 
 
-async def until(look: Any, timeout_s: float = 10) -> None:
+async def until(look: Any, timeout_s: float = 60) -> None:
     async with asyncio.timeout(timeout_s):
         while not look():
             await asyncio.sleep(0.01)

@@ -62,7 +62,7 @@ async def test_one_row_or_a_stored_file_may_start_the_flow(house: House, postgre
     one = trigger(postgres, "postgres", "select 1 as a union all select 2", "fetchType: FETCH_ONE")
     stored = trigger(postgres, "postgres", "select 1 as a union all select 2", "fetchType: STORE").replace("id: f\n", "id: g\n")
     house.orchestrator.install(house.flow(one), house.flow(stored))
-    await until(lambda: len(house.started) >= 2, "two executions")
+    await until(lambda: {each.flow_id for each in house.started} == {"f", "g"}, "an execution of each")
     found = {request.flow_id: dict((request.trigger or {})["variables"]) for request in house.started}
     assert found["f"] == {"row": {"a": 1}, "size": 1}
     assert found["g"]["size"] == 2
@@ -93,7 +93,8 @@ async def test_a_poll_that_hangs_ends_when_its_trigger_changes(house: House, pos
     with postgres.connect(database) as connection:
 
         def sleeping() -> bool:
-            return bool(connection.execute("select 1 from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'").fetchall())
+            asked = "select 1 from pg_stat_activity where query like 'select pg_sleep%' and state = 'active' and datname = current_database()"
+            return bool(connection.execute(asked).fetchall())
 
         await until(sleeping, "the poll to hang")
         house.orchestrator.install(house.flow(trigger(postgres, database, "select 5 as a", "fetchType: FETCH_ONE")))
@@ -107,6 +108,6 @@ async def test_embedded_databases_start_flows_too(house: House, tmp_path: Path) 
     duck = flow_with(f"type: io.kestra.plugin.jdbc.duckdb.Trigger\nurl: 'jdbc:duckdb:'\nsql: \"select * from '{tmp_path}/x.csv'\"\ninterval: PT1S\n")
     lite = flow_with("type: io.kestra.plugin.jdbc.sqlite.Trigger\nurl: 'jdbc:sqlite:'\nsql: select 8 as a\ninterval: PT1S\n").replace("id: f\n", "id: g\n")
     house.orchestrator.install(house.flow(duck), house.flow(lite))
-    await until(lambda: len(house.started) >= 2, "two executions")
+    await until(lambda: {each.flow_id for each in house.started} == {"f", "g"}, "an execution of each")
     found = {request.flow_id: (request.trigger or {})["variables"]["rows"] for request in house.started}
     assert found == {"f": [{"a": 7}], "g": [{"a": 8}]}

@@ -109,10 +109,10 @@ async def test_a_command_is_taken_up_where_it_was_left(life: Callable[..., Life]
 
 
 async def test_a_timeout_goes_on_through_a_crash(life: Callable[..., Life]) -> None:
-    first = life("scripts.shell.Commands", commands=["echo up", "sleep 300"], timeout="PT4S")
+    first = life("scripts.shell.Commands", commands=["echo up", "sleep 300"], timeout="PT8S")
     await first.until(lambda texts: "up" in texts)
     ended = await first.next_life(first.die())
-    assert (ended.state, ended.error) == ("FAILED", "Timeout after PT4S")
+    assert (ended.state, ended.error) == ("FAILED", "Timeout after PT8S")
 
 
 async def test_secrets_stay_masked_after_a_crash(life: Callable[..., Life]) -> None:

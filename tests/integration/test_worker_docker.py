@@ -98,10 +98,10 @@ async def test_kill_timeout_and_exit_codes(bench: Bench) -> None:
 
 async def test_a_timeout_with_grace(bench: Bench) -> None:
     ended, journal = await bench.go(
-        "scripts.shell.Commands", commands=["trap 'echo tidied; exit 0' TERM; echo up; while :; do sleep 0.1; done"], timeout="PT2S",
+        "scripts.shell.Commands", commands=["trap 'echo tidied; exit 0' TERM; echo up; while :; do sleep 0.1; done"], timeout="PT8S",
         task_runner={"type": "io.kestra.plugin.scripts.runner.docker.Docker", "killGracePeriod": "PT20S"}, container_image="busybox",
     )
-    assert ended.error == "Timeout after PT2S"
+    assert ended.error == "Timeout after PT8S"
     assert journal.texts("INFO") == ["up", "tidied"]
 
 
