@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, groupby
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -22,15 +22,50 @@ T = TypeVar("T")
 _decode = msgspec.json.Decoder().decode
 
 
+class _Starter(msgspec.Struct, rename="camel"):
+    execution_id: Any = None
+
+
+class _Trigger(msgspec.Struct):
+    id: str | None = None
+    variables: _Starter | None = None
+
+
+class _Step(msgspec.Struct):
+    date: datetime
+
+
+class _State(msgspec.Struct):
+    current: str
+    histories: list[_Step]
+
+
+class _Label(msgspec.Struct):
+    key: str
+    value: Any
+
+
+class Facts(msgspec.Struct, rename="camel"):
+    """What an index keeps of an execution apart from its summary."""
+
+    state: _State
+    flow_revision: int | None = None
+    trigger: _Trigger | None = None
+    loop_run: _Starter | None = None
+    labels: list[_Label] | None = None
+    kind: str | None = None
+    parent_id: str | None = None
+
+
 class _Parts(msgspec.Struct):
     execution: dict[str, msgspec.Raw]
 
 
+_decode_facts = msgspec.json.Decoder(Facts).decode
 _decode_parts = msgspec.json.Decoder(_Parts).decode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(NamedTuple):
     """A record in the branch. commit: the tip it was read at. body: its JSON text."""
 
     branch: str
@@ -48,13 +83,14 @@ class Found:
         made: dict[str, Any] = _decode(self.body)
         return made
 
-    def parts(self, *, without: Collection[str]) -> dict[str, Any]:
-        """The execution in the record without some of its fields, which are passed over: most of it is usually its task runs."""
-        return {key: _decode(text) for key, text in _decode_parts(self.body).execution.items() if key not in without}
+    def listed(self, *, without: Collection[str]) -> tuple[Facts, msgspec.Raw]:
+        """The execution in the record without some of its fields (most of it is usually its task runs): facts, and its JSON text on one line."""
+        kept = {key: text for key, text in _decode_parts(self.body).execution.items() if key not in without}
+        text = msgspec.json.format(msgspec.json.encode(kept), indent=-1)
+        return _decode_facts(text), msgspec.Raw(text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _At:
+class _At(NamedTuple):
     branch: str
     commit: str
     place: Place

@@ -24,7 +24,7 @@ LEVEL_NAMES = {number: name for name, number in LEVELS.items()}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionRow:
-    """What lists show of an execution. labels: None leaves those entered before."""
+    """What lists show of an execution. summary: an object, or its JSON text. labels: None leaves those entered before."""
 
     id: str
     namespace: str
@@ -37,7 +37,7 @@ class ExecutionRow:
     trigger_execution_id: str | None
     parent_id: str | None
     open: bool
-    summary: Mapping[str, Any]
+    summary: Mapping[str, Any] | msgspec.Raw
     labels: Mapping[str, str] | None = None
     record_path: str | None = None
     loop: bool = False

@@ -18,7 +18,6 @@ from podium.base.errors import GitError, GitRefused, PodiumError, StorageError
 from podium.base.system.clock import monotonic_s
 from podium.base.system.ids import id_created_at
 from podium.base.system.log import get_logger
-from podium.engine.shape.view import started_by
 from podium.git import process
 from podium.storage.crypto import SEALED_TYPE, reveal
 from podium.store.catalog import StoredRevision
@@ -43,15 +42,16 @@ _NOT_IN_LISTS = frozenset({"taskRunList", "inputs", "engine"})
 
 def index_row(found: Found) -> ExecutionRow:
     """The row for lists that a record gives."""
-    execution, place = found.parts(without=_NOT_IN_LISTS), found.place
-    histories = execution["state"]["histories"]
-    trigger = execution.get("trigger") or {}
+    (facts, summary), place = found.listed(without=_NOT_IN_LISTS), found.place
+    histories, trigger = facts.state.histories, facts.trigger
+    starter = facts.loop_run or (trigger.variables if trigger else None)
     return ExecutionRow(
-        id=place.execution_id, namespace=place.namespace, flow_id=place.flow_id, revision=execution.get("flowRevision") or 0,
-        state=execution["state"]["current"], created_at=id_created_at(place.execution_id),
-        ended_at=datetime.fromisoformat(histories[-1]["date"]) if histories else None, trigger_id=trigger.get("id"),
-        trigger_execution_id=started_by(execution), loop=execution.get("kind") == "LOOP", parent_id=execution.get("parentId"), open=False,
-        summary=execution, labels={each["key"]: each["value"] for each in execution.get("labels") or ()}, record_path=place.asked_path,
+        id=place.execution_id, namespace=place.namespace, flow_id=place.flow_id, revision=facts.flow_revision or 0, state=facts.state.current,
+        created_at=id_created_at(place.execution_id),
+        ended_at=histories[-1].date if histories else None, trigger_id=trigger.id if trigger else None,
+        trigger_execution_id=str(starter.execution_id) if starter and starter.execution_id else None, loop=facts.kind == "LOOP",
+        parent_id=facts.parent_id, open=False, summary=summary,
+        labels={each.key: each.value for each in facts.labels or ()}, record_path=place.asked_path,
     )
 
 
