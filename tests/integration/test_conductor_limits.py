@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ async def test_what_waits_long_rests_outside_of_memory_and_can_do_all_the_same(t
     told = Told()
     later = {"schedule_date": None}
     async with house(tmp_path, tell=told, bounds=bounds) as h:
-        later["schedule_date"] = h.clock.now().replace(year=h.clock.now().year + 1)
+        later["schedule_date"] = h.clock.now() + timedelta(days=365)
         await h.deploy(flow("f", "concurrency: {limit: 1}\n"), flow("later"))
         ids = [await start(h, "f") for _ in range(6)]
         delayed = await start(h, "later", **later)
