@@ -276,7 +276,7 @@ def test_a_pause_inside_of_a_subflow_or_a_loop_is_noticed(tmp_path: Path) -> Non
       - {{id: quick, type: {CORE}.debug.Return}}
       - {{id: wait, type: {CORE}.flow.Pause, runIf: "{{{{ item.value == 'a' }}}}"}}
 """, name="loop"),
-        timed=flow(f"  - {{id: wait, type: {CORE}.flow.Pause, pauseDuration: PT0.5S}}\n", name="timed"),
+        timed=flow(f"  - {{id: wait, type: {CORE}.flow.Pause, pauseDuration: PT3S}}\n", name="timed"),
         **{"all.test": "---\n".join([
             suite("  - {id: in-subflow}\n", name="sub"), suite("  - {id: in-loop}\n", name="loop"),
             suite("  - {id: by-itself}\n  - {id: expected, state: PAUSED}\n", name="timed"),
