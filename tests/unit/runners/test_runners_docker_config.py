@@ -18,7 +18,7 @@ def request(policy: Policy | None = None, **options: Any) -> tuple[dict[str, Any
     job = Job(
         attempt_id="a-1", argv=["sh"], directory=Path("/d"), results=Path("/r"), options=options, labels={"x": "y"}, env={"A": "b"}
     )
-    return container_request(job, instance="i", image="sha256:1", policy=policy or Policy(), network="net", cpus_max=4)
+    return container_request(job, instance="i", life="l", image="sha256:1", policy=policy or Policy(), network="net", cpus_max=4)
 
 
 def test_nothing_is_granted_unasked() -> None:
@@ -32,7 +32,7 @@ def test_nothing_is_granted_unasked() -> None:
     assert container["name"] == "podium-a-1"
     assert container["entrypoint"] == [""]
     assert container["environment"] == {"A": "b"}
-    assert container["labels"] == {"x": "y", "podium.instance": "i", "podium.attempt": "a-1"}
+    assert container["labels"] == {"x": "y", "podium.instance": "i", "podium.life": "l", "podium.attempt": "a-1"}
 
 
 def test_resources_are_the_tasks_own_else_the_operators() -> None:

@@ -15,7 +15,7 @@ from podium.base.errors import RunnerRefused
 from podium.runners.port import Job
 
 WORKING, OUTPUTS, PRIVATE = "/podium/work", "/podium/out", "/podium/private"
-LABEL_INSTANCE, LABEL_ATTEMPT, LABEL_KEEP = "podium.instance", "podium.attempt", "podium.keep"
+LABEL_INSTANCE, LABEL_ATTEMPT, LABEL_KEEP, LABEL_LIFE = "podium.instance", "podium.attempt", "podium.keep", "podium.life"
 USUAL_CAPABILITIES = frozenset({
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID",
     "SETPCAP", "SETUID", "SYS_CHROOT",
@@ -52,12 +52,12 @@ def size(value: Any, *, where: str) -> int:
 
 
 def container_request(
-    job: Job, *, instance: str, image: str, policy: Policy, network: str, cpus_max: int
+    job: Job, *, instance: str, life: str, image: str, policy: Policy, network: str, cpus_max: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arguments of docker-py's create_container and create_host_config. Raises RunnerRefused for what is not allowed."""
     options = job.options
     keep = options.get("delete") is False or options.get("wait") is False
-    labels = {**job.labels, LABEL_INSTANCE: instance, LABEL_ATTEMPT: job.attempt_id} | ({LABEL_KEEP: "true"} if keep else {})
+    labels = {**job.labels, LABEL_INSTANCE: instance, LABEL_LIFE: life, LABEL_ATTEMPT: job.attempt_id} | ({LABEL_KEEP: "true"} if keep else {})
     published = port_bindings(options.get("portBindings") or ())
     container = {
         "image": image,

@@ -19,22 +19,14 @@ from typing import Any
 from podium.base.errors import AttemptLost, RunnerError, RunnerRefused
 from podium.base.system.clock import Clock
 from podium.base.system.faults import point
+from podium.base.system.ids import new_id
 from podium.base.system.log import get_logger
 from podium.runners.docker import archive
-from podium.runners.docker.config import (
-    LABEL_ATTEMPT,
-    LABEL_INSTANCE,
-    LABEL_KEEP,
-    OUTPUTS,
-    PRIVATE,
-    WORKING,
-    Policy,
-    container_name,
-    container_request,
-)
+from podium.runners.docker.config import LABEL_KEEP, OUTPUTS, PRIVATE, WORKING, Policy, container_name, container_request
 from podium.runners.docker.engine import Engine, EngineAnswer, EngineAway
 from podium.runners.docker.images import Image
 from podium.runners.docker.logs import LogReader, Pump
+from podium.runners.docker.reaper import Reaper
 from podium.runners.docker.site import Site
 from podium.runners.docker.supervised import slots
 from podium.runners.docker.supervised.attempts import Claim
@@ -66,6 +58,7 @@ class DockerRunner:
         supervise: bool = False, pool: int = 0,
     ) -> None:
         self._instance = instance
+        self._life = new_id()
         self._clock = clock
         self._default_host = host
         self._network = (network, isolation == "strict")
@@ -75,8 +68,11 @@ class DockerRunner:
         self._site_of: dict[str, Site] = {}
         self._kills: dict[str, asyncio.Event] = {}
         self._supervision = None if home is None else Supervision(
-            home=home, enabled=supervise, instance=instance, clock=clock, policy=self._policy, starts=self._starts, most=pool,
+            home=home, enabled=supervise, instance=instance, life=self._life, clock=clock, policy=self._policy, starts=self._starts, most=pool,
             strict=isolation == "strict", host=host,
+        )
+        self._reaper = Reaper(
+            instance=instance, life=self._life, supervision=self._supervision, sites=lambda: {self._default_site(), *self._sites.values()},
         )
 
     def places(self, directory: Path, private: Path) -> Places:
@@ -137,28 +133,12 @@ class DockerRunner:
             await asyncio.to_thread(self._supervision.attempts.forget, attempt_id)
 
     async def reap(self, live_attempts: set[str]) -> int:
-        """See Runner. An engine that is away has nothing to reap now; it is asked again next time."""
-        removed = 0
-        wanted = {"label": [f"{LABEL_INSTANCE}={self._instance}"]}
-        for site in {self._default_site(), *self._sites.values()}:
-            try:
-                found = await site.engine.call(lambda api: list(api.containers(all=True, filters=wanted)))
-                for each in found:
-                    owned = each["Labels"].get(LABEL_ATTEMPT) in live_attempts or (
-                        self._supervision is not None and self._supervision.owns(each["Labels"], each["Id"], live_attempts)
-                    )
-                    if not owned and LABEL_KEEP not in each["Labels"]:
-                        await slots.remove(site.engine, each["Id"])
-                        removed += 1
-                removed += await site.networks.reap(live_attempts)
-                if self._supervision is not None:
-                    await asyncio.to_thread(self._supervision.tidy, live_attempts)
-            except EngineAway as away:
-                log.debug("docker_reap_postponed", reason=away.what)
-        return removed
+        """See Runner."""
+        return await self._reaper.reap(live_attempts)
 
     async def close(self) -> None:
         """Let go of the engine. Containers run on and are found again; those that wait for a task are removed."""
+        await self._reaper.close()
         if self._supervision is not None:
             await self._supervision.close()
         for site in self._sites.values():
@@ -249,7 +229,7 @@ class DockerRunner:
     async def _create(self, site: Site, job: Job, image: Image, network: str) -> None:
         name = container_name(job.attempt_id)
         container, host = container_request(
-            job, instance=self._instance, image=image.id, policy=self._policy, network=network, cpus_max=await site.cpus()
+            job, instance=self._instance, life=self._life, image=image.id, policy=self._policy, network=network, cpus_max=await site.cpus()
         )
         while True:
             try:

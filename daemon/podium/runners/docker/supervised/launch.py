@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from podium.base.system.clock import Clock, monotonic_s
 from podium.base.system.faults import point
 from podium.base.system.ids import new_id
 from podium.base.system.log import get_logger
-from podium.runners.docker.config import LABEL_INSTANCE, Policy, container_request
+from podium.runners.docker.config import LABEL_INSTANCE, LABEL_LIFE, Policy, container_request
 from podium.runners.docker.engine import EngineAnswer, EngineAway
 from podium.runners.docker.images import Image
 from podium.runners.docker.site import Site
@@ -42,11 +43,12 @@ class Supervision:
     """
 
     def __init__(
-        self, *, home: Path, enabled: bool, instance: str, clock: Clock, policy: Policy, starts: asyncio.Semaphore, most: int, strict: bool,
-        host: str | None,
+        self, *, home: Path, enabled: bool, instance: str, life: str, clock: Clock, policy: Policy, starts: asyncio.Semaphore, most: int,
+        strict: bool, host: str | None,
     ) -> None:
         self.attempts = Attempts(home, clock)
         self._instance = instance
+        self._life = life
         self._policy = policy
         self._starts = starts
         self._strict = strict
@@ -81,7 +83,7 @@ class Supervision:
         point("container-started")
         return claim
 
-    def owns(self, labels: dict[str, str], container: str, live_attempts: set[str]) -> bool:
+    def owns(self, labels: Mapping[str, str], container: str, live_attempts: set[str]) -> bool:
         """Whether a container waits for a task, or runs one of these attempts."""
         if labels.get(LABEL_SUPERVISED) in self._waiting:
             return True
@@ -111,7 +113,7 @@ class Supervision:
         return self._pool.take(key, lambda: self._make(site, like, image, program, pooled=True))
 
     def _request(self, job: Job, image: Image, *, network: str, cpus: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        return container_request(job, instance=self._instance, image=image.id, policy=self._policy, network=network, cpus_max=cpus)
+        return container_request(job, instance=self._instance, life=self._life, image=image.id, policy=self._policy, network=network, cpus_max=cpus)
 
     async def _make(self, site: Site, job: Job, image: Image, program: Path, *, pooled: bool) -> Slot:
         name = new_id()
@@ -120,7 +122,7 @@ class Supervision:
         # Not named after its attempt: one that never got its task is none, and another life may make one anew.
         container["name"] = f"podium-{'waiting' if pooled else 'task'}-{name}"
         if pooled:
-            container["labels"] = {LABEL_INSTANCE: self._instance}
+            container["labels"] = {LABEL_INSTANCE: self._instance, LABEL_LIFE: self._life}
         container["labels"] = {**container["labels"], LABEL_SUPERVISED: name}
         self._waiting.add(name)
         try:
