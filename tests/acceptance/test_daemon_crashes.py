@@ -61,5 +61,5 @@ def test_a_crash_at_any_point_starts_the_container_once(
         assert len(house.records()) == 1
         record = json.loads(house.git("show", f"results:{path}", cwd=house.bare).stdout)
         assert record["execution"]["state"]["current"] == "SUCCESS"
-        wait_for(lambda: name not in [each.name for each in docker_engine.containers.list(all=True)], "the container to be gone")
+        wait_for(lambda: name not in [each.name for each in docker_engine.containers.list(all=True, ignore_removed=True)], "the container to be gone")
         assert "error" not in house.git("fsck", cwd=house.bare).stderr

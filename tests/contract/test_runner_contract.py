@@ -89,7 +89,7 @@ class Bench:
                 except OSError:
                     continue
         if self.engine is not None:
-            found += [each.name for each in self.engine.containers.list(all=True, filters={"label": f"podium.attempt={attempt_id}"})]
+            found += [each.name for each in self.engine.containers.list(all=True, ignore_removed=True, filters={"label": f"podium.attempt={attempt_id}"})]
         if self.swarm is not None:
             found += traces_in(self.swarm, attempt_id)
         if self.kubernetes is not None:
@@ -141,7 +141,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             for _ in range(2):
                 await runner.release((await bench.run("true"))[2].attempt_id)
             async with asyncio.timeout(60):
-                while not engine.containers.list(filters={"label": ["podium.supervised", f"podium.instance={INSTANCE}"], "name": "podium-waiting-"}):
+                while not engine.containers.list(ignore_removed=True, filters={"label": ["podium.supervised", f"podium.instance={INSTANCE}"], "name": "podium-waiting-"}):
                     await asyncio.sleep(0.1)
         yield bench
     await runner.reap(set())

@@ -59,7 +59,7 @@ async def bench(docker_engine: Any, images: Mapping[str, str], tmp_path: Path) -
     for runner in made.runners:
         await runner.reap(set())
         await runner.close()
-    assert not docker_engine.containers.list(all=True, filters={"label": f"podium.instance={INSTANCE}"})
+    assert not docker_engine.containers.list(all=True, ignore_removed=True, filters={"label": f"podium.instance={INSTANCE}"})
     assert not docker_engine.networks.list(filters={"label": f"podium.instance={INSTANCE}"})
 
 
@@ -123,7 +123,7 @@ async def test_labels_name_the_attempt(bench: Bench, docker_engine: Any) -> None
     runner = bench.runner()
     job = bench.job("true", labels={"kestra.io/task-id": "t"})
     await runner.run(job, Sink())
-    (found,) = docker_engine.containers.list(all=True, filters={"label": f"podium.attempt={job.attempt_id}"})
+    (found,) = docker_engine.containers.list(all=True, ignore_removed=True, filters={"label": f"podium.attempt={job.attempt_id}"})
     assert found.name == f"podium-{job.attempt_id}"
     assert found.labels["kestra.io/task-id"] == "t"
     assert found.labels["podium.instance"] == INSTANCE
@@ -164,7 +164,7 @@ async def test_containers_of_one_instance_do_not_see_each_other(bench: Bench, do
     async with asyncio.timeout(60):
         while not sink.texts:
             await asyncio.sleep(0.05)
-    (found,) = docker_engine.containers.list(filters={"label": f"podium.attempt={server.attempt_id}"})
+    (found,) = docker_engine.containers.list(ignore_removed=True, filters={"label": f"podium.attempt={server.attempt_id}"})
     (network,) = found.attrs["NetworkSettings"]["Networks"].values()
     assert docker_engine.networks.get(network["NetworkID"]).name == f"podium-{INSTANCE}"
     _, other = await bench.run(f"nc -w 2 {sink.texts[0]} 8000 </dev/null; echo ended", runner=runner)
@@ -248,7 +248,7 @@ async def test_keep_and_do_not_wait(bench: Bench, docker_engine: Any) -> None:
     assert finished.exit_code == 0
     await runner.release(gone.attempt_id)
     async with asyncio.timeout(60):
-        while docker_engine.containers.list(all=True, filters={"label": f"podium.attempt={gone.attempt_id}"}):
+        while docker_engine.containers.list(all=True, ignore_removed=True, filters={"label": f"podium.attempt={gone.attempt_id}"}):
             await asyncio.sleep(0.1)
 
 

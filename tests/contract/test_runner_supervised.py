@@ -62,7 +62,7 @@ class Bench:
         return finished, sink
 
     def ours(self) -> list[Any]:
-        found: list[Any] = self.engine.containers.list(all=True, filters={"label": f"podium.instance={INSTANCE}"})
+        found: list[Any] = self.engine.containers.list(all=True, ignore_removed=True, filters={"label": f"podium.instance={INSTANCE}"})
         return found
 
     async def parked(self, runner: DockerRunner, **extra: Any) -> None:

@@ -69,7 +69,7 @@ class OwnEngine:
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(Exception):
                 client = self.client()
-                for each in client.containers.list(all=True):
+                for each in client.containers.list(all=True, ignore_removed=True):
                     each.remove(force=True)
                 client.close()
             self.stop()

@@ -81,7 +81,7 @@ def test_a_container_that_stays_is_found(tmp_path: Path, free_port: int, docker_
         house.begin()
         house.start_one("container")
         found = judged(house, docker_engine)
-        left = docker_engine.containers.list(all=True, filters={"label": f"podium.instance={house.instance}"})
+        left = docker_engine.containers.list(all=True, ignore_removed=True, filters={"label": f"podium.instance={house.instance}"})
         for each in left:
             each.remove(force=True)
         assert any("containers left behind" in wrong for wrong in found.wrong), found

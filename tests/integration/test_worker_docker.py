@@ -28,7 +28,7 @@ async def bench(tmp_path: Path, docker_engine: Any, images: Mapping[str, str]) -
     )
     yield made
     await made.close()
-    assert not docker_engine.containers.list(all=True, filters={"label": f"podium.instance={INSTANCE}"})
+    assert not docker_engine.containers.list(all=True, ignore_removed=True, filters={"label": f"podium.instance={INSTANCE}"})
 
 
 async def test_a_shell_task_in_the_default_image(bench: Bench, images: Mapping[str, str]) -> None:
