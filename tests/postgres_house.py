@@ -23,7 +23,7 @@ from typing import Any
 from podium.base.system.clock import SystemClock
 
 USER, PASSWORD = "podium", "let-me-in-71f0"
-_START_S = 30.0
+_START_S = 90.0
 
 
 @dataclass(frozen=True)

@@ -213,9 +213,13 @@ def test_a_second_daemon_on_the_same_home_refuses(tmp_path: Path, free_port: int
 
 def test_a_daemon_whose_home_was_deleted_ends(tmp_path: Path, free_port: int) -> None:
     with daemon_house(tmp_path, free_port, PROCESS) as house:
-        shutil.rmtree(house.home)
+        def gone() -> bool:
+            shutil.rmtree(house.home, ignore_errors=True)  # the daemon may be about to write a file there
+            return not house.home.exists()
+
+        wait_for(gone, "the home to be gone")
         assert house.process is not None
-        assert house.process.wait(30) != 0
+        assert house.process.wait(60) != 0
         assert "home_gone" in house.log.read_text()
 
 

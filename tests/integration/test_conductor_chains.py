@@ -57,7 +57,7 @@ class Chain:
 
     async def settle(self) -> None:
         """Until nothing is under way any more."""
-        for _ in range(2000):
+        for _ in range(30_000):
             await asyncio.sleep(0.002)
             running = [each for each in self.h.conductor.in_flight.values() if each.state.state in ("RUNNING", "CREATED", "RESTARTED")]
             deciding = self.h.reads.turn is not None or self.h.conductor.queue_depth
