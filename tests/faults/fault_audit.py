@@ -204,7 +204,7 @@ def _left_behind(house: FaultHouse, found: Findings, docker: Any) -> None:
         ("processes", house.marked_processes), ("folders", folders), *((("containers", lambda: containers_of(house, docker)),) if docker else ()),
     ):
         try:
-            wait_for(lambda look=look: not look(), "", 10)  # type: ignore[misc]
+            wait_for(lambda look=look: not look(), "", 60)  # type: ignore[misc]
         except AssertionError:
             found.check(False, f"{what} left behind: {look()[:5]}")
 
