@@ -41,6 +41,7 @@ class DaemonHouse:
             f'home = "{self.home}"\n[server]\nport = {port}\n[sources.main]\nurl = "{self.bare}"\npoll_interval_s = 1\n{settings}', "utf-8"
         )
         self.podium("init", "--bare", str(self.bare))
+        self.git("config", "gc.autoDetach", "false", cwd=self.bare)  # none is under way when a test looks at the objects
         self.git("clone", "--quiet", str(self.bare), str(self.work), cwd=root)
         self.git("checkout", "--quiet", "-B", "main")
 
