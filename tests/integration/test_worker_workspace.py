@@ -75,6 +75,22 @@ async def test_opening_and_closing_again_changes_nothing(bench: Bench) -> None:
     assert bench.stored(first["outputFiles"]["a.txt"]) == b"B\n"
 
 
+@pytest.mark.parametrize("asked_again", [True, False])
+async def test_what_a_crash_left_of_a_closed_workspace_goes(bench: Bench, asked_again: bool) -> None:
+    work = bench.workspace(input_files={"a.txt": "A"}, output_files=["*.txt"])
+    await bench.worker.open_workspace(work)
+    first = await bench.worker.close_workspace(work, collect=True)
+    base = folder(bench, work).parent
+    folder(bench, work).mkdir()
+    (folder(bench, work) / "a.txt").write_text("A")
+    (base / "ready.json").write_text("{}")
+    if asked_again:
+        assert await bench.worker.close_workspace(work, collect=True) == first
+    else:
+        await bench.worker.reap(set())
+    assert [path.name for path in base.iterdir()] == ["outputs.json"]
+
+
 async def test_a_half_open_workspace_is_begun_anew(bench: Bench) -> None:
     work = bench.workspace(input_files={"a.txt": "A"})
     folder(bench, work).mkdir(parents=True)

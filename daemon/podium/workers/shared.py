@@ -29,7 +29,7 @@ from podium.storage.namespace import write_below
 from podium.storage.task_files import TaskFiles
 from podium.storage.uris import cache_uri
 from podium.workers.work import WorkspaceWork
-from podium.workers.workspace import Folders, copy_namespace_files, remove, store_results, write_files
+from podium.workers.workspace import Folders, copy_namespace_files, keep_only, remove, store_results, write_files
 
 log = get_logger(__name__)
 
@@ -113,6 +113,7 @@ class Workspace:
             return {}
         if outputs_file.exists():
             found: dict[str, Any] = json.loads(outputs_file.read_text())
+            keep_only(outputs_file)
             return found
         if not self._files.exists():
             raise StorageError(
@@ -123,11 +124,7 @@ class Workspace:
         draft = outputs_file.with_suffix(".draft")
         draft.write_text(json.dumps(outputs))
         draft.rename(outputs_file)
-        for path in self._base.iterdir():
-            if path.is_dir():
-                remove(path)
-            elif path != outputs_file:
-                path.unlink()
+        keep_only(outputs_file)
         return outputs
 
     def _store_outputs(self) -> dict[str, str]:

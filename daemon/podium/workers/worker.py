@@ -33,7 +33,7 @@ from podium.workers.children.parent import Forkery
 from podium.workers.commands.command import Place, Running
 from podium.workers.shared import Workspace
 from podium.workers.work import Ended, Work, WorkspaceWork
-from podium.workers.workspace import Folders, remove
+from podium.workers.workspace import Folders, keep_only, remove
 
 __all__ = ["Worker", "WorkspaceWork"]
 
@@ -198,3 +198,5 @@ class Worker:
                 gone = self._clock.now().timestamp() - outputs.stat().st_mtime > _CLOSED_KEPT.total_seconds()
             if gone:
                 remove(workspace)
+            elif outputs.exists():
+                keep_only(outputs)

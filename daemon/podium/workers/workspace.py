@@ -102,6 +102,13 @@ def store_results(results: Path, files: FileStore) -> dict[str, str]:
     return {name: files.put(path, name) for path in found for name in [path.relative_to(results).as_posix()]}
 
 
+def keep_only(kept: Path) -> None:
+    """Remove all that is beside a file. May be repeated after a crash."""
+    for path in kept.parent.iterdir():
+        if path != kept:
+            remove(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 def remove(directory: Path) -> None:
     """Remove a directory with everything in it, also what is read-only."""
     if not directory.exists():

@@ -136,12 +136,12 @@ def dispatched_twice(module: ModuleType) -> None:
 
 
 def lost_last_line(module: ModuleType) -> None:
-    """The last read of an ended command drops its last line."""
+    """The last line of a command under load is dropped, whichever read brings it."""
     original = module.Tail.read
 
     def read(self: Any, *, final: bool) -> Any:
         lines, cursor = original(self, final=final)
-        return (lines[:-1] or [], cursor) if final and lines else (lines, cursor)
+        return [line for line in lines if not (line.text.startswith("L ") and line.text.endswith(" 5"))], cursor
 
     module.Tail.read = read
 
