@@ -223,6 +223,14 @@ def test_a_daemon_whose_home_was_deleted_ends(tmp_path: Path, free_port: int) ->
         assert "home_gone" in house.log.read_text()
 
 
+def test_a_daemon_whose_lock_was_deleted_ends(tmp_path: Path, free_port: int) -> None:
+    with daemon_house(tmp_path, free_port, PROCESS) as house:
+        (house.home / "lock").unlink()
+        assert house.process is not None
+        assert house.process.wait(60) != 0
+        assert "home_gone" in house.log.read_text()
+
+
 def test_a_home_that_cannot_be_used_is_told_without_a_trace() -> None:
     done = subprocess.run([*PODIUM, "serve", "--home", "/proc/nowhere", "--port", "0"], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1

@@ -212,6 +212,7 @@ async def _home_gone(home: Path, core: Core, hold: Hold) -> None:
         if core.database.lost:
             end_fenced()
         if hold.lost:
+            log.error("home_gone", home=str(home), hint="somebody deleted or replaced its lock while the daemon ran")
             raise StoreError(f"the lock of the home {home} was deleted or replaced while the daemon ran", hint="start again, and leave it alone")
 
 
