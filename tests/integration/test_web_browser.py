@@ -42,6 +42,7 @@ class Browser:
 
     async def open(self, path: str, *, width: int = 1280, scheme: Any = "light", javascript: bool = True) -> Any:
         context = await self.chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=javascript, reduced_motion="reduce")
+        context.set_default_timeout(90_000)
         page = await context.new_page()
         page.on("console", lambda message: self.said.append(f"{path}: {message.text}") if message.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: self.said.append(f"{path}: {error}"))
@@ -61,7 +62,7 @@ async def browser() -> AsyncIterator[Browser]:
     world = await World(MovingClock()).fill()
     app = world.app()
     async with serve(app, port=0) as listening, async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+        chromium = await playwright.chromium.launch(executable_path=program, args=FLAGS, timeout=90_000)
         made = Browser(chromium, str(listening.url), world, app)
         yield made
         await chromium.close()
