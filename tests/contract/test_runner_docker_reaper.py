@@ -32,7 +32,7 @@ def made(docker_engine: Any, images: Mapping[str, str]) -> Iterator[Made]:
         return name
 
     yield make
-    for each in docker_engine.containers.list(all=True, filters={"label": f"podium.instance={INSTANCE}"}):
+    for each in docker_engine.containers.list(all=True, ignore_removed=True, filters={"label": f"podium.instance={INSTANCE}"}):
         each.remove(force=True)
 
 
