@@ -61,7 +61,7 @@ def pack(job: Job) -> IO[bytes]:
 
 
 def _ordinary(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return entry if entry.isreg() or entry.isdir() or entry.issym() else None
+    return entry if entry.isreg() or entry.isdir() or entry.issym() or entry.islnk() else None
 
 
 def _order(job: Job) -> bytes:

@@ -2,10 +2,12 @@
  *
  * Usage: podium-supervise SOCKET OUTPUT_BYTES_MAX. It connects to the daemon's socket and waits for one job: a byte with four descriptors
  * (SCM_RIGHTS), which are standard output, standard error, the result, and a tar for /podium whose first member `job` is argv and environment, as
- * podium-transfer has it. It says `started` in the result, runs the command, ends whatever that left, says `ended …` and exits as the command did.
+ * podium-transfer has it. It says `started` in the result, runs the command with a pipe for each stream, ends whatever that left, says `ended …`
+ * and exits as the command did. Pipes, since a command may open /dev/stdout anew: a file would be cut off by that, or closed to other users.
  * What always holds: one job at most; the result says `started` before the command does anything, and `ended` after its last byte of output is on
  * the disk; nothing here can be read by the command (not dumpable, descriptors close on exec); without a daemon before the job, it is over.
  */
+#define _GNU_SOURCE
 #include "../transfer/transfer.h"
 
 #include <errno.h>
@@ -19,7 +21,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,7 +31,7 @@
 
 enum { OUT, ERR, RESULT, FILES };
 
-static int given[DESCRIPTORS];
+static int given[DESCRIPTORS], printed[2][2]; /* printed: the pipes of both streams */
 
 static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void tell(const char *format, ...) {
@@ -113,8 +114,8 @@ static void become_command(char **argv, char **env) {
     setsid();
     int nothing = open("/dev/null", O_RDONLY);
     if (nothing >= 0) dup2(nothing, 0);
-    dup2(given[OUT], 1);
-    dup2(given[ERR], 2);
+    dup2(printed[OUT][1], 1);
+    dup2(printed[ERR][1], 2);
     if (nothing > 2) close(nothing);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -145,26 +146,46 @@ static long ooms(void) {
     return -1;
 }
 
-static unsigned long long taken(int descriptor) {
-    struct stat seen;
-    if (fstat(descriptor, &seen) != 0) return 0;
-    unsigned long long held = (unsigned long long)seen.st_blocks * 512, length = (unsigned long long)seen.st_size;
-    return held > length ? held : length;
+/* Appends to a file of the daemon's. A full disk holds the command up, as it does with every pipe that nobody empties. */
+static void keep(int which, const char *bytes, size_t size) {
+    while (size) {
+        ssize_t put = write(given[which], bytes, size);
+        if (put > 0) bytes += put, size -= (size_t)put;
+        else if (put < 0 && (errno == ENOSPC || errno == EDQUOT)) poll(NULL, 0, LOOK_MS);
+        else if (put < 0 && errno != EINTR) die(EXIT_SYSTEM, "the output cannot be kept", strerror(errno));
+    }
+}
+
+/* One piece of what the command printed: how long it was, or 0 when there is none now. */
+static size_t hand_on(int which) {
+    static char buffer[65536];
+    ssize_t got;
+    do got = read(printed[which][0], buffer, sizeof buffer);
+    while (got < 0 && errno == EINTR);
+    if (got > 0) keep(which, buffer, (size_t)got);
+    return got > 0 ? (size_t)got : 0;
 }
 
 /* Waits for the command. too_much: it printed more than it may, and was ended. */
 static int follow(pid_t command, int signals, unsigned long long output_max, int *too_much) {
-    struct pollfd watched = {.fd = signals, .events = POLLIN};
+    struct pollfd watched[3] = {{.fd = printed[OUT][0], .events = POLLIN}, {.fd = printed[ERR][0], .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    unsigned long long kept = 0;
     int status = 0, ended = 0;
     while (!ended) {
-        if (poll(&watched, 1, LOOK_MS) > 0) {
-            struct signalfd_siginfo seen;
-            if (read(signals, &seen, sizeof seen) == sizeof seen && seen.ssi_signo != SIGCHLD) kill(-command, (int)seen.ssi_signo);
+        if (poll(watched, 3, -1) < 0) continue;
+        for (int which = OUT; which <= ERR; which++) {
+            if (!watched[which].revents) continue;
+            size_t size = hand_on(which);
+            if (!size && watched[which].revents & POLLHUP) watched[which].fd = -1; /* everybody has closed it */
+            kept += size;
         }
-        if (!*too_much && taken(given[OUT]) + taken(given[ERR]) > output_max) {
+        if (!*too_much && kept > output_max) {
             *too_much = 1;
             kill(-1, SIGKILL);
         }
+        if (!watched[2].revents) continue;
+        struct signalfd_siginfo seen;
+        if (read(signals, &seen, sizeof seen) == sizeof seen && seen.ssi_signo != SIGCHLD) kill(-command, (int)seen.ssi_signo);
         int each;
         pid_t pid;
         while ((pid = waitpid(-1, &each, WNOHANG)) > 0)
@@ -173,17 +194,24 @@ static int follow(pid_t command, int signals, unsigned long long output_max, int
     return status;
 }
 
+/* Every signal that somebody else may send, among them the STOPSIGNAL of an image, and the end of children. */
+static int watch_signals(void) {
+    static const int own[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU, SIGPIPE};
+    sigset_t watched;
+    sigfillset(&watched);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&watched, own[i]);
+    sigprocmask(SIG_BLOCK, &watched, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    int signals = signalfd(-1, &watched, SFD_CLOEXEC);
+    if (signals < 0) die(EXIT_SYSTEM, "signalfd", strerror(errno));
+    return signals;
+}
+
 int main(int argc, char **argv) {
-    sigset_t ours;
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (argc != 3) die(EXIT_USAGE, "usage: podium-supervise SOCKET OUTPUT_BYTES_MAX", NULL);
     if (getpid() != 1) die(EXIT_USAGE, "this is no entry point of a container", NULL);
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGCHLD), sigaddset(&ours, SIGTERM), sigaddset(&ours, SIGINT), sigaddset(&ours, SIGHUP), sigaddset(&ours, SIGQUIT);
-    sigprocmask(SIG_BLOCK, &ours, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    int signals = signalfd(-1, &ours, SFD_CLOEXEC), connection = reach(argv[1]);
-    if (signals < 0) die(EXIT_SYSTEM, "signalfd", strerror(errno));
+    int signals = watch_signals(), connection = reach(argv[1]);
     if (write_all(connection, "+", 1) != 0) exit(NO_JOB);
     receive(connection, signals);
     last_words = tell_failure;
@@ -194,6 +222,9 @@ int main(int argc, char **argv) {
     close(given[FILES]);
     char **list = read_job(&state.job, &arguments);
 
+    for (int which = OUT; which <= ERR; which++)
+        if (pipe2(printed[which], O_CLOEXEC) != 0 || fcntl(printed[which][0], F_SETFL, O_NONBLOCK) != 0) die(EXIT_SYSTEM, "pipe", strerror(errno));
+
     tell("started\n");
     double began = seconds();
     pid_t command = fork();
@@ -202,10 +233,13 @@ int main(int argc, char **argv) {
         signal(SIGPIPE, SIG_DFL);
         become_command(list, list + arguments + 1);
     }
+    close(printed[OUT][1]), close(printed[ERR][1]);
     int too_much = 0, status = follow(command, signals, strtoull(argv[2], NULL, 10), &too_much);
     struct rusage used;
     do kill(-1, SIGKILL);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
+    for (int which = OUT; which <= ERR; which++)
+        while (hand_on(which));
     getrusage(RUSAGE_CHILDREN, &used);
     fsync(given[OUT]), fsync(given[ERR]);
     int signalled = WIFSIGNALED(status) ? WTERMSIG(status) : 0, code = signalled ? 128 + signalled : WEXITSTATUS(status);

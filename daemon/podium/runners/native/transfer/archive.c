@@ -59,6 +59,11 @@ static int is_inside(const char *name) {
     return 1;
 }
 
+static void link_target(char target[PATH_BYTES_MAX], const struct unpacking *state, const struct header *header) {
+    if (state->long_link.size) snprintf(target, PATH_BYTES_MAX, "%s", state->long_link.bytes);
+    else snprintf(target, PATH_BYTES_MAX, "%.100s", header->link);
+}
+
 static void begin_member(struct unpacking *state, const struct header *header) {
     char name[PATH_BYTES_MAX], path[PATH_BYTES_MAX + sizeof HOME];
     state->left = number(header->size, sizeof header->size);
@@ -78,27 +83,38 @@ static void begin_member(struct unpacking *state, const struct header *header) {
         return;
     }
     if (!is_inside(name)) die(EXIT_REFUSED, "a file of the task is meant for elsewhere", name);
+    for (size_t length = strlen(name); length && name[length - 1] == '/'; length--) name[length - 1] = 0;
     snprintf(path, sizeof path, HOME "/%s", name);
     make_parents(path);
     unsigned mode = (unsigned)number(header->mode, sizeof header->mode) & 0777;
     if (header->kind == '5') {
-        if (mkdir(path, mode | 0700) != 0 && errno != EEXIST) die(EXIT_SYSTEM, path, strerror(errno));
+        if (mkdir(path, mode | 0700) == 0) chmod(path, mode | 0700); /* whatever the umask is */
+        else if (errno != EEXIST) die(EXIT_SYSTEM, path, strerror(errno));
     } else if (header->kind == '2') {
         char target[PATH_BYTES_MAX];
-        if (state->long_link.size) snprintf(target, sizeof target, "%s", state->long_link.bytes);
-        else snprintf(target, sizeof target, "%.100s", header->link);
+        link_target(target, state, header);
         unlink(path);
         if (symlink(target, path) != 0) die(EXIT_SYSTEM, path, strerror(errno));
+    } else if (header->kind == '1') {
+        char target[PATH_BYTES_MAX], first[PATH_BYTES_MAX + sizeof HOME];
+        link_target(target, state, header);
+        if (!is_inside(target)) die(EXIT_REFUSED, "a file of the task is meant for elsewhere", target);
+        snprintf(first, sizeof first, HOME "/%s", target);
+        unlink(path);
+        if (link(first, path) != 0) die(EXIT_SYSTEM, path, strerror(errno));
     } else if (header->kind == '0' || header->kind == 0) {
         unlink(path);
         state->file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode | 0600);
         if (state->file < 0) die(EXIT_SYSTEM, path, strerror(errno));
         fchmod(state->file, mode | 0600);
+        state->mtime = (time_t)number(header->mtime, sizeof header->mtime);
     }
     clear(&state->long_link);
 }
 
 static void end_member(struct unpacking *state) {
+    struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = state->mtime}};
+    if (state->file >= 0) futimens(state->file, times); /* make and the like compare them */
     if (state->file >= 0 && close(state->file) != 0) die(EXIT_SYSTEM, "the task's files cannot be written", strerror(errno));
     if (state->kept && state->kept != &state->job) { /* a name ends with a NUL that was sent */
         while (state->kept->size && !state->kept->bytes[state->kept->size - 1]) state->kept->size--;

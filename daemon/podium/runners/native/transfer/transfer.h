@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define HOME "/podium"
 #define INPUT_WAIT_S 120
@@ -65,6 +66,7 @@ struct unpacking {
     size_t filled;
     uint64_t left, padding;
     int file;                                /* of the member that is being written, or -1 */
+    time_t mtime;                            /* its own */
     struct text *kept;                       /* into which the member goes instead */
     int ended;
 };
