@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
@@ -139,3 +140,39 @@ async def test_output_of_every_kind(alike: Alike) -> None:
     finished, printed = await alike.run(script)
     assert finished.exit_code == 4
     assert printed["stdout"] == ["��", "", " a ", "", "", "ü", *map(str, range(1, 20001)), "no end"]
+
+
+async def test_the_stop_signal_and_the_user_of_an_image_are_kept_and_its_health_check_is_not_waited_for(alike: Alike) -> None:
+    tag = f"podium.local/alike-{alike.kind}:{os.getpid()}"
+    text = f"FROM {alike.image}\nRUN mkdir /app && chown 1000 /app\nUSER 1000\nWORKDIR /app\nVOLUME /app\nSTOPSIGNAL SIGUSR1\nENV FROM=image OVER=image\n"
+    text += "HEALTHCHECK --interval=1s CMD false\nENTRYPOINT [\"/bin/false\"]\n"
+    alike.engine.images.build(fileobj=io.BytesIO(text.encode()), tag=tag)
+    script = "trap 'echo got; exit 9' USR1; id -u; pwd; touch new /app/new; echo $FROM $OVER; echo ready; i=0; while [ $i -lt 90 ]; do sleep 0.1; i=$((i+1)); done"
+    job, sink = alike.job(script, image=tag, env={"OVER": "task"}, output_patterns=["*"]), Sink()
+    try:
+        running = asyncio.ensure_future(alike.run_job(job, sink))
+        async with asyncio.timeout(60):
+            while "ready" not in sink.texts:
+                await asyncio.sleep(0.05)
+        await alike.runner.kill(job.attempt_id, grace_s=8)
+        finished, printed = await running
+        assert printed["stdout"] == ["1000", "/podium/work", "image task", "ready", "got"]
+        assert (finished.exit_code, finished.killed) == (9, True)
+        assert [each.name for each in job.results.iterdir()] == ["new"]
+    finally:
+        await alike.runner.close()
+        await alike.runner.reap(set())
+        alike.engine.images.remove(tag, force=True)
+
+
+async def test_a_container_that_is_kept_can_be_looked_at(alike: Alike) -> None:
+    job = alike.job("echo kept; echo x > file", options={"delete": False})
+    finished = await alike.runner.run(job, Sink())
+    await alike.runner.release(job.attempt_id)
+    kept = alike.engine.containers.get(f"podium-{job.attempt_id}")
+    try:
+        assert finished.exit_code == 0
+        assert kept.logs() == b"kept\n"
+        assert kept.get_archive("/podium/work/file")
+    finally:
+        kept.remove(force=True)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import docker.types
 import pytest
 from remote_house import docker_runner
 
@@ -178,6 +179,30 @@ async def test_a_supervisor_that_cannot_run_leaves_plain_containers(bench: Bench
     assert (await runner.run(job, sink)).exit_code == 0
     assert sink.texts == ["plain"]
     assert not (bench.home / "attempts" / job.attempt_id / "container").exists()
+
+
+async def test_a_home_that_the_engine_cannot_see_is_tried_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Elsewhere(docker.types.Mount):  # type: ignore[misc]
+        def __init__(self, target: str, source: str, **options: Any) -> None:
+            super().__init__(target, f"{source}-elsewhere", **options)
+
+    tries: list[str] = []
+    real = slots.make
+
+    async def counted(*given: Any, **named: Any) -> slots.Slot:
+        tries.append(named["name"])
+        return await real(*given, **named)
+
+    monkeypatch.setattr(docker.types, "Mount", Elsewhere)
+    monkeypatch.setattr(slots, "make", counted)
+    runner = bench.runner("pooled")
+    for _ in range(3):
+        job, sink = bench.job("echo plain"), Sink()
+        assert (await asyncio.wait_for(runner.run(job, sink), 20)).exit_code == 0
+        assert sink.texts == ["plain"]
+        assert not (bench.home / "attempts" / job.attempt_id / "container").exists()
+    assert len(tries) == 1
+    assert not list((bench.home / "slots").iterdir())
 
 
 async def test_what_waits_ends_with_its_daemon_and_is_reaped(bench: Bench) -> None:

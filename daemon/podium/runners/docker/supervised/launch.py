@@ -61,7 +61,8 @@ class Supervision:
     async def begin(self, site: Site, job: Job, image: Image, killing: asyncio.Event) -> Claim | None:
         """Start the command under supervision; None where that cannot be, or when it was killed: nothing was started then."""
         program = programs.supervise(image.arch)
-        if program is None or not self._possible or job.options.get("wait") is False or monotonic_s() < self._plain_until.get(image.id, 0.0):
+        stays = job.options.get("wait") is False or job.options.get("delete") is False
+        if program is None or not self._possible or stays or monotonic_s() < self._plain_until.get(image.id, 0.0):
             return None
         slot = self._pooled(site, job, image, program, await site.cpus())
         try:
@@ -103,7 +104,7 @@ class Supervision:
         self.attempts.close()
 
     def _pooled(self, site: Site, job: Job, image: Image, program: Path, cpus: int) -> Slot | None:
-        if self._strict or job.options.get("delete") is False or any(job.options.get(name) for name in _OF_ONE_TASK):
+        if self._strict or any(job.options.get(name) for name in _OF_ONE_TASK):
             return None
         container, host = self._request(job, image, network=str(job.options.get("networkMode") or ""), cpus=cpus)
         for name in ("name", "labels", "command", "environment", "entrypoint"):

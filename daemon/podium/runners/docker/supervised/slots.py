@@ -93,8 +93,9 @@ async def make(
 
             mounts = [Mount(PLACE, str(directory), type="bind", read_only=True)]
             given = {**host, "mounts": mounts, "init": False, "log_config": {"type": "none"}}
+            unwatched = {"test": ["NONE"]}  # a health check of the image would run while it waits, in what becomes a task's container
             entry = [f"{PLACE}/{PROGRAM}", f"{PLACE}/{SOCKET}", str(COMMAND_OUTPUT_BYTES_MAX)]
-            asked = {**container, "entrypoint": entry, "command": None, "environment": None}
+            asked = {**container, "entrypoint": entry, "command": None, "environment": None, "healthcheck": unwatched}
             return str(api.create_container(host_config=api.create_host_config(**given), **asked)["Id"])
 
         made = await engine.call(create)
@@ -106,12 +107,14 @@ async def make(
         connection = await _connected(engine, made, listener)
         await asyncio.to_thread(_empty, directory)
         return Slot(engine, name, made, connection, forget)
-    except BaseException:
+    except BaseException as error:
         if made:
             await asyncio.shield(asyncio.ensure_future(remove(engine, made)))
         if connection is not None:
             connection.close()
         await asyncio.to_thread(shutil.rmtree, directory, True)
+        if isinstance(error, EngineAnswer) and (str(directory) in error.text or PLACE in error.text):
+            raise CannotSupervise(f"the engine cannot use the daemon's home: {error.text}", hint="tasks run without a supervisor") from error
         raise
     finally:
         listener.close()
