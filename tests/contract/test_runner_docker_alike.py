@@ -76,6 +76,12 @@ async def test_streams_may_be_opened_anew(alike: Alike, user: str) -> None:
     assert printed == {"stdout": ["a", "b", "c", "f", "g"], "stderr": ["d", "e", "g"]}
 
 
+async def test_both_streams_come_in_the_order_of_their_printing(alike: Alike) -> None:
+    job, sink = alike.job("i=0; while [ $i -lt 15 ]; do echo $i; usleep 15000; echo $i >&2; usleep 15000; i=$((i+1)); done"), Sink()
+    await alike.run_job(job, sink)
+    assert [(line.stream, line.text) for line in sink.kept] == [(stream, str(number)) for number in range(15) for stream in ("stdout", "stderr")]
+
+
 async def test_files_keep_their_times_their_modes_and_their_links(alike: Alike) -> None:
     script = (
         "stat -c '%a %Y %n' plain run.sh h1 ../private/given; stat -c '%a %n' open; test h1 -ef h2 && echo one; "

@@ -25,12 +25,12 @@ from podium.runners.docker.engine import Engine
 from podium.runners.docker.supervised.slots import Slot
 from podium.runners.port import Job, OutputSink, too_much
 from podium.runners.process.supervisor import write_once
-from podium.runners.process.tail import Tail
+from podium.runners.process.tail import ORDER, Tail
 from podium.runners.remote import parcel
 
 _BUSY_S, _QUIET_S, _LOOK_S = 0.02, 0.2, 2.0
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-_NAMES = ("stdout", "stderr", "result")
+_NAMES = ("stdout", "stderr", "result", ORDER)
 
 
 @dataclass(frozen=True, slots=True)

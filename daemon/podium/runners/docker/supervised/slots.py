@@ -55,7 +55,7 @@ class Slot:
             return False
 
     def hand_over(self, outputs: Sequence[int], files: IO[bytes]) -> None:
-        """Give it its job. outputs: descriptors of stdout, stderr and result. Raises OSError when it is gone. Blocks."""
+        """Give it its job. outputs: descriptors of stdout, stderr, result and order. Raises OSError when it is gone. Blocks."""
         descriptor = _descriptor(files)
         try:
             socket.send_fds(self.connection, [b"j"], [*outputs, descriptor])

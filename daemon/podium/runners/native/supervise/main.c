@@ -1,7 +1,7 @@
 /* podium-supervise: the entry point (PID 1) of a task's container on the daemon's own machine.
  *
- * Usage: podium-supervise SOCKET OUTPUT_BYTES_MAX. It connects to the daemon's socket and waits for one job: a byte with four descriptors
- * (SCM_RIGHTS), which are standard output, standard error, the result, and a tar for /podium whose first member `job` is argv and environment, as
+ * Usage: podium-supervise SOCKET OUTPUT_BYTES_MAX. It connects to the daemon's socket and waits for one job: a byte with five descriptors
+ * (SCM_RIGHTS), which are standard output, standard error, the result, the order of the streams, and a tar for /podium whose first member `job` is argv and environment, as
  * podium-transfer has it. It says `started` in the result, runs the command with a pipe for each stream, ends whatever that left, says `ended …`
  * and exits as the command did. Pipes, since a command may open /dev/stdout anew: a file would be cut off by that, or closed to other users.
  * What always holds: one job at most; the result says `started` before the command does anything, and `ended` after its last byte of output is on
@@ -25,11 +25,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DESCRIPTORS 4
+#define DESCRIPTORS 5
+#define TURNS_MAX 100000
 #define LOOK_MS 250
 #define NO_JOB 75
 
-enum { OUT, ERR, RESULT, FILES };
+enum { OUT, ERR, RESULT, ORDER, FILES };
 
 static int given[DESCRIPTORS], printed[2][2]; /* printed: the pipes of both streams */
 
@@ -156,13 +157,26 @@ static void keep(int which, const char *bytes, size_t size) {
     }
 }
 
+/* Notes, whenever the other stream has its turn, how much the one before has printed: 8 bytes, the sum and in the lowest bit which one. A log
+ * without whole notes is no loss but that of the order, so it is given up where it cannot be written. */
+static void note_turn(int which, size_t size) {
+    static uint64_t printed_so_far[2];
+    static int last = -1, turns;
+    if (last >= 0 && last != which && turns < TURNS_MAX) {
+        uint64_t note = printed_so_far[last] << 1 | (unsigned)last;
+        turns = write(given[ORDER], &note, sizeof note) == sizeof note ? turns + 1 : TURNS_MAX;
+    }
+    last = which;
+    printed_so_far[which] += size;
+}
+
 /* One piece of what the command printed: how long it was, or 0 when there is none now. */
 static size_t hand_on(int which) {
     static char buffer[65536];
     ssize_t got;
     do got = read(printed[which][0], buffer, sizeof buffer);
     while (got < 0 && errno == EINTR);
-    if (got > 0) keep(which, buffer, (size_t)got);
+    if (got > 0) note_turn(which, (size_t)got), keep(which, buffer, (size_t)got);
     return got > 0 ? (size_t)got : 0;
 }
 
