@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import subprocess
 import tarfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import docker.types
 import pytest
 from remote_house import docker_runner
 
+from conftest import absent
 from podium.base.errors import LimitError
 from podium.base.system.ids import new_id
 from podium.runners.docker.runner import DockerRunner
@@ -23,6 +25,7 @@ from podium.runners.native import programs
 from podium.runners.port import Finished, Job, Line
 
 pytestmark = pytest.mark.docker
+MIB = 1024 * 1024
 INSTANCE = f"bench-supervised-{os.getpid()}"
 
 
@@ -159,6 +162,31 @@ async def test_output_without_end_is_ended_though_nobody_reads(bench: Bench, mon
     monkeypatch.setattr(slots, "COMMAND_OUTPUT_BYTES_MAX", 1_000_000)
     with pytest.raises(LimitError):
         await bench.run("yes")
+
+
+async def test_a_full_disk_holds_the_command_up_and_loses_nothing(bench: Bench, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(disk)], capture_output=True, check=False).returncode != 0:
+        absent("no file system can be mounted here (root is needed)")
+    try:
+        bench.home = disk
+        job, sink, runner = bench.job("echo ready; sleep 1; seq 100000 399999; echo end; exit 3"), Sink(), bench.runner()
+        running = asyncio.ensure_future(runner.run(job, sink))
+        async with asyncio.timeout(60):
+            while not sink.texts:
+                await asyncio.sleep(0.05)
+            (disk / "ballast").write_bytes(bytes(5 * MIB))
+            while len(sink.texts) < 2:
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1)
+            assert not running.done()
+            (disk / "ballast").unlink()
+            assert (await running).exit_code == 3
+        assert sink.texts == ["ready", *map(str, range(100000, 400000)), "end"]
+        await runner.release(job.attempt_id)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=False)
 
 
 async def test_forks_without_end_and_closed_streams_do_no_harm(bench: Bench) -> None:
