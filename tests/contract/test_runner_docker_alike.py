@@ -64,8 +64,8 @@ class Alike:
 async def alike(request: Any, docker_engine: Any, images: Mapping[str, str], tmp_path: Path, transfer_program: Path) -> AsyncIterator[Alike]:
     made = Alike(request.param, tmp_path, images["busybox"], docker_engine)
     yield made
-    await made.runner.close()
     await made.runner.reap(set())
+    await made.runner.close()  # after it, so that nothing is in their network any more
 
 
 @pytest.mark.parametrize("user", ["root", "1000", "nobody"])
