@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -35,7 +35,7 @@ from podium.store.views import Views
 
 AT_ONCE = 5_000
 BEHIND_MAX = 4 * AT_ONCE
-"""Files that may wait: so that the writer always has work, and the queue stays small."""
+"""Files that may wait for their commit: so that the writer always has work, and the queue stays small."""
 
 
 async def write(folder: Path, total: int, flows: int) -> None:
@@ -43,15 +43,23 @@ async def write(folder: Path, total: int, flows: int) -> None:
     database = Database.open(folder / "journal.db")
     queue, packs_max = Queue(database), 0
     with Repository.init_bare(folder / "results.git") as repository, Repository.init_bare(folder / "remote.git") as remote:
-        writer = ResultsWriter(queue=queue, repository=repository, instance="bench", clock=SystemClock(), remote_url=str(remote.git_dir))
+        committed = 0
+
+        async def count(files: Sequence[QueuedFile], _commit: str) -> None:
+            nonlocal committed
+            committed += len(files)
+
+        writer = ResultsWriter(
+            queue=queue, repository=repository, instance="bench", clock=SystemClock(), remote_url=str(remote.git_dir), on_committed=count,
+        )
         running = asyncio.create_task(writer.run())
         since, used = time.perf_counter(), _used()
         for done in range(AT_ONCE, total + 1, AT_ONCE):
             await _queue(database, _files(AT_ONCE, flows, done - AT_ONCE))
             writer.wake()
-            while (await queue.unpushed())[0] > (BEHIND_MAX if done < total else 0):
+            while 2 * done - committed > (BEHIND_MAX if done < total else 0):
                 packs_max = max(packs_max, repository.packs())
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.02)
             if done % max(AT_ONCE, total // 10) == 0:
                 now, spent = time.perf_counter(), _used()
                 step, memory = max(AT_ONCE, total // 10), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -60,6 +68,9 @@ async def write(folder: Path, total: int, flows: int) -> None:
                     f"{(spent[1] - used[1]) / step * 1e6:.0f} in git; {repository.packs()} packs (≤ {packs_max}), {memory} MB"
                 )
                 since, used = now, spent
+        while (await queue.unpushed())[0]:
+            await asyncio.sleep(0.2)
+        _say(f"on the remote {time.perf_counter() - since:.1f} s after the last commit")
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running

@@ -45,7 +45,7 @@ class SqliteQueue:
         self._db.execute("COMMIT")
         return made
 
-    async def pending(self, *, after_seq: int, limit: int) -> list[QueuedFile]:
+    async def pending(self, *, after_seq: int, limit: int, bytes_max: int = 0) -> list[QueuedFile]:
         rows = self._db.execute(
             "SELECT seq, path, body, kind, summary FROM queue WHERE seq > ? AND commit_id IS NULL ORDER BY seq LIMIT ?", (after_seq, limit)
         ).fetchall()

@@ -18,6 +18,8 @@ UPLOAD_BYTES_MAX = 512 * 1024 * 1024
 OUTPUT_BYTES_MAX = 1024 * 1024
 RECORD_BYTES_MAX = 16 * 1024 * 1024
 LOG_LINE_CHARS_MAX = 10_240
+COMMIT_BYTES_MAX = 32 * 1024 * 1024
+"""A commit to the results branch takes no more files once it has so many bytes."""
 LOG_CAP_BYTES = 64 * 1024
 TASK_RUNS_MAX = 100_000
 LAUNCHED_ITEMS_MAX = 100_000

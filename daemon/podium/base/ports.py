@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from podium.base.limits import COMMIT_BYTES_MAX
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
@@ -44,8 +46,8 @@ class QueuedFile:
 class RecordQueue(Protocol):
     """Files on their way to the results branch. They stay queued until they are on the remote."""
 
-    async def pending(self, *, after_seq: int, limit: int) -> list[QueuedFile]:
-        """Files not committed yet, in order."""
+    async def pending(self, *, after_seq: int, limit: int, bytes_max: int = COMMIT_BYTES_MAX) -> list[QueuedFile]:
+        """Files not committed yet, in order: up to `limit`, and none after those that have `bytes_max` bytes together."""
         ...
 
     async def reopen(self) -> int:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from podium.base.system.clock import SystemClock
 from podium.store import db
 from podium.store.db import Database, vacuum
+from podium.store.journal import Batch, Journal, Outgoing
+from podium.store.queue import Queue
 from podium.store.retention import Retention
 
 
@@ -77,4 +80,39 @@ def test_a_database_of_before_gives_back_when_it_is_written_anew(tmp_path: Path)
     assert vacuum(path) > 3_000_000
     database = Database.open(path)
     assert database.read_now(lambda c: c.execute("PRAGMA auto_vacuum").fetchone()[0]) == 2
+    database.close()
+
+
+async def test_a_commit_takes_no_more_files_once_it_is_large(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "journal.db")
+    queue, journal = Queue(database), Journal(database)
+    await journal.commit(Batch(outgoing=[
+        Outgoing(path=f"a/{number}.json", body=b"x" * 10, kind="execution", summary={}) for number in range(5)
+    ]), SystemClock().now())
+    assert [each.path for each in await queue.pending(after_seq=0, limit=10, bytes_max=25)] == ["a/0.json", "a/1.json", "a/2.json"]
+    assert [each.path for each in await queue.pending(after_seq=3, limit=10, bytes_max=1)] == ["a/3.json"]
+    assert len(await queue.pending(after_seq=0, limit=4)) == 4
+    database.close()
+
+
+async def test_very_many_files_are_marked_and_forgotten_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step is a transaction of its own, and no file or event goes that is not pushed."""
+    monkeypatch.setattr("podium.store.queue.ROWS_AT_ONCE", 4)
+    database = Database.open(tmp_path / "journal.db")
+    queue, journal = Queue(database), Journal(database)
+    await journal.commit(Batch(
+        events=[(f"e{number // 2}", number % 2 + 1, b"{}") for number in range(24)],
+        outgoing=[Outgoing(path=f"a/{number}.json", body=b"x", kind="execution", summary={}, stream=f"e{number // 2}") for number in range(24)],
+    ), SystemClock().now())
+    await queue.committed([each.seq for each in await queue.pending(after_seq=0, limit=11)], "c" * 40)
+    assert await queue.reopen() == 24
+    files = await queue.pending(after_seq=0, limit=100)
+    assert len(files) == 24
+    await queue.committed([each.seq for each in files[:10]], "c" * 40)
+    await queue.committed([each.seq for each in files[10:17]], "d" * 40)
+    await queue.pushed("d" * 40)
+    assert [each.path for each in await queue.pending(after_seq=0, limit=100)] == [f"a/{number}.json" for number in range(17, 24)]
+    assert [bool(await journal.stream(f"e{number}")) for number in range(12)] == [False] * 8 + [True] * 4
+    await queue.pushed("e" * 40)
+    assert (await queue.unpushed())[0] == 7
     database.close()
