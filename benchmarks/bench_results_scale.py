@@ -68,8 +68,7 @@ async def write(folder: Path, total: int, flows: int) -> None:
                     f"{(spent[1] - used[1]) / step * 1e6:.0f} in git; {repository.packs()} packs (≤ {packs_max}), {memory} MB"
                 )
                 since, used = now, spent
-        while (await queue.unpushed())[0]:
-            await asyncio.sleep(0.2)
+        assert await writer.drain(timeout_s=1_800)
         _say(f"on the remote {time.perf_counter() - since:.1f} s after the last commit")
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
