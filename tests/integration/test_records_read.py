@@ -299,7 +299,7 @@ def test_a_branch_becomes_a_period_here_and_at_the_remote(tmp_path: Path) -> Non
         branched.add(NOON)
         tip = repository.resolve(RESULTS)
         assert tip
-        branched.branch.push("results", tip)
+        branched.branch.push("results", tip, files=1)
         config = tmp_path / "podium.toml"
         config.write_text(f'home = "{home}"\n[results]\nurl = "{url}"\n')
         refused = podium("results", "--config", str(config), "rotate", "--yes")
@@ -327,7 +327,7 @@ def test_old_periods_are_forgotten_on_command_only_when_the_remote_has_the_same(
         for name in monthly.branch.names()[:-1]:
             tip = repository.resolve(f"refs/heads/{name}")
             assert tip
-            monthly.branch.push(name, tip)
+            monthly.branch.push(name, tip, files=1)
         config = tmp_path / "podium.toml"
         config.write_text(f'home = "{home}"\n[results]\nurl = "{url}"\nrotate = "monthly"\nkeep_periods = 2\n')
         command = ("results", "--config", str(config), "forget")

@@ -19,9 +19,11 @@ import pytest
 import records_driver
 from records_driver import SqliteQueue
 
-from podium.base.errors import StoreError
+from podium.base.errors import GitError, StoreError
+from podium.git import remote as remote_module
 from podium.git.remote import is_local
 from podium.git.repo import Repository
+from podium.records import branch as branch_module
 from podium.records import writer as writer_module
 from podium.records.layout import parse
 from podium.records.writer import ResultsWriter
@@ -75,6 +77,28 @@ def records(repository: Repository, ref: str = RESULTS) -> list[str]:
         return []
     places = [parse(path) for path in repository.files(ref, "executions")]
     return sorted(place.execution_id for place in places if place and place.kind == "json" and place.amend == 0)
+
+
+async def test_what_waited_long_for_a_remote_has_longer_to_get_there(
+    tmp_path: Path, remote: Repository, queue: SqliteQueue, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A push of very much that is ended each time after the time of a small one would never succeed."""
+    monkeypatch.setattr(branch_module, "_FILES_A_SECOND", 2)
+    given: list[float] = []
+    real = remote_module.push
+
+    def push(*arguments: Any, **options: Any) -> None:
+        given.append(options["timeout_s"])
+        if len(given) == 1:
+            raise GitError("away", hint="come back", reason="unreachable")
+        real(*arguments, **options)
+
+    monkeypatch.setattr(remote_module, "push", push)
+    made = [queue.add_execution() for _ in range(10)]
+    async with writing(tmp_path, queue, str(remote.git_dir), clock) as writer:
+        assert await writer.drain(timeout_s=60)
+    assert records(remote) == sorted(made)
+    assert given[-1] == remote_module.NETWORK_TIMEOUT_S + 10  # a record and its log each
 
 
 async def test_records_reach_the_remote_with_words_and_trailers(tmp_path: Path, remote: Repository, queue: SqliteQueue, clock: Any) -> None:

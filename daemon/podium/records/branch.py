@@ -22,6 +22,7 @@ from podium.base.system.ids import new_id
 from podium.base.system.log import get_logger
 from podium.git.commits import Blob, check_path
 from podium.git.objects import object_id
+from podium.git.remote import NETWORK_TIMEOUT_S
 from podium.git.repo import Credentials, Repository
 from podium.records.layout import STATE, Rotation, branch_at, parse
 from podium.records.message import commit_message, root_message
@@ -29,6 +30,8 @@ from podium.records.places import Places
 
 log = get_logger(__name__)
 _ATTEMPTS = 5
+_FILES_A_SECOND = 500
+"""What a push sends at the least: one of a million files that waited for a remote must not be ended for ever by the time of a small one."""
 _README = b"""# Results
 
 Written by Podium, one commit for each batch of finished executions. Do not edit the files in `executions/`: they are the record.
@@ -211,10 +214,14 @@ class Branch:
             log.info("results_put_on_new_tip", branch=name, theirs=theirs, tip=tip)
             return tip
 
-    def push(self, name: str, commit: str) -> None:
-        """Send that commit to the remote branch. Raises GitMoved (pull, then again), GitRefused, GitError."""
+    def push(self, name: str, commit: str, *, files: int) -> None:
+        """Send that commit to the remote branch. files: how many it has not yet, about: many have longer.
+
+        Raises GitMoved (pull, then again), GitRefused, GitError.
+        """
         assert self._url is not None
-        self._repository.push(self._url, f"{commit}:refs/heads/{name}", credentials=self._credentials)
+        timeout_s = NETWORK_TIMEOUT_S + files / _FILES_A_SECOND
+        self._repository.push(self._url, f"{commit}:refs/heads/{name}", credentials=self._credentials, timeout_s=timeout_s)
         self._repository.update_ref(f"refs/podium/pushed/{name}", commit)
 
     def adopt(self, at: datetime) -> None:

@@ -268,9 +268,10 @@ class ResultsWriter:
             async with self._marking:
                 commit = await self._thread(lambda: self._branch.tip(name))
                 covered = [item for item in self._waiting if item.name == name]
+            files = sum(len(item.seqs) for item in covered)
             assert commit is not None
             try:
-                await self._thread(lambda: self._branch.push(name, commit))  # noqa: B023 - run before the next round
+                await self._thread(lambda: self._branch.push(name, commit, files=files))  # noqa: B023 - run before the next round
             except GitMoved:
                 if attempt == _PUSH_ATTEMPTS - 1:
                     raise

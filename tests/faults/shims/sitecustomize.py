@@ -169,7 +169,7 @@ def leaked_container(module: ModuleType) -> None:
 def forgotten_unpushed(module: ModuleType) -> None:
     """Records are forgotten once committed here, pushed or not; nothing is pushed."""
 
-    def push(self: Any, name: str, commit: str) -> None:
+    def push(self: Any, name: str, commit: str, *, files: int) -> None:
         self._repository.update_ref(f"refs/podium/pushed/{name}", commit)
 
     module.Branch.push = push
