@@ -148,9 +148,8 @@ async def _measure(home: Path, name: str, seconds: float) -> list[Measured]:
 def _line(name: str, took: Sequence[float], base: float, budget: float | None) -> Measured:
     ratio = statistics.median(took) / base
     detail = f"{median_ms(took):.1f} ms against {base * 1000:.0f} ms, {len(took)} rounds, bridge network"
-    if budget is None:
-        return Measured(name=name, figure=f"{ratio:.3f} ×", budget="", good=True, detail=detail)
-    return Measured(name=name, figure=f"{ratio:.3f} ×", budget=f"≤ {budget:.2f} ×", good=ratio <= budget, detail=detail)
+    limit = "" if budget is None else f"≤ {budget:.2f} ×"
+    return Measured(name=name, figure=f"{ratio:.3f} ×", budget=limit, good=budget is None or ratio <= budget, detail=detail)
 
 
 def containers(seconds: float = SUSTAINED_S) -> Iterator[Measured]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from daemon_house import daemon_house, wait_for
+from fault_house import Sink
 
 from podium.base.system.clock import SystemClock
 
@@ -32,28 +30,11 @@ tasks:
 
 
 @pytest.fixture
-def ran() -> Iterator[Counter[str]]:
-    """How often a task told the server at `ran["port"]` that it runs, by path: an auditor that stands outside."""
-    told: Counter[str] = Counter()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            told[self.path] += 1
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"told\n")
-
-        def log_message(self, *_arguments: Any) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told["port"] = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield told
-        server.shutdown()
-        thread.join()
+def sink() -> Iterator[Sink]:
+    """What a task told that it runs: an auditor that stands outside."""
+    made = Sink()
+    yield made
+    made.close()
 
 
 @pytest.mark.docker
@@ -61,12 +42,12 @@ def ran() -> Iterator[Counter[str]]:
 @pytest.mark.parametrize("supervised", [True, False], ids=["supervised", "plain"])
 @pytest.mark.parametrize("point", ["attempt-began", "container-created", "container-started", "container-exited", "execution-closed"])
 def test_a_crash_at_any_point_runs_the_task_once(
-    point: str, supervised: bool, ran: Counter[str], tmp_path: Path, free_port: int, images: Mapping[str, str], docker_engine: Any
+    point: str, supervised: bool, sink: Sink, tmp_path: Path, free_port: int, images: Mapping[str, str], docker_engine: Any
 ) -> None:
     """Of a plain container the engine's own events also say that it was started once; a supervised one may wait in vain for its task."""
     settings = f'[runner]\ntype = "docker"\nsupervise = {str(supervised).lower()}\n[runner.images]\n"busybox*" = "{images["busybox"]}"\n'
     with daemon_house(tmp_path, free_port, settings) as house:
-        house.push({"once.yaml": FLOW.replace("SERVER", f"http://127.0.0.1:{ran['port']}")})
+        house.push({"once.yaml": FLOW.replace("SERVER", sink.url)})
         house.deployed("demo", "once")
         house.stop()
         began = int(SystemClock().now().timestamp()) - 1
@@ -78,11 +59,11 @@ def test_a_crash_at_any_point_runs_the_task_once(
         ended = house.ended(execution_id)
         assert ended["state"]["current"] == "SUCCESS", house.messages(execution_id)
         lines = house.messages(execution_id)
-        assert lines == ["told", "line 1", "line 2", "line 3", "no newline"]
+        assert lines == ["line 1", "line 2", "line 3", "no newline"]
         attempts = ended["taskRunList"][0]["attempts"]
         assert len(attempts) == 1
         run_id = ended["taskRunList"][0]["id"]
-        assert dict(ran) == {"port": ran["port"], f"/{run_id}": 1}
+        assert dict(sink.taken) == {f"/{run_id}": 1}
         starts = [
             event for event in docker_engine.events(since=began, until=int(SystemClock().now().timestamp()) + 1, decode=True, filters={"event": "start"})
             if event["Actor"]["Attributes"].get("podium.attempt") == f"{run_id}-1"

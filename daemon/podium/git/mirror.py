@@ -296,10 +296,16 @@ def _rewrite(holder: Path, text: str) -> None:
         new.rename(holder)
 
 
+def _holder_of(holder: Path) -> tuple[str, str]:
+    """Process and host that `gc.pid` names. Raises OSError, ValueError."""
+    pid, host = holder.read_text().split(" ", 1)
+    return pid, host
+
+
 def _gc_runs(holder: Path) -> bool:
     """As git judges it: the lock is younger than twelve hours, and its process lives or is on another host."""
     try:
-        pid, host = holder.read_text().split(" ", 1)
+        pid, host = _holder_of(holder)
         age_s = SystemClock().now().timestamp() - holder.stat().st_mtime
     except (FileNotFoundError, ValueError):
         return False
@@ -311,7 +317,7 @@ def _gc_runs(holder: Path) -> bool:
 def _gc_of_a_person(git_dir: Path) -> bool:
     """Whether the process that `gc.pid` names is a git: in a container the number of a killed daemon is soon that of the next."""
     with contextlib.suppress(OSError, ValueError):
-        pid, _ = (git_dir / "gc.pid").read_text().split(" ", 1)
+        pid, _ = _holder_of(git_dir / "gc.pid")
         return Path("/proc", pid, "comm").read_text().startswith("git")
     return False
 

@@ -22,15 +22,6 @@ T = TypeVar("T")
 _decode = msgspec.json.Decoder().decode
 
 
-class _Starter(msgspec.Struct, rename="camel"):
-    execution_id: Any = None
-
-
-class _Trigger(msgspec.Struct):
-    id: str | None = None
-    variables: _Starter | None = None
-
-
 class _Step(msgspec.Struct):
     date: datetime
 
@@ -50,8 +41,8 @@ class Facts(msgspec.Struct, rename="camel"):
 
     state: _State
     flow_revision: int | None = None
-    trigger: _Trigger | None = None
-    loop_run: _Starter | None = None
+    trigger: dict[str, Any] | None = None
+    loop_run: dict[str, Any] | None = None
     labels: list[_Label] | None = None
     kind: str | None = None
     parent_id: str | None = None

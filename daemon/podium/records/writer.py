@@ -106,8 +106,6 @@ class ResultsWriter:
         self._wake = asyncio.Event()
         self._push_due = asyncio.Event()
         self._waiting: deque[_Waiting] = deque()
-        self._committed_seq = 0
-        """Those up to here need not be looked at: very many may wait for a remote that is away."""
         self._marking = asyncio.Lock()
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="results")
         self._status = Status(unpushed=0, oldest_s=None, error=None, hint=None, commits=0, files=0, pushes=0, pushed_at=None)
@@ -194,7 +192,7 @@ class ResultsWriter:
         """Commit what is queued; whether there may be more."""
         await self._folding.room()
         started = monotonic_s()
-        files = await self._queue.pending(after_seq=self._committed_seq, limit=self._batch_files_max)
+        files = await self._queue.pending(after_seq=0, limit=self._batch_files_max)
         if not files:
             return False
         async with self._marking:
@@ -205,7 +203,6 @@ class ResultsWriter:
                 self._branch.forget()
                 raise
             self._waiting.append(_Waiting(done.branch, done.commit, [file.seq for file in files]))
-            self._committed_seq = files[-1].seq
         self._status = replace(self._status, commits=self._status.commits + done.made, files=self._status.files + len(files))
         if done.made:
             self._folding.committed()

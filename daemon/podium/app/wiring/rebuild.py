@@ -18,6 +18,7 @@ from podium.base.errors import GitError, GitRefused, PodiumError, StorageError
 from podium.base.system.clock import monotonic_s
 from podium.base.system.ids import id_created_at
 from podium.base.system.log import get_logger
+from podium.engine.shape.view import started_by
 from podium.git import process
 from podium.storage.crypto import SEALED_TYPE, reveal
 from podium.store.catalog import StoredRevision
@@ -43,13 +44,12 @@ _NOT_IN_LISTS = frozenset({"taskRunList", "inputs", "engine"})
 def index_row(found: Found) -> ExecutionRow:
     """The row for lists that a record gives."""
     (facts, summary), place = found.listed(without=_NOT_IN_LISTS), found.place
-    histories, trigger = facts.state.histories, facts.trigger
-    starter = facts.loop_run or (trigger.variables if trigger else None)
+    histories, trigger = facts.state.histories, facts.trigger or {}
     return ExecutionRow(
         id=place.execution_id, namespace=place.namespace, flow_id=place.flow_id, revision=facts.flow_revision or 0, state=facts.state.current,
         created_at=id_created_at(place.execution_id),
-        ended_at=histories[-1].date if histories else None, trigger_id=trigger.id if trigger else None,
-        trigger_execution_id=str(starter.execution_id) if starter and starter.execution_id else None, loop=facts.kind == "LOOP",
+        ended_at=histories[-1].date if histories else None, trigger_id=trigger.get("id"),
+        trigger_execution_id=started_by({"trigger": trigger, "loopRun": facts.loop_run}), loop=facts.kind == "LOOP",
         parent_id=facts.parent_id, open=False, summary=summary,
         labels={each.key: each.value for each in facts.labels or ()}, record_path=place.asked_path,
     )
