@@ -22,6 +22,7 @@ step lint "$bin/ruff" check daemon tests tools benchmarks &
 step types "$bin/mypy" &
 wait
 step imports "$bin/lint-imports"
+step scripts "$bin/python" daemon/podium/web/islands/build.py --check
 if [[ $kind == fast ]]; then
   mapfile -t folders < <(present tests/unit tests/property tests/architecture)
   step tests "$bin/pytest" -q -m 'not docker and not slow' "${folders[@]}"

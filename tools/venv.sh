@@ -28,7 +28,7 @@ make_venv() {
 install() {
   local python want
   python=$(find_python)
-  want="$kind $("$python" -V) $(cat "$lock" pyproject.toml setup.py $(find daemon/podium/runners/native -name "*.[ch]" -o -name build.py | sort) | sha256sum | cut -d' ' -f1)"
+  want="$kind $("$python" -V) $(cat "$lock" pyproject.toml setup.py $(find daemon/podium/runners/native daemon/podium/web/islands daemon/podium/web/strings.json -name "*.[ch]" -o -name build.py -o -name "*.ts" -o -name "*.json" | sort) | sha256sum | cut -d' ' -f1)"
   # The dev lock holds all of the runtime lock, so a tree that has it needs nothing more.
   if [[ -x .venv/bin/podium ]] && grep -qxF -e "$want" -e "dev${want#"$kind"}" .venv/.installed 2>/dev/null; then return; fi
   if ! .venv/bin/python -c '' 2>/dev/null; then

@@ -22,7 +22,7 @@ ROOMS_OF_COMMANDS = {"cli"}
 
 HOMES = {
     "sqlite3": ("store", "plugins"),
-    "subprocess": ("runners", "git", "workers", "app/machine.py"),
+    "subprocess": ("runners", "git", "workers", "app/machine.py", "web/islands/build.py"),
     "psycopg": ("plugins/sql/postgres",),
     "duckdb": ("plugins/sql/duckdb.py",),
     "docker": ("runners", "app/images.py", "app/doctor.py"),
@@ -110,7 +110,7 @@ def test_a_pure_room_touches_nothing_outside(room: str) -> None:
 
 def test_the_environment_is_read_at_the_top() -> None:
     """Only faces and app read `os.environ`; the programs started elsewhere get what they need as arguments."""
-    allowed = ("app/", "cli/", "runners/process/", "git/", "workers/", "storage/secrets", "runners/native/build")
+    allowed = ("app/", "cli/", "runners/process/", "git/", "workers/", "storage/secrets", "runners/native/build", "web/islands/build")
     assert [name for name, text in modules().items() if "os.environ" in text and not name.startswith(allowed)] == []
 
 

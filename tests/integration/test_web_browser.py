@@ -76,7 +76,7 @@ async def test_every_page_is_whole_at_every_width_and_in_both_colours(browser: B
         "/flows/company.analytics/daily-sales?tab=revisions": "silver", "/flows/company.analytics/daily-sales?tab=triggers": "every_morning",
         "/flows/company.team/everything?tab=run": "Your name", "/executions": "Failed", f"/executions/{ids['failed']}": "duplicate key value",
         f"/executions/{ids['success']}?tab=data": "orders.csv", f"/executions/{ids['success']}?tab=metrics": "rows", f"/executions/{ids['success']}?tab=record": "schema",
-        f"/executions/{ids['paused']}": "Ship it?", "/triggers": "on_order", "/sources": "team/broken.yaml", "/search?q=hello": "company.team",
+        f"/executions/{ids['paused']}": "Ship it?", "/triggers": "on_order", "/syncs": "team/broken.yaml", "/search?q=hello": "company.team",
     }
     for width, scheme in ((1280, "light"), (400, "dark")):
         for path, wanted in pages.items():
@@ -189,7 +189,7 @@ async def test_what_somebody_types_is_not_lost_when_things_change(browser: Brows
 
 
 async def test_a_held_deployment_is_confirmed_and_a_trigger_switched(browser: Browser) -> None:
-    page = await browser.open("/sources")
+    page = await browser.open("/syncs")
     await page.click("summary:has-text('Confirm the removal')")
     await page.click("button:has-text('Remove them')")
     await page.wait_for_selector("text=Up to date >> nth=1")

@@ -108,7 +108,7 @@ def pages(world: World) -> dict[str, list[str]]:
         f"/executions/{ids['paused']}": ["It is paused", "approved", "Ship it?", "Resume"],
         "/triggers": ["every_morning", "on_order", "Backfill"],
         "/triggers?q=nope": ["No trigger matches"],
-        "/sources": ["https://git.example.org/company/flows.git", "7 of 9 flows vanished", "Confirm the removal", "team/broken.yaml:6:11", "did you mean io.kestra.plugin.core.log.Log?", "1 accepted", "1 refused"],
+        "/syncs": ["https://git.example.org/company/flows.git", "7 of 9 flows vanished", "Confirm the removal", "team/broken.yaml:6:11", "did you mean io.kestra.plugin.core.log.Log?", "1 accepted", "1 refused"],
         "/search?q=hello": ["hello", "company.team"],
         "/search": ["What are you looking for?"],
     }
@@ -143,7 +143,7 @@ def asyncio_time() -> Any:
     ("path", "wanted"),
     [
         ("/", "podium init"), ("/flows", "No source is connected"), ("/executions", "Nothing has run yet"), ("/triggers", "No flow has a trigger"),
-        ("/sources", "podium.toml"), ("/search?q=x", "No flow matches"),
+        ("/syncs", "podium.toml"), ("/search?q=x", "No flow matches"),
     ],
 )
 async def test_an_empty_daemon_says_what_to_do_next(empty: Client, path: str, wanted: str) -> None:
@@ -199,7 +199,7 @@ async def test_nothing_foreign_becomes_markup(client: Client) -> None:
     paths = [
         "/", "/flows", f"/flows?q={evil}&namespace={evil}", "/flows/company.team/evil", "/flows/company.team/evil?tab=run", "/flows/company.team/evil?tab=source",
         "/flows/company.team/evil?tab=revisions", "/flows/company.team/evil?tab=triggers", "/executions", f"/executions?labels=x:{evil.replace(' ', '')}&flowId={evil}&q={evil}", f"/executions/{identifier}",
-        f"/executions/{identifier}?q={evil}&taskRunId={evil}", f"/executions/{identifier}?tab=data", f"/executions/{identifier}?tab=metrics", f"/executions/{identifier}?tab=record", "/triggers", "/sources",
+        f"/executions/{identifier}?q={evil}&taskRunId={evil}", f"/executions/{identifier}?tab=data", f"/executions/{identifier}?tab=metrics", f"/executions/{identifier}?tab=record", "/triggers", "/syncs",
         f"/search?q={evil}", f"/{evil}",
     ]
     for path in paths:
@@ -217,7 +217,7 @@ async def test_secrets_stay_hidden_on_pages(client: Client) -> None:
     assert "hunter2" not in page
     assert "c2VhbGVk" not in page
     client.world.sources.sources[0]["url"] = "https://user:hunter2@git.example.org/x"
-    assert "hunter2" not in (await client.page("/sources")).text
+    assert "hunter2" not in (await client.page("/syncs")).text
 
 
 async def test_the_run_form_starts_an_execution(client: Client) -> None:
@@ -300,9 +300,9 @@ async def test_buttons_of_triggers_and_sources(client: Client) -> None:
     for verb, status in (("backfill", 422), ("explode", 400), ("pause", 409)):
         assert (await client.post(f"{base}/{verb}", headers={"Accept": "text/html"})).status == status
     assert (await client.post("/triggers/a/b/c/enable", headers={"Accept": "text/html"})).status == 404
-    assert (await client.post("/sources/team/confirm", data={"_commit": "0b50"})).status == 303
+    assert (await client.post("/syncs/team/confirm", data={"_commit": "0b50"})).status == 303
     assert client.world.sources.confirmed == [("team", "0b50")]
-    assert (await client.post("/sources/team/confirm", headers={"Accept": "text/html"})).status == 409
+    assert (await client.post("/syncs/team/confirm", headers={"Accept": "text/html"})).status == 409
 
 
 async def test_search_goes_straight_to_an_execution(client: Client) -> None:

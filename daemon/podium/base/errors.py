@@ -8,7 +8,8 @@
     ├── ExpressionError      a template cannot be parsed or evaluated
     │   └── TakesLong        not on the daemon's loop: a thread must try it again
     ├── ConflictError        the thing asked is not possible in the current state
-    │   └── NothingToDo      nor in any other: the execution has nothing that the command could work on
+    │   ├── NothingToDo      nor in any other: the execution has nothing that the command could work on
+    │   └── EditConflict     somebody else changed the same file of a repository meanwhile
     ├── NotFound             no such execution, key, file or other thing
     ├── LimitError           a limit of base/limits was reached
     ├── GitError             a repository cannot be read or written
@@ -76,6 +77,10 @@ class ConflictError(PodiumError):
 
 class NothingToDo(ConflictError):
     code = "nothing-to-do"
+
+
+class EditConflict(ConflictError):
+    code = "edit-conflict"
 
 
 class NotFound(PodiumError):

@@ -243,3 +243,63 @@ class SourceControls(Protocol):
     def status(self) -> list[dict[str, Any]]:
         """Per source: {name, url (no password), branch, path, commit?, fetchedAt?, error?, held?, pollIntervalS}."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """One file of a commit to be made. path: from the root of the repository. data: its new bytes; None removes it.
+
+    blob: the blob that the person saw (""  for a file that must not be there yet); None puts it in the place of whatever is there.
+    """
+
+    path: str
+    data: bytes | None
+    blob: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who makes a commit, as Git names people."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A commit that is on the remote. url: its page at the forge, or None where that is not known."""
+
+    commit: str
+    branch: str
+    url: str | None = None
+
+
+class EditControls(Protocol):
+    """Writing to the repositories of the sources (ruling 14). Implemented by sources/, called by web; nothing is ever overwritten or forced."""
+
+    def editable(self, source: str) -> str | None:
+        """Why `source` cannot be written to (a directory, no right to push), or None when it can. Raises NotFound."""
+        ...
+
+    async def branches(self, source: str) -> dict[str, str]:
+        """Branch → commit as the remote has them now; the deployed branch first."""
+        ...
+
+    async def tree(self, source: str, ref: str | None = None) -> list[dict[str, Any]]:
+        """{path, blob, size, kind: flow|test|dashboard|settings|file} of a commit or branch; None: the deployed branch's newest commit."""
+        ...
+
+    async def read(self, source: str, path: str, ref: str | None = None) -> dict[str, Any]:
+        """{path, blob, commit, branch, data: bytes, size}. Raises NotFound."""
+        ...
+
+    async def publish(
+        self, source: str, changes: Sequence[FileChange], *, base: str, message: str, author: Author, branch: str | None = None,
+        new_branch: bool = False,
+    ) -> Published:
+        """Commit and push. base: the commit that the person saw. branch: None for the deployed one; new_branch: make it, from base.
+
+        Where the branch moved on meanwhile, changes go on top of it if they touch no file that it changed. Raises EditConflict with
+        {conflicts: [{path, base, theirs, ours}], head}, AuthError, GitError (the remote's hook refused it, with its words).
+        """
+        ...

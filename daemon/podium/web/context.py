@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from podium.base.ports import Answer, Delivery, SourceControls, TriggerControls
+from podium.base.ports import Answer, Delivery, EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock
 from podium.conductor.port import Orchestrator
 from podium.runners.remote.desk import Desk
@@ -41,6 +41,8 @@ class Context:
     body_limit: int
     upload_limit: int
     openapi: Mapping[str, Any]
+    edits: EditControls | None = None
+    """Writing to the repositories of the sources; None where there are none."""
     transfers: Desk | None = None
     """Where containers on other machines fetch and bring files; None where there are none."""
 

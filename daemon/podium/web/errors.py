@@ -66,10 +66,17 @@ class NotAllowedHere(AuthError):
     code = "origin-refused"
 
 
+class RoleNeeded(AuthError):
+    """The caller is known and may not do this."""
+
+    code = "role-needed"
+
+
 _STATUS: tuple[tuple[type[PodiumError], int], ...] = (
     (BadRequest, 400),
     (BodyTooSlow, 408),
     (NotAllowedHere, 403),
+    (RoleNeeded, 403),
     (AuthError, 401),
     (MethodNotAllowed, 405),
     (NotFound, 404),

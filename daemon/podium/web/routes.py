@@ -14,6 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
+from podium.web.people.roles import Role
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Schema = Mapping[str, Any]
 
@@ -69,6 +71,13 @@ class Route:
     open: bool = False
     hidden: bool = False
     stream: bool = False
+    needs: Role | None = None
+    """The role that a caller must have (in the namespace of the path, else in any): None is VIEWER for what reads, OPERATOR for the rest."""
+
+    @property
+    def role(self) -> Role:
+        """The role that a caller must have."""
+        return self.needs if self.needs is not None else Role.VIEWER if self.method in {"GET", "HEAD"} else Role.OPERATOR
 
 
 def paged(item: Schema = OBJECT) -> Schema:

@@ -35,6 +35,7 @@ from podium.web.context import CONTEXT, TRUST, AcceptWebhook, CheckFlow, Context
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
 from podium.web.pages import routes as site
+from podium.web.people.roles import CALLER, Caller, Role
 from podium.web.routes import Handler, Route, document, register
 from podium.web.transfers import handlers as transfers
 
@@ -205,9 +206,10 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         except errors.NotAllowedHere:
             request[TRUST] = None
         return await handler(request)
-    request[TRUST] = here.access.caller(request, here.clock.now())
-    if request[TRUST] is None:
+    via = request[TRUST] = here.access.caller(request, here.clock.now())
+    if via is None:
         raise unauthorised(here.access)
+    request[CALLER] = Caller(name="podium", email=f"podium@{here.instance}", via=via, roles={"": Role.ADMIN})
     return await handler(request)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from podium.base.errors import InputError
 from podium.web.api.inputs import base_name, inputs_of
-from podium.web.pages.fields import Filled, fields_of, sent, wrong_inputs
+from podium.web.pages.flows.fields import Filled, fields_of, sent, wrong_inputs
 from podium.web.params import Form
 from web_demo import FORM
 from web_fake import FakeOrchestrator, check_flow

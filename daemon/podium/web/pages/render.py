@@ -7,6 +7,7 @@ because a fact that may be absent (of a view, of a banner) is absent.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -26,15 +27,22 @@ from podium.storage.crypto import is_sealed
 from podium.web.context import TRUST, context
 from podium.web.pages.text import breakable, first_line, plain, with_files
 from podium.web.pages.timeline import ago, clock_text, length_of_time, moment_of, took
+from podium.web.routes import Handler, Route
 from podium.web.wire import encode, pretty
 
 HERE = Path(__file__).parent.parent
+TAG = "pages"
 _UNPUSHED_OLD_S = 120
 """Records wait this long for their push before a page says so."""
 PAGE_SIZE = 25
 _SHORT_CHARS = 80
 """JSON up to this length stays on one line."""
 ACTIVE = tuple(state for state in STATES if state not in TERMINAL)
+
+
+def page(method: str, path: str, handler: Handler, *, to_all: bool = False) -> Route:
+    """The route of a page. to_all: strangers may see it."""
+    return Route(method=method, path=path, handler=handler, about="", tag=TAG, root=True, hidden=True, open=to_all)
 
 
 @lru_cache(maxsize=1)
@@ -45,7 +53,9 @@ def environment() -> Environment:
         auto_reload=False
     )
     found.tests["in_system"] = lambda key: str(key).startswith("system.")
-    found.globals |= {"asset": asset, "flow_url": flow_url, "execution_url": execution_url, "link": link, "states": STATES, "terminal": TERMINAL}
+    found.globals |= {
+        "t": text_for, "asset": asset, "flow_url": flow_url, "execution_url": execution_url, "link": link, "states": STATES, "terminal": TERMINAL,
+    }
     found.filters |= {
         "clock": clock_text, "length_of_time": length_of_time, "pretty": _shown, "plain": plain, "with_files": with_files,
         "short": lambda text: str(text)[:8],
@@ -54,12 +64,26 @@ def environment() -> Environment:
     return found
 
 
+@lru_cache(maxsize=1)
+def strings() -> Mapping[str, Mapping[str, str]]:
+    """Every English text of the pages, by section and name; the scripts have the same file."""
+    found: Mapping[str, Mapping[str, str]] = json.loads((HERE / "strings.json").read_text("utf-8"))
+    return found
+
+
+def text_for(key: str, **values: Any) -> str:
+    """The text `section.name` of strings.json with `{name}` replaced by values. A key that is not there is a mistake of ours: KeyError."""
+    section, _, name = key.partition(".")
+    text = strings()[section][name]
+    return text.format(**values) if values else text
+
+
 def asset(name: str) -> str:
     """The address of a file of assets/, with a mark that changes when the file does."""
     return f"/assets/{name}?v={digest(name)}"
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=256)
 def digest(name: str) -> str:
     """A short digest of a file of assets/."""
     return hashlib.sha256((HERE / "assets" / name).read_bytes()).hexdigest()[:12]
@@ -126,13 +150,13 @@ async def _banners(request: web.Request) -> list[dict[str, Any]]:
     if rejected:
         what = "1 file was refused" if len(rejected) == 1 else f"{len(rejected)} files were refused"
         text = f"{what} by the last deployment; the last good revisions keep running."
-        banners.append({"kind": "bad", "text": text, "href": "/sources#rejected", "more": "See why"})
+        banners.append({"kind": "bad", "text": text, "href": "/syncs#rejected", "more": "See why"})
     for source in here.sources.status():
         if source.get("held"):
             text = f"Source {source['name']} holds a deployment back: {source['held']}"
-            banners.append({"kind": "warn", "text": text, "href": "/sources", "more": "Review"})
+            banners.append({"kind": "warn", "text": text, "href": "/syncs", "more": "Review"})
         elif source.get("error"):
-            banners.append({"kind": "warn", "text": f"Source {source['name']}: {source['error']}", "href": "/sources", "more": "Details"})
+            banners.append({"kind": "warn", "text": f"Source {source['name']}: {source['error']}", "href": "/syncs", "more": "Details"})
     try:
         health = await here.orchestrator.health()
     except PodiumError as error:
@@ -151,3 +175,9 @@ async def _banners(request: web.Request) -> list[dict[str, Any]]:
         text = f"{what} not pushed yet; the oldest waits {waits}. Nothing is lost: pushing is tried again."
         banners.append({"kind": "warn", "text": text, "href": "", "more": ""})
     return banners
+
+
+async def form_page(request: web.Request) -> web.Response:
+    """To the page with the form: a form that was sent with mistakes is shown at the address it was sent to, which cannot be read."""
+    place, _, _ = request.rel_url.raw_path.rpartition("/")
+    raise web.HTTPFound(f"{place}?tab=run" if "flow" in request.match_info else place)

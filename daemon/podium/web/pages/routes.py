@@ -16,12 +16,16 @@ from podium.base.redact import redact_url
 from podium.web.auth import COOKIE, SESSION_S, safe_next
 from podium.web.context import TRUST, context
 from podium.web.errors import headers_for
-from podium.web.pages import executions, flows, operate, overview
-from podium.web.pages.render import HERE, digest, link, render
+from podium.web.pages.executions import page as executions
+from podium.web.pages.flows import page as flows
+from podium.web.pages.home import page as home
+from podium.web.pages.render import HERE, TAG, digest, link, page, render
+from podium.web.pages.syncs import page as syncs
+from podium.web.pages.triggers import page as triggers
 from podium.web.params import read_form
-from podium.web.routes import Handler, Route
+from podium.web.routes import Route
 
-TAG = "pages"
+__all__ = ["ROUTES", "TAG", "refuse"]
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -72,7 +76,7 @@ async def asset(request: web.Request) -> web.StreamResponse:
     name = request.match_info["name"]
     if name not in asset_names():
         raise NotFound(f"there is no asset '{name[:80]}'", hint="reload the page")
-    fresh = request.query.get("v") == digest(name)
+    fresh = PurePath(name).name.startswith("chunk-") or request.query.get("v") == digest(name)
     response = web.FileResponse(HERE / "assets" / name, headers={"Cache-Control": "public, max-age=31536000, immutable" if fresh else "no-cache"})
     response.content_type = _TYPES[PurePath(name).suffix]
     return response
@@ -80,8 +84,9 @@ async def asset(request: web.Request) -> web.StreamResponse:
 
 @lru_cache(maxsize=1)
 def asset_names() -> frozenset[str]:
-    """The files of assets/."""
-    return frozenset(path.name for path in (HERE / "assets").iterdir() if path.suffix in _TYPES)
+    """The files of assets/, by their path in it."""
+    folder = HERE / "assets"
+    return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in _TYPES and not path.name.startswith("."))
 
 
 async def old_address(request: web.Request) -> web.StreamResponse:
@@ -96,34 +101,11 @@ async def old_address(request: web.Request) -> web.StreamResponse:
     raise web.HTTPFound(f"/{parts[0]}" if parts[:1] in (["executions"], ["flows"], ["triggers"]) else "/")
 
 
-async def form_page(request: web.Request) -> web.Response:
-    """To the page with the form: a form that was sent with mistakes is shown at the address it was sent to, which cannot be read."""
-    place, _, _ = request.rel_url.raw_path.rpartition("/")
-    raise web.HTTPFound(f"{place}?tab=run" if "flow" in request.match_info else place)
-
-
-def _page(method: str, path: str, handler: Handler, *, to_all: bool = False) -> Route:
-    return Route(method=method, path=path, handler=handler, about="", tag=TAG, root=True, hidden=True, open=to_all)
-
-
-ROUTES = [
-    _page("GET", "/", overview.overview),
-    _page("GET", "/search", overview.search),
-    _page("GET", "/flows", flows.flow_list),
-    _page("GET", "/flows/{namespace}/{flow}", flows.flow_page),
-    _page("POST", "/flows/{namespace}/{flow}/run", flows.run),
-    _page("GET", "/flows/{namespace}/{flow}/run", form_page),
-    _page("GET", "/executions", executions.execution_list),
-    _page("GET", "/executions/{execution}", executions.execution_page),
-    _page("POST", "/executions/{execution}/{verb}", executions.act),
-    _page("GET", "/executions/{execution}/{verb}", form_page),
-    _page("GET", "/triggers", operate.triggers_page),
-    _page("POST", "/triggers/{namespace}/{flow}/{trigger}/{verb}", operate.trigger_act),
-    _page("GET", "/sources", operate.sources_page),
-    _page("POST", "/sources/{source}/confirm", operate.confirm),
-    _page("GET", "/login", login_page, to_all=True),
-    _page("POST", "/login", login, to_all=True),
-    _page("POST", "/logout", logout, to_all=True),
-    _page("GET", "/assets/{name}", asset, to_all=True),
-    _page("GET", "/ui{rest:(/.*)?}", old_address),
-]
+ROUTES: tuple[Route, ...] = (
+    *home.ROUTES, *flows.ROUTES, *executions.ROUTES, *triggers.ROUTES, *syncs.ROUTES,
+    page("GET", "/login", login_page, to_all=True),
+    page("POST", "/login", login, to_all=True),
+    page("POST", "/logout", logout, to_all=True),
+    page("GET", "/assets/{name:.+}", asset, to_all=True),
+    page("GET", "/ui{rest:(/.*)?}", old_address),
+)

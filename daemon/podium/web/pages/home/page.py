@@ -11,7 +11,7 @@ from podium.base.errors import NotFound
 from podium.base.ports import FlowRevision
 from podium.conductor.port import Orchestrator, View
 from podium.web.context import context
-from podium.web.pages.render import ACTIVE, execution_url, render
+from podium.web.pages.render import ACTIVE, execution_url, page, render
 
 _SHOWN, _STRIP = 12, 60
 _FOUND_MAX = 30
@@ -30,7 +30,7 @@ async def overview(request: web.Request) -> web.Response:
     )
     flows = orchestrator.flows()
     return await render(
-        request, "overview.html", last=last[:_SHOWN], strip=list(reversed(last)), total=total, running=running, running_total=running_total,
+        request, "home/home.html", last=last[:_SHOWN], strip=list(reversed(last)), total=total, running=running, running_total=running_total,
         failed=failed,
         good=good, day=day, flows=len(flows), day_ago=day_ago, rejected=orchestrator.rejected(), sources=context(request).sources.status(),
     )
@@ -46,7 +46,7 @@ async def search(request: web.Request) -> web.Response:
             raise web.HTTPSeeOther(execution_url(wanted))
         flows = orchestrator.flows(query=wanted)[:_FOUND_MAX]
         found, _ = await orchestrator.executions(query=wanted, size=_FOUND_MAX)
-    return await render(request, "search.html", wanted=wanted, flows=flows, executions=found)
+    return await render(request, "home/search.html", wanted=wanted, flows=flows, executions=found)
 
 
 async def _is_execution(orchestrator: Orchestrator, text: str) -> bool:
@@ -57,3 +57,9 @@ async def _is_execution(orchestrator: Orchestrator, text: str) -> bool:
     except NotFound:
         return False
     return True
+
+
+ROUTES = (
+    page("GET", "/", overview),
+    page("GET", "/search", search),
+)

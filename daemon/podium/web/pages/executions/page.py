@@ -18,8 +18,8 @@ from podium.web.api.executions import execution_id
 from podium.web.api.inputs import inputs_of
 from podium.web.context import context
 from podium.web.errors import BadRequest, details_of, status_of
-from podium.web.pages.fields import Filled, fields_of, sent
-from podium.web.pages.render import PAGE_SIZE, execution_url, render
+from podium.web.pages.flows.fields import Filled, fields_of, sent
+from podium.web.pages.render import PAGE_SIZE, execution_url, form_page, page, render
 from podium.web.pages.text import commit_url
 from podium.web.pages.timeline import timeline
 from podium.web.params import Form, Query, known_state, parse_labels, read_form
@@ -35,13 +35,13 @@ _LOG_BATCH, _LOG_BATCHES = 10_000, 20
 async def execution_list(request: web.Request) -> web.Response:
     """Executions, filtered and paged."""
     here, query = context(request), Query(request)
-    page = query.integer("page", 1, high=1_000_000) or 1
+    number = query.integer("page", 1, high=1_000_000) or 1
     namespace, flow_id, labels = query.text("namespace"), query.text("flowId"), query.text("labels") or ""
     start, end = query.moment("startDate"), query.moment("endDate")
     after = query.text("after")
     listed = await here.orchestrator.list_executions(
         namespace=namespace, flow_id=flow_id, states=query.states(), query=query.text("q"), started_after=start, started_before=end,
-        labels=parse_labels(labels.replace(",", " ").split()) or None, after=after, page=page, size=PAGE_SIZE,
+        labels=parse_labels(labels.replace(",", " ").split()) or None, after=after, page=number, size=PAGE_SIZE,
     )
     filters = {
         "namespace": namespace or "", "flowId": flow_id or "", "state": query.states(), "labels": labels, "q": query.text("q") or "",
@@ -49,8 +49,8 @@ async def execution_list(request: web.Request) -> web.Response:
     }
     flows = here.orchestrator.flows()
     return await render(
-        request, "executions.html", listed=listed, page=page, size=PAGE_SIZE, filters=filters, filtered=any(filters.values()), after=after,
-        deep=(page + 1) * PAGE_SIZE > limits.TOTAL_MAX,
+        request, "executions/executions.html", listed=listed, page=number, size=PAGE_SIZE, filters=filters, filtered=any(filters.values()),
+        after=after, deep=(number + 1) * PAGE_SIZE > limits.TOTAL_MAX,
         namespaces=sorted({each.namespace for each in flows}), flow_ids=sorted({each.flow_id for each in flows}),
     )
 
@@ -83,7 +83,7 @@ async def _execution_page(request: web.Request, *, filled: Filled | None = None,
         "logs_shown": LOGS_SHOWN, "tabs": TABS,
     }
     values |= await _TAB_VALUES[tab](orchestrator, execution, query, here.clock.now())
-    return await render(request, "execution.html", status=status_of(problem) if problem else 200, **values)
+    return await render(request, "executions/execution.html", status=status_of(problem) if problem else 200, **values)
 
 
 async def _flow_of(orchestrator: Orchestrator, execution: View) -> FlowRevision | None:
@@ -94,12 +94,12 @@ async def _flow_of(orchestrator: Orchestrator, execution: View) -> FlowRevision 
 
 
 async def _overview(orchestrator: Orchestrator, execution: View, query: Query, now: Any) -> dict[str, Any]:
-    page = query.integer("runs", 1, high=limits.TASK_RUNS_MAX) or 1
-    tree = timeline(execution, now, skip=(page - 1) * _RUNS_SHOWN, limit=_RUNS_SHOWN)
+    number = query.integer("runs", 1, high=limits.TASK_RUNS_MAX) or 1
+    tree = timeline(execution, now, skip=(number - 1) * _RUNS_SHOWN, limit=_RUNS_SHOWN)
     level, task_run_id, wanted = query.level(), query.text("taskRunId"), query.text("q") or ""
     entries, total, last_seq = await _last_lines(orchestrator, execution["id"], wanted.lower(), level=level, task_run_id=task_run_id)
     return {
-        "tree": tree, "runs_page": page, "runs_size": _RUNS_SHOWN, "entries": entries, "log_total": total, "level": level,
+        "tree": tree, "runs_page": number, "runs_size": _RUNS_SHOWN, "entries": entries, "log_total": total, "level": level,
         "task_run_id": task_run_id or "", "wanted": wanted, "last_seq": last_seq,
     }
 
@@ -218,3 +218,11 @@ _ACTIONS: Mapping[str, Action] = {
     "change-status": _change_status,
     "labels": _labels,
 }
+
+
+ROUTES = (
+    page("GET", "/executions", execution_list),
+    page("GET", "/executions/{execution}", execution_page),
+    page("POST", "/executions/{execution}/{verb}", act),
+    page("GET", "/executions/{execution}/{verb}", form_page),
+)

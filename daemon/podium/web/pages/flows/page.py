@@ -20,8 +20,8 @@ from podium.web.api.inputs import inputs_of
 from podium.web.api.triggers import state_view
 from podium.web.context import Context, base_url, context
 from podium.web.errors import details_of
-from podium.web.pages.fields import Filled, fields_of, sent, wrong_inputs
-from podium.web.pages.render import execution_url, render
+from podium.web.pages.flows.fields import Filled, fields_of, sent, wrong_inputs
+from podium.web.pages.render import execution_url, form_page, page, render
 from podium.web.pages.text import coloured, commit_url, difference, markdown
 from podium.web.pages.timeline import length_of_time
 from podium.web.params import Query, moment, parse_labels, read_form
@@ -34,14 +34,14 @@ TABS = ("overview", "run", "source", "revisions", "triggers")
 async def flow_list(request: web.Request) -> web.Response:
     """Flows with the state of their last execution."""
     here, query = context(request), Query(request)
-    page, namespace, wanted = query.integer("page", 1, high=1_000_000) or 1, query.text("namespace"), query.text("q")
+    number, namespace, wanted = query.integer("page", 1, high=1_000_000) or 1, query.text("namespace"), query.text("q")
     everything = here.orchestrator.flows()
     found = here.orchestrator.flows(namespace=namespace, query=wanted) if namespace or wanted else everything
-    shown = found[(page - 1) * _LIST_SIZE : page * _LIST_SIZE]
+    shown = found[(number - 1) * _LIST_SIZE : number * _LIST_SIZE]
     last = await here.orchestrator.last_executions([(each.namespace, each.flow_id) for each in shown])
     rows = [(each, last.get((each.namespace, each.flow_id))) for each in shown]
     return await render(
-        request, "flows.html", rows=rows, total=len(found), page=page, size=_LIST_SIZE, namespace=namespace or "", wanted=wanted or "",
+        request, "flows/flows.html", rows=rows, total=len(found), page=number, size=_LIST_SIZE, namespace=namespace or "", wanted=wanted or "",
         namespaces=sorted({each.namespace for each in everything}), sources=here.sources.status(),
     )
 
@@ -62,7 +62,7 @@ async def _flow_page(request: web.Request, *, tab: str, filled: Filled | None = 
     values = await _TAB_VALUES[tab](request, flow, filled)
     source = next((each for each in here.sources.status() if each.get("name") == flow.source), {})
     return await render(
-        request, "flow.html", status=status, flow=flow, model=flow.model, tab=tab, newest=newest,
+        request, "flows/flow.html", status=status, flow=flow, model=flow.model, tab=tab, newest=newest,
         revisions=sorted(known, key=lambda each: -each.revision),
         commit_href=commit_url(str(source.get("url") or ""), flow.commit), **values,
     )
@@ -185,3 +185,11 @@ async def _start(here: Context, flow: FlowRevision, form: Any, filled: Filled) -
 
 def _ids(flow: FlowRevision) -> set[str]:
     return {identifier for identifier, _ in flatten(flow.model.inputs)}
+
+
+ROUTES = (
+    page("GET", "/flows", flow_list),
+    page("GET", "/flows/{namespace}/{flow}", flow_page),
+    page("POST", "/flows/{namespace}/{flow}/run", run),
+    page("GET", "/flows/{namespace}/{flow}/run", form_page),
+)
