@@ -32,6 +32,11 @@ bench: dev ## Measure what the design promises, and the peers that are installed
 	@tools/machine.sh demo
 	@$(BIN)/python -m benchmarks --peers $(if $(filter 0,$(PEERS)),no,$(if $(PEERS),yes,auto)) $(if $(KEEP),--keep)
 
+.PHONY: ui-shots
+ui-shots: dev ## Take a picture of every page, light, dark and on a phone, into .podium/shots (ONLY=pattern of names)
+	@tools/machine.sh test
+	@$(BIN)/python -m tools.ui.shots $(if $(ONLY),--only '$(ONLY)')
+
 .PHONY: simulate
 simulate: dev ## Run many simulated worlds (SEEDS=2000, FIRST=0), or one and make it smaller if it fails (SEED=n)
 	@nice $(BIN)/python -m tools.simulate $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000) --first $(or $(FIRST),0))
