@@ -15,10 +15,9 @@ from aiohttp import web
 
 from podium.base import limits
 from podium.base.errors import LimitError
-from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
-from podium.conductor.port import Orchestrator, View
-from podium.flows.model import TERMINAL
+from podium.conductor.port import Orchestrator
+from podium.web.following.feeds import Feeds, news_or
 from podium.web.wire import encode
 
 log = get_logger(__name__)
@@ -26,12 +25,6 @@ log = get_logger(__name__)
 HEARTBEAT_S = 15.0
 SEND_TIMEOUT_S = 30.0
 """A reader that takes nothing for this long is dropped."""
-PACE_S = 0.1
-"""Least time between two states of one execution in one stream; a large one takes five times as long as making it took."""
-LOG_POLL_S = 0.3
-LOG_BATCH = 500
-SETTLE_S = 1.0
-"""After an execution ended, how long without a new line until its log counts as complete."""
 Listener = Callable[[dict[str, Any]], None]
 
 
@@ -79,6 +72,9 @@ class Hub:
         self._orchestrator = orchestrator
         self._streams_max = streams_max
         self._open: set[Subscription] = set()
+        self._places = 0
+        self.feeds = Feeds(orchestrator, self.changes)
+        """What many follow is read once."""
         self._listeners: list[Listener] = []
         self._stopped = False
 
@@ -89,7 +85,7 @@ class Hub:
     @property
     def open_streams(self) -> int:
         """How many streams are open."""
-        return len(self._open)
+        return self._places
 
     async def run(self) -> None:
         """Read changes until cancelled. A broken subscription is taken up again from the last change seen."""
@@ -116,10 +112,25 @@ class Hub:
             subscription.offer(None)
 
     @asynccontextmanager
-    async def subscription(self, execution_id: str | None = None) -> AsyncIterator[Subscription]:
-        """A subscription for as long as the context is open. Raises LimitError when there are too many."""
-        if len(self._open) >= self._streams_max:
+    async def place(self) -> AsyncIterator[None]:
+        """A place for one stream, for as long as the context is open. Raises LimitError when there are too many."""
+        if self._places >= self._streams_max:
             raise LimitError(f"{self._streams_max} streams are open already", hint="close one, or ask again later", retry_after_s=10)
+        self._places += 1
+        try:
+            yield
+        finally:
+            self._places -= 1
+
+    @asynccontextmanager
+    async def subscription(self, execution_id: str | None = None) -> AsyncIterator[Subscription]:
+        """A place and a subscription for as long as the context is open. Raises LimitError when there are too many."""
+        async with self.place(), self.changes(execution_id) as subscription:
+            yield subscription
+
+    @asynccontextmanager
+    async def changes(self, execution_id: str | None = None) -> AsyncIterator[Subscription]:
+        """A subscription for our own use."""
         subscription = Subscription(execution_id)
         if self._stopped:
             subscription.offer(None)
@@ -145,6 +156,10 @@ class Stream:
         """Send a comment, so that a dead connection is noticed."""
         await self._write(b": \n\n")
 
+    async def pass_on(self, events: bytes) -> None:
+        """Send events that are made already."""
+        await self._write(events)
+
     async def _write(self, chunk: bytes) -> None:
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await self._response.write(chunk)
@@ -160,68 +175,49 @@ async def serve_stream(request: web.Request, produce: Callable[[Stream], Awaitab
     return response
 
 
-async def follow_execution(request: web.Request, hub: Hub, orchestrator: Orchestrator, execution_id: str) -> web.StreamResponse:
+async def follow_execution(request: web.Request, hub: Hub, execution_id: str) -> web.StreamResponse:
     """The execution now (id `start`), on each change (`progress`) and once terminal (`end`). Raises NotFound."""
-    async with hub.subscription(execution_id) as subscription:
-        first = await orchestrator.execution(execution_id)
+    async with hub.place(), hub.feeds.state(execution_id) as (feed, news):
 
         async def produce(stream: Stream) -> None:
-            shown, pace_s = first, PACE_S
-            await stream.send(shown, identifier="start")
-            while not _ended(shown):
-                await subscription.next(HEARTBEAT_S)
-                if subscription.closed:
+            shown, name = 0, b"start"
+            while True:
+                if name == b"start" or feed.version != shown:
+                    shown, over = feed.version, feed.over
+                    if over and name != b"start":
+                        name = b"end"
+                    await stream.pass_on(b"id: " + name + b"\ndata: " + feed.data + b"\n\n")
+                    if over and name == b"start":
+                        await stream.pass_on(b"id: end\ndata: " + feed.data + b"\n\n")
+                    if over:
+                        return
+                    name = b"progress"
+                if feed.stopped:
                     return
-                await asyncio.sleep(pace_s)
-                subscription.drain()
-                started = monotonic_s()
-                now = await orchestrator.execution(execution_id)
-                if now == shown:
-                    await stream.heartbeat()
-                    continue
-                shown = now
-                if not _ended(shown):
-                    await stream.send(shown, identifier="progress")
-                pace_s = max(PACE_S, 5 * (monotonic_s() - started))
-            await stream.send(shown, identifier="end")
+                await news_or(news, HEARTBEAT_S, stream.heartbeat)
 
         return await serve_stream(request, produce)
 
 
-def _ended(execution: View) -> bool:
-    return (execution.get("state") or {}).get("current") in TERMINAL
-
-
-async def follow_logs(
-    request: web.Request, hub: Hub, orchestrator: Orchestrator, execution_id: str, *, after_seq: int, min_level: str, **only: Any
-) -> web.StreamResponse:
+async def follow_logs(request: web.Request, hub: Hub, execution_id: str, *, after_seq: int, **only: Any) -> web.StreamResponse:
     """Log entries after `after_seq`, stored ones first, each with its seq as event id; then an event `end` when the execution is over."""
-    async with hub.subscription(execution_id) as subscription:
-        await orchestrator.execution(execution_id)
+    async with hub.place(), hub.feeds.lines(execution_id, only) as (feed, news):
 
         async def produce(stream: Stream) -> None:
-            seen, over = after_seq, False
-            sent_at = quiet_since = monotonic_s()
+            seen = after_seq
             while True:
-                entries = await orchestrator.logs(execution_id, after_seq=seen, min_level=min_level, limit=LOG_BATCH, **only)
-                for entry in entries:
-                    seen = max(seen, int(entry.get("seq", seen)))
-                    await stream.send(entry, identifier=str(seen))
-                now = monotonic_s()
-                if entries:
-                    sent_at = quiet_since = now
-                    continue
-                if not over and _ended(await orchestrator.execution(execution_id)):
-                    over, quiet_since = True, now
-                if over and now - quiet_since >= SETTLE_S:
+                over = feed.over
+                lines = await feed.lines(seen)
+                if lines is not None:
+                    seen = lines.last
+                    await stream.pass_on(lines.data)
+                elif over:
                     await stream.send({}, event="end")
                     return
-                if now - sent_at >= HEARTBEAT_S:
-                    sent_at = now
-                    await stream.heartbeat()
-                await subscription.next(LOG_POLL_S)
-                if subscription.closed:
+                elif feed.stopped:
                     return
+                else:
+                    await news_or(news, HEARTBEAT_S, stream.heartbeat)
 
         return await serve_stream(request, produce)
 

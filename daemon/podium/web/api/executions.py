@@ -126,7 +126,7 @@ async def _outputs(request: web.Request) -> web.Response:
 
 async def _follow(request: web.Request) -> web.StreamResponse:
     here = context(request)
-    return await follow_execution(request, here.hub, here.orchestrator, execution_id(request))
+    return await follow_execution(request, here.hub, execution_id(request))
 
 
 async def _changes(request: web.Request) -> web.StreamResponse:

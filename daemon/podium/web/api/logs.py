@@ -75,7 +75,7 @@ async def _follow(request: web.Request) -> web.StreamResponse:
     last = request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isdigit() and len(last) < 17 else query.integer("afterSeq", 0, low=0, high=2**53) or 0
     return await follow_logs(
-        request, here.hub, here.orchestrator, execution_id(request), after_seq=after, min_level=query.level(), **_only(query)
+        request, here.hub, execution_id(request), after_seq=after, min_level=query.level(), **_only(query)
     )
 
 
