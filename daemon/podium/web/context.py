@@ -12,9 +12,9 @@ from podium.base.ports import Answer, Delivery, EditControls, SourceControls, Tr
 from podium.base.system.clock import Clock
 from podium.conductor.port import Orchestrator
 from podium.runners.remote.desk import Desk
-from podium.web.auth import Access
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
+from podium.web.people.access import Access
 
 CheckFlow = Callable[[str, str], Sequence[Any]]
 """(text, file name) → a flows.load.Parsed for each document of it."""

@@ -23,18 +23,20 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from podium.base import limits
 from podium.base.errors import PodiumError, SettingsError
-from podium.base.ports import SourceControls, TriggerControls
+from podium.base.ports import EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock, monotonic_s
 from podium.base.system.log import get_logger
 from podium.conductor.port import Orchestrator
 from podium.runners.remote.desk import Desk
 from podium.web import errors
 from podium.web.api import actions, executions, flows, inbound, kv, logs, system, triggers
-from podium.web.auth import Access, unauthorised
+from podium.web.api.editing import edits as editing
 from podium.web.context import CONTEXT, TRUST, AcceptWebhook, CheckFlow, Context, context
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
 from podium.web.pages import routes as site
+from podium.web.pages.navigation import PULSE, Pulse
+from podium.web.people.access import Access, unauthorised
 from podium.web.people.roles import CALLER, Caller, Role
 from podium.web.routes import Handler, Route, document, register
 from podium.web.transfers import handlers as transfers
@@ -44,7 +46,7 @@ log = get_logger(__name__)
 # Those with a fixed word come before those with a name in its place.
 API_ROUTES: tuple[Route, ...] = (
     *system.ROUTES, *inbound.ROUTES, *executions.LOOKS[:3], *logs.ROUTES, *actions.ROUTES, *executions.LOOKS[3:], *executions.STARTS, *flows.ROUTES,
-    *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES,
+    *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES, *editing.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
 ASKED: web.AppKey[set[Any]] = web.AppKey("asked", set)
@@ -82,6 +84,7 @@ def make_app(
     body_limit: int = limits.BODY_BYTES_MAX,
     upload_limit: int = limits.UPLOAD_BYTES_MAX,
     desk: Desk | None = None,
+    edits: EditControls | None = None,
 ) -> web.Application:
     """The application. check_flow: (text, file name) → Parsed of each document. public_url: where callers reach it, if not by the Host they use.
 
@@ -97,9 +100,10 @@ def make_app(
         orchestrator=orchestrator, accept_webhook=accept_webhook, sources=sources, triggers=triggers, check_flow=check_flow, flow_schema=flow_schema,
         clock=clock, access=Access.of(token, list(allowed_hosts)), hub=hub, metrics=metrics, instance=instance, version=version,
         public_url=public_url.rstrip("/"), body_limit=body_limit, upload_limit=upload_limit, openapi=document(API_ROUTES, version=version),
-        transfers=desk,
+        transfers=desk, edits=edits,
     )
     app[ASKED] = set()
+    app[PULSE] = Pulse()
     app[ROUTES] = register(app, [*API_ROUTES, *site.ROUTES])
     app.on_response_prepare.append(_set_headers)
     app.cleanup_ctx.append(_run_hub)

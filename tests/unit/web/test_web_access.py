@@ -12,8 +12,8 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from podium.base.errors import SettingsError
-from podium.web.auth import COOKIE, Access, host_name, is_loopback, safe_next
 from podium.web.errors import NotAllowedHere
+from podium.web.people.access import COOKIE, Access, host_name, is_loopback, safe_next
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 TOKEN = "a-token-that-is-long-enough"

@@ -13,7 +13,6 @@ from aiohttp import web
 
 from podium.base.errors import NotFound, PodiumError
 from podium.base.redact import redact_url
-from podium.web.auth import COOKIE, SESSION_S, safe_next
 from podium.web.context import TRUST, context
 from podium.web.errors import headers_for
 from podium.web.pages.executions import page as executions
@@ -23,6 +22,7 @@ from podium.web.pages.render import HERE, TAG, digest, link, page, render
 from podium.web.pages.syncs import page as syncs
 from podium.web.pages.triggers import page as triggers
 from podium.web.params import read_form
+from podium.web.people.access import COOKIE, SESSION_S, safe_next
 from podium.web.routes import Route
 
 __all__ = ["ROUTES", "TAG", "refuse"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from aiohttp import web
 
 from podium.web.api.triggers import every_trigger, find_trigger
-from podium.web.auth import safe_next
 from podium.web.context import context
 from podium.web.errors import BadRequest
 from podium.web.pages.flows.page import trigger_rows
 from podium.web.pages.render import page, render
 from podium.web.params import Form, Query, moment, read_form
+from podium.web.people.access import safe_next
 
 _SIZE = 50
 
