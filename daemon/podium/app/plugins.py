@@ -6,7 +6,7 @@ cannot be loaded is named in `Types.broken` and skipped, and whoever starts show
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
@@ -56,6 +56,7 @@ def load_vocabulary() -> Vocabulary:
 def types_of(points: Iterable[EntryPoint]) -> Types:
     """The types of these entry points. One that fails to load, or claims a name that is taken, is skipped and named."""
     good: list[type[Any]] = []
+    origins: dict[str, str] = {}
     broken: list[tuple[str, str]] = []
     for point in sorted(points, key=lambda each: each.name):
         try:
@@ -65,10 +66,12 @@ def types_of(points: Iterable[EntryPoint]) -> Types:
             broken.append((point.name, f"{type(error).__name__}: {error}"))
         else:
             good.extend(classes)
-    return _build(good, broken)
+            offered = f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
+            origins |= {str(getattr(each, "TYPE", "")): offered for each in classes}
+    return _build(good, broken, origins)
 
 
-def _build(classes: list[type[Any]], broken: Iterable[tuple[str, str]]) -> Types:
+def _build(classes: list[type[Any]], broken: Iterable[tuple[str, str]], origins: Mapping[str, str] | None = None) -> Types:
     chosen = list(dict.fromkeys(classes))
     known = (Task, Trigger, Condition)
     return Types.build(
@@ -76,7 +79,7 @@ def _build(classes: list[type[Any]], broken: Iterable[tuple[str, str]]) -> Types
         [each for each in chosen if issubclass(each, Trigger)],
         [each for each in chosen if issubclass(each, Condition)],
         [each for each in chosen if not issubclass(each, known)],
-        broken=broken,
+        broken=broken, origins=origins,
     )
 
 

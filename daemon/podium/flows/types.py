@@ -58,6 +58,8 @@ class Types:
     aliases: Mapping[str, str]
     """Other name → current name."""
     broken: tuple[tuple[str, str], ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Current name → the package that offers it, and its version; what is not named belongs to the language."""
     _found: dict[tuple[str, str], type[Model]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -69,6 +71,7 @@ class Types:
         runners: Iterable[type[Model]] | Mapping[str, type[Model]] = (),
         *,
         broken: Iterable[tuple[str, str]] = (),
+        origins: Mapping[str, str] | None = None,
     ) -> Types:
         """The given types and those of the language itself. Raises ValueError when two classes claim one name, or one has none."""
         aliases = dict(OLD_NAMES)
@@ -76,7 +79,7 @@ class Types:
         by_trigger = _by_name((*TRIGGERS, *triggers), aliases)
         by_condition = _by_name((*CONDITIONS, *conditions), aliases)
         by_runner = dict(runners) if isinstance(runners, Mapping) else _by_name(runners, aliases)
-        return cls(by_task, by_trigger, by_condition, by_runner, aliases, tuple(broken))
+        return cls(by_task, by_trigger, by_condition, by_runner, aliases, tuple(broken), dict(origins or {}))
 
     def task(self, name: str) -> type[Task] | None:
         """The class of a task type."""

@@ -1,0 +1,1 @@
+"""What templates can call and name, in words: for editors and documentation."""
