@@ -179,6 +179,7 @@ SUITE = {
     "webhook": Part(where="benchmarks.bench_webhook:webhook", seconds_max=90),
     "records": Part(where="benchmarks.bench_records:records", seconds_max=60),
     "index": Part(where="benchmarks.bench_index:index", seconds_max=180, usual=False),
+    "web": Part(where="benchmarks.bench_web:web", seconds_max=120),
     "pages": Part(where="benchmarks.bench_pages:pages", seconds_max=150),
     "engine": Part(where="benchmarks.bench_engine:engine", seconds_max=60),
     "peers": Part(where="benchmarks.peers:peers", seconds_max=330),
