@@ -241,7 +241,8 @@ class SourceControls(Protocol):
         ...
 
     def status(self) -> list[dict[str, Any]]:
-        """Per source: {name, url (no password), branch, path, commit?, fetchedAt?, error?, held?, pollIntervalS}."""
+        """Per source: {name, url (no password), branch, path, commit?, fetchedAt?, error?, held?, pollIntervalS,
+        page? (of the repository at its forge), commitPage? (of a commit there, with `{commit}` in its place)}."""
         ...
 
 
@@ -255,6 +256,8 @@ class FileChange:
     path: str
     data: bytes | None
     blob: str | None = None
+    executable: bool | None = None
+    """None: as the file that is there; a new one is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,11 +270,12 @@ class Author:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A commit that is on the remote. url: its page at the forge, or None where that is not known."""
+    """A commit that is on the remote. url: its page at the forge, or None where that is not known; review: where a merge request for it is opened."""
 
     commit: str
     branch: str
     url: str | None = None
+    review: str | None = None
 
 
 class EditControls(Protocol):
@@ -286,7 +290,14 @@ class EditControls(Protocol):
         ...
 
     async def tree(self, source: str, ref: str | None = None) -> list[dict[str, Any]]:
-        """{path, blob, size, kind: flow|test|dashboard|settings|file} of a commit or branch; None: the deployed branch's newest commit."""
+        """{path, blob, size, kind: flow|test|dashboard|settings|file|link|submodule, executable?} of a commit or branch.
+
+        ref None: the deployed branch's newest commit. Raises NotFound.
+        """
+        ...
+
+    async def head(self, source: str, ref: str | None = None) -> str:
+        """The commit that a branch (None: the deployed one) or an id names; "" for a repository without a commit. Raises NotFound."""
         ...
 
     async def read(self, source: str, path: str, ref: str | None = None) -> dict[str, Any]:
@@ -302,4 +313,17 @@ class EditControls(Protocol):
         Where the branch moved on meanwhile, changes go on top of it if they touch no file that it changed. Raises EditConflict with
         {conflicts: [{path, base, theirs, ours}], head}, AuthError, GitError (the remote's hook refused it, with its words).
         """
+        ...
+
+    async def check(self, source: str, changes: Sequence[FileChange], ref: str | None = None) -> list[dict[str, Any]]:
+        """What is wrong with these files as flows, podium.yaml or templates of that source: problems as in `podium validate --output json`."""
+        ...
+
+    async def deployed(self, source: str, commit: str, *, timeout_s: float) -> dict[str, Any]:
+        """Wait until a commit of the deployed branch is deployed, or the time is up: {deployed, commit (that is deployed now), rejected:
+        [{path, problems}], held?, error?, hint?}."""
+        ...
+
+    async def place(self, namespace: str, flow_id: str) -> dict[str, Any]:
+        """{source, path, commit, blob?} of a flow's file; for a flow that is not there, the place it would get. Raises NotFound (no source)."""
         ...

@@ -61,7 +61,15 @@ class Blob:
     id: str
 
 
-Changes = Mapping[str, bytes | Blob | None]
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file's new content, and whether it is executable: of bytes alone that stays as it was."""
+
+    body: bytes
+    executable: bool
+
+
+Changes = Mapping[str, bytes | Blob | Content | None]
 """Path → new content; None removes the file."""
 
 
@@ -122,7 +130,7 @@ class TreeEditor:
                 check_path(name)
             if isinstance(level.get(name), dict):
                 raise _both(path)
-            level[name] = pack.add("blob", body) if isinstance(body, bytes) else body.id if body is not None else None
+            level[name] = _written(body, pack)
         return self._edit(tree, nested, pack) or pack.add("tree", b"")
 
     def _edit(self, tree: str | None, changes: Mapping[str, object], pack: PackWriter) -> str | None:
@@ -141,10 +149,12 @@ class TreeEditor:
             elif change is None:
                 entries.pop(name, None)
             else:
-                assert isinstance(change, str)
+                made, executable = change if isinstance(change, tuple) else (change, None)
+                assert isinstance(made, str)
                 entries.pop(name + b"/", None)
-                executable = entries.get(name, b"").startswith(EXECUTABLE.encode())
-                ordered &= _put(entries, name, _entry(EXECUTABLE if executable else FILE, name, change))
+                if executable is None:
+                    executable = entries.get(name, b"").startswith(EXECUTABLE.encode())
+                ordered &= _put(entries, name, _entry(EXECUTABLE if executable else FILE, name, made))
         if not entries:
             return None
         if not ordered:
@@ -168,6 +178,15 @@ class TreeEditor:
         self._remembered[name] = entries
         while self._count > _REMEMBERED_ENTRIES_MAX:
             self._count -= len(self._remembered.popitem(last=False)[1])
+
+
+def _written(body: bytes | Blob | Content | None, pack: PackWriter) -> str | tuple[str, bool] | None:
+    """The id of a file's content, with whether it is executable where that is said."""
+    if isinstance(body, bytes):
+        return pack.add("blob", body)
+    if isinstance(body, Content):
+        return pack.add("blob", body.body), body.executable
+    return body.id if body is not None else None
 
 
 def _put(entries: Entries, key: bytes, entry: bytes) -> bool:

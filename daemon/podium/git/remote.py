@@ -92,9 +92,13 @@ def is_local(url: str) -> bool:
 
 
 def push(
-    git_dir: Path, url: str, refspecs: Sequence[str], *, credentials: Credentials | None, timeout_s: float, keep_open: Sequence[int] = ()
+    git_dir: Path, url: str, refspecs: Sequence[str], *, credentials: Credentials | None, timeout_s: float, keep_open: Sequence[int] = (),
+    leases: Mapping[str, str] | None = None,
 ) -> None:
-    """Send refs, never by force. Raises GitMoved when the remote has commits we do not have, GitRefused when it does not want ours."""
+    """Send refs, never by force. Raises GitMoved when the remote has commits we do not have, GitRefused when it does not want ours.
+
+    leases: ref of the remote → what it must be at ("" = not there). What is pushed there must contain that commit: git would not ask.
+    """
     if any(spec.startswith(("+", ":")) for spec in refspecs):
         raise GitError(
             "a push of ours is never forced and never deletes", hint="this is a mistake in Podium: please report it", reason="forced"
@@ -121,6 +125,7 @@ def push(
             "--porcelain",
             "--atomic" if len(refspecs) > 1 else "--no-atomic",
             "--no-verify",
+            *(f"--force-with-lease={ref}:{expected}" for ref, expected in (leases or {}).items()),
             "--end-of-options",
             target,
             *refspecs,
@@ -221,6 +226,7 @@ def _remote_rejected(url: str, verdict: str, done: process.Done) -> GitError:
         reason="hook" if "hook" in verdict else "refused",
         hint="allow this account to push the branch (branch protection, pre-receive hook), or choose another branch",
         remote=redact_url(url),
+        words=redact_url("\n".join(said)),
     )
 
 

@@ -17,13 +17,13 @@ from typing import Self
 from podium.base.errors import GitError
 from podium.git import history, mirror, process, remote
 from podium.git.batch import ObjectReader, RefUpdater
-from podium.git.commits import FOLDER, Blob, Changes, Draft, TreeEditor, moved, parse_tree, write_commit
+from podium.git.commits import FOLDER, Blob, Changes, Content, Draft, TreeEditor, moved, parse_tree, write_commit
 from podium.git.credentials import Credentials
 from podium.git.history import CommitInfo, TreeEntry, Unsupported
 from podium.git.mirror import Ownership
 from podium.git.objects import PODIUM, Identity, PackWriter
 
-__all__ = ["PODIUM", "CommitInfo", "Credentials", "Identity", "Repository", "TreeEntry", "Unsupported"]
+__all__ = ["PODIUM", "CommitInfo", "Content", "Credentials", "Identity", "Repository", "TreeEntry", "Unsupported"]
 
 NOWHERE = "0" * 40
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -126,12 +126,19 @@ class Repository:
         held = self._held()
         remote.fetch(self.git_dir, url, refspecs=refspecs, credentials=credentials, timeout_s=timeout_s, prune=prune, keep_open=held)
 
-    def push(self, url: str, refspec: str, *, credentials: Credentials | None = None, timeout_s: float = remote.NETWORK_TIMEOUT_S) -> None:
+    def push(
+        self, url: str, refspec: str, *, credentials: Credentials | None = None, timeout_s: float = remote.NETWORK_TIMEOUT_S,
+        expected: str | None = None,
+    ) -> None:
         """Send `source:destination`, never by force. To a path without a search for deltas.
 
+        expected: what the destination must be at ("" = not there), an ancestor of what is sent.
         Raises GitMoved (fetch first), GitRefused (hook, auth), GitError (unreachable, timeout).
         """
-        remote.push(self.git_dir, url, [refspec], credentials=credentials, timeout_s=timeout_s, keep_open=self._held())
+        leases = {refspec.partition(":")[2]: expected} if expected is not None else None
+        remote.push(
+            self.git_dir, url, [refspec], credentials=credentials, timeout_s=timeout_s, keep_open=self._held(), leases=leases
+        )
 
     def remote_heads(self, url: str, *patterns: str, credentials: Credentials | None = None) -> Mapping[str, str]:
         """Ref → commit id at the remote, of refs that match, without fetching."""
@@ -151,6 +158,12 @@ class Repository:
         )
         words = done.stdout.decode().split()  # git before 2.41 echoes `--end-of-options`
         return words[-1] if done.code == 0 and words else None
+
+    @staticmethod
+    def is_branch_name(name: str) -> bool:
+        """Whether git takes `name` for a branch."""
+        plain = not name.startswith(("-", "refs/")) and name != "HEAD" and name.isprintable()
+        return plain and process.run(["check-ref-format", f"refs/heads/{name}"]).code == 0
 
     def refs(self, prefix: str) -> dict[str, str]:
         """Ref → object id of every ref below `prefix`, such as `refs/heads/`."""
@@ -202,6 +215,10 @@ class Repository:
                 f"object {blob} is not in {self.git_dir}", hint="check the repository with: git fsck", reason="missing-object", object=blob
             )
         return found[1]
+
+    def has(self, name: str) -> bool:
+        """Whether an object of that id is here."""
+        return self._objects.read(name) is not None
 
     def read_many(self, blobs: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """(id, content) of many objects, in order, fast. Raises GitError at the first that is missing."""

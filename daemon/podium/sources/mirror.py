@@ -13,6 +13,7 @@ from pathlib import Path
 from podium.base.errors import GitError
 from podium.base.system.log import get_logger
 from podium.git.repo import Repository
+from podium.sources.editing.state import EDITS
 from podium.sources.source import Source
 
 log = get_logger(__name__)
@@ -33,6 +34,8 @@ class Mirror:
     def __init__(self, source: Source, home: Path) -> None:
         self._source = source
         self.repository = Repository.init_bare(home / "mirrors" / source.name)
+        for ref in self.repository.refs(EDITS):  # commits that a crash left before they were pushed: nobody was told of them
+            self.repository.update_ref(ref, None)
 
     def read(self) -> Snapshot:
         """Fetch the branch; the commit it is at. Raises GitError: unreachable, no access, no such branch."""

@@ -12,6 +12,7 @@ from podium.base.errors import SettingsError
 from podium.base.moments import to_text
 from podium.base.redact import redact_url
 from podium.git.credentials import Credentials
+from podium.sources.links import forge_at
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -34,6 +35,8 @@ class Source:
     directory: Path | None = None
     hook_secrets: tuple[str, ...] = ()
     fetch_timeout_s: float = 120.0
+    forge: str | None = None
+    """github, gitlab, gitea, forgejo or bitbucket, where the host's name does not tell."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -77,7 +80,9 @@ class SourceState:
             "name": source.name, "url": source.shown_url(), "branch": source.branch, "path": source.folder,
             "pollIntervalS": source.poll_interval_s, "flows": self.flows, "rejected": len(self.rejected), "dirty": self.dirty,
         }
+        forge = forge_at(source.url, source.forge) if source.directory is None else None
         optional: dict[str, Any] = {
+            "page": forge.page if forge else None, "commitPage": forge.commit("{commit}") if forge else None,
             "commit": self.commit,
             "fetchedAt": to_text(self.fetched_at) if self.fetched_at else None,
             "error": self.error, "hint": self.hint, "held": self.held, "failures": self.failures or None, "ignored": self.ignored or None,

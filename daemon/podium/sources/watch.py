@@ -260,6 +260,35 @@ class SourceWatcher:
                 return Answer(status=200, body=follower.state.as_dict(follower.source) | {"message": "looked for new commits"})
         return Answer(status=202, body={"source": name, "message": "looking for new commits"})
 
+    def source(self, name: str) -> Source:
+        """The source of that name. Raises NotFound."""
+        return self._find(name).source
+
+    def names(self) -> list[str]:
+        """The sources of the settings, in their order."""
+        return list(self._followers)
+
+    def origin(self, name: str) -> Mirror | WorkTree:
+        """Where the files of a source come from. Raises NotFound."""
+        return self._find(name).origin
+
+    def wake(self, name: str) -> None:
+        """Look at a source soon."""
+        self._find(name).wake.set()
+
+    async def looked(self, name: str, *, timeout_s: float, commit: str = "") -> SourceState:
+        """What is known of a source after a look that begins from now on, when `commit` is deployed, or when the time is up. Raises NotFound."""
+        follower = self._find(name)
+        state = follower.state
+        if commit and state.commit == commit:
+            return state
+        wanted = follower.begun + 1
+        follower.wake.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s), follower.ended:
+                await follower.ended.wait_for(lambda: follower.done >= wanted or (commit != "" and state.commit == commit))
+        return state
+
     async def confirm(self, name: str, *, commit: str | None = None) -> dict[str, Any]:
         """See SourceControls. For a source that is no longer in the settings: remove its flows."""
         if name not in self._followers and self._orphaned(name):

@@ -16,10 +16,13 @@ from multidict import CIMultiDict
 from podium.base.errors import (
     AuthError,
     ConflictError,
+    EditConflict,
     ExpressionError,
     FlowDisabled,
     FlowError,
     FlowNotFound,
+    GitError,
+    GitRefused,
     LimitError,
     NotFound,
     NothingToDo,
@@ -90,6 +93,8 @@ _STATUS: tuple[tuple[type[PodiumError], int], ...] = (
     (Refused, 422),
     (LimitError, 429),
     (StoreError, 503),
+    (GitRefused, 422),
+    (GitError, 502),
 )
 RETRY_AFTER_S = 1
 
@@ -110,7 +115,8 @@ def details_of(error: PodiumError) -> list[dict[str, Any]]:
 def _detail(item: Any) -> dict[str, Any]:
     if isinstance(item, Mapping):
         path = item.get("path") or item.get("input") or item.get("id") or ""
-        return {"message": str(item.get("message", item)), "path": str(path)}
+        more = {key: item[key] for key in ("file", "line", "column", "code", "hint") if item.get(key)}
+        return {"message": str(item.get("message", item)), "path": str(path), **more}
     path = getattr(item, "path", None) or getattr(item, "input", None) or getattr(item, "id", None) or ""
     return {"message": str(getattr(item, "message", item)), "path": str(path)}
 
@@ -124,7 +130,9 @@ def body_of(error: PodiumError, *, path: str, status: int) -> dict[str, Any]:
         first = details[0]
         message = first["message"] if not first["path"] or first["message"].startswith(first["path"]) else f"{first['path']}: {first['message']}"
         message = f"Invalid entity: {message}"
-    plain = {key: value for key, value in error.facts.items() if isinstance(value, (str, int, float, bool))}
+    plain: dict[str, Any] = {key: value for key, value in error.facts.items() if isinstance(value, (str, int, float, bool))}
+    if isinstance(error, EditConflict):
+        plain["conflicts"] = error.facts.get("conflicts")
     return {
         **plain,
         "message": redact_url(message),

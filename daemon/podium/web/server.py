@@ -27,6 +27,7 @@ from podium.base.ports import EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock, monotonic_s
 from podium.base.system.log import get_logger
 from podium.conductor.port import Orchestrator
+from podium.flows.types import Types
 from podium.runners.remote.desk import Desk
 from podium.web import errors
 from podium.web.api import actions, executions, flows, inbound, kv, logs, system, triggers
@@ -85,6 +86,7 @@ def make_app(
     upload_limit: int = limits.UPLOAD_BYTES_MAX,
     desk: Desk | None = None,
     edits: EditControls | None = None,
+    types: Types | None = None,
 ) -> web.Application:
     """The application. check_flow: (text, file name) → Parsed of each document. public_url: where callers reach it, if not by the Host they use.
 
@@ -100,7 +102,7 @@ def make_app(
         orchestrator=orchestrator, accept_webhook=accept_webhook, sources=sources, triggers=triggers, check_flow=check_flow, flow_schema=flow_schema,
         clock=clock, access=Access.of(token, list(allowed_hosts)), hub=hub, metrics=metrics, instance=instance, version=version,
         public_url=public_url.rstrip("/"), body_limit=body_limit, upload_limit=upload_limit, openapi=document(API_ROUTES, version=version),
-        transfers=desk, edits=edits,
+        transfers=desk, edits=edits, types=types if types is not None else Types.build(),
     )
     app[ASKED] = set()
     app[PULSE] = Pulse()

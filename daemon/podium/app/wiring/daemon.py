@@ -38,6 +38,7 @@ from podium.git.credentials import Credentials
 from podium.git.remote import is_local
 from podium.git.repo import Repository
 from podium.runners.remote.desk import Desk
+from podium.sources.publish import Publisher
 from podium.sources.source import Source
 from podium.sources.watch import SourceWatcher
 from podium.storage.namespace import NamespaceFiles
@@ -159,13 +160,14 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
             allowed_paths=[Path(each) for each in settings.security.allowed_paths], body_bytes_max=settings.limits.body_bytes_max,
             polls=Polls(os.environ, core.clock), seal=core.cipher.seal,
         )
+        publisher = Publisher(watcher, core.podium, types, core.clock, signing_key=settings.results.sign_key)
         app = make_app(
             core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,
             check_flow=lambda text, file: parse_flows(text, file=file, types=types), clock=core.clock,
             flow_schema=lambda: json_schema(types, load_vocabulary()),
             instance=core.instance, version=_version(), token=settings.token(), allowed_hosts=[*settings.server.allowed_hosts, settings.server.host],
             body_limit=settings.limits.body_bytes_max, upload_limit=settings.limits.upload_bytes_max,
-            desk=desk,
+            desk=desk, edits=publisher, types=types,
         )
         handed = listen_sockets(os.environ)
         socket_path = settings.home / "podium.sock"

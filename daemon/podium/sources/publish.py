@@ -1,0 +1,327 @@
+"""Writes what a person changed to the repository of a source: a commit in their name, pushed (ruling 14). Implements base/ports.EditControls.
+
+Made by app/wiring, called by web. What always holds: nothing is forced or overwritten: a push names the commit it goes on top of, and changes
+go onto a branch that moved only if nobody else touched their files; until the remote has the commit nothing of it is to be seen; what a
+path may be is checked before anything is written; who asked is the author, Podium the committer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from podium.base.errors import ConflictError, EditConflict, GitError, GitMoved, GitRefused, NotFound
+from podium.base.limits import MESSAGE_CHARS_MAX
+from podium.base.ports import Author, FileChange, Published
+from podium.base.system.clock import Clock
+from podium.base.system.ids import new_token
+from podium.base.system.log import get_logger
+from podium.conductor.port import Orchestrator
+from podium.flows.types import Types
+from podium.git.repo import PODIUM, Content, Identity, Repository
+from podium.sources.editing.checking import check_changes
+from podium.sources.editing.places import find_place, home_of
+from podium.sources.editing.state import EDITS, HEADS, Tree, check_changes_fit, conflicts_of, kind_of
+from podium.sources.links import Forge, forge_at
+from podium.sources.mirror import Mirror
+from podium.sources.source import Source
+from podium.sources.watch import SourceWatcher
+
+log = get_logger(__name__)
+_TRIES = 5
+_UNSURE = frozenset({"unreachable", "timeout", "failed"})
+"""Reasons after which the remote may have taken the push all the same."""
+
+
+class PushRefused(GitRefused):
+    """The remote's hook or a protection of the branch does not let the commit in."""
+
+    code = "push-refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Edit:
+    """What somebody wants to commit. base: what they saw. branch: the one it goes to, made from base when new_branch."""
+
+    changes: Sequence[FileChange]
+    base: str
+    message: str
+    author: Author
+    branch: str
+    new_branch: bool
+
+
+class Publisher:
+    """See EditControls. signing_key: signs the commits, as those of the results branch."""
+
+    def __init__(
+        self, watcher: SourceWatcher, orchestrator: Orchestrator, types: Types, clock: Clock, *, signing_key: Path | None = None,
+        committer: Identity = PODIUM,
+    ) -> None:
+        self._watcher = watcher
+        self._orchestrator = orchestrator
+        self._types = types
+        self._clock = clock
+        self._signing_key = signing_key
+        self._committer = committer
+        self._one_by_one: dict[str, asyncio.Lock] = {}
+
+    # ---- what there is
+
+    def editable(self, source: str) -> str | None:
+        """See EditControls."""
+        if self._watcher.source(source).directory is not None:
+            return "this source is a directory: its files are edited where they lie, and deployed as soon as they are saved"
+        return None
+
+    def forge(self, source: str) -> Forge | None:
+        """The forge that the repository of a source is at, if it is a known one. Raises NotFound."""
+        found = self._watcher.source(source)
+        return forge_at(found.url, found.forge) if found.directory is None else None
+
+    async def branches(self, source: str) -> dict[str, str]:
+        """See EditControls."""
+        found = self._watcher.source(source)
+        if found.directory is not None:
+            return {found.branch: await self.head(source)}
+        return await asyncio.to_thread(self._branches, found)
+
+    def _branches(self, source: Source) -> dict[str, str]:
+        repository = self._repository(source)
+        heads = repository.remote_heads(source.url, "refs/heads/*", credentials=source.credentials)
+        found = {ref.removeprefix("refs/heads/"): commit for ref, commit in heads.items()}
+        for ref in repository.refs(HEADS):
+            if ref.removeprefix(HEADS) not in found:
+                with suppress(GitMoved):
+                    repository.update_ref(ref, None)
+        return dict(sorted(found.items(), key=lambda each: (each[0] != source.branch, each[0])))
+
+    async def head(self, source: str, ref: str | None = None) -> str:
+        """See EditControls."""
+        return await asyncio.to_thread(self._resolve, self._watcher.source(source), ref)
+
+    async def tree(self, source: str, ref: str | None = None) -> list[dict[str, Any]]:
+        """See EditControls."""
+        return await asyncio.to_thread(self._tree, self._watcher.source(source), ref)
+
+    def _tree(self, source: Source, ref: str | None) -> list[dict[str, Any]]:
+        commit = self._resolve(source, ref)
+        if not commit:
+            return []
+        return [
+            {
+                "path": each.path, "blob": each.blob, "size": each.size,
+                "kind": kind_of(each.path, source.folder) if each.kind == "file" else each.kind,
+                **({"executable": True} if each.executable else {}),
+            }
+            for each in self._repository(source).tree(commit) if each.path.isprintable()
+        ]
+
+    async def read(self, source: str, path: str, ref: str | None = None) -> dict[str, Any]:
+        """See EditControls."""
+        return await asyncio.to_thread(self._read, self._watcher.source(source), path, ref)
+
+    def _read(self, source: Source, path: str, ref: str | None) -> dict[str, Any]:
+        commit = self._resolve(source, ref)
+        where = f"source '{source.name}' at commit {commit[:12]}" if commit else f"source '{source.name}'"
+        entry = Tree(self._repository(source), commit).entry(path)
+        if entry is None:
+            raise NotFound(f"there is no file '{path[:200]}' in {where}", hint="see the tree of the source for what is there", path=path[:200])
+        if entry.kind == "link":
+            target = self._repository(source).read(entry.blob).decode("utf-8", "replace")
+            raise NotFound(f"'{path}' is a link to '{target[:200]}'", hint="open the file it leads to", path=path)
+        if entry.kind != "file":
+            raise NotFound(f"'{path}' is no file in {where}", hint="name a file", path=path)
+        data = self._repository(source).read(entry.blob)
+        branch = source.branch if ref is None or ref == commit else ref
+        return {"path": path, "blob": entry.blob, "commit": commit, "branch": branch, "data": data, "size": len(data)}
+
+    async def check(self, source: str, changes: Sequence[FileChange], ref: str | None = None) -> list[dict[str, Any]]:
+        """See EditControls."""
+        found = self._watcher.source(source)
+
+        def look() -> list[dict[str, Any]]:
+            commit, known = self._resolve(found, ref), self._orchestrator.known_flows()
+            return check_changes(self._repository(found), commit, found.folder, changes, self._types, source=source, known=known)
+
+        return await asyncio.to_thread(look)
+
+    async def place(self, namespace: str, flow_id: str) -> dict[str, Any]:
+        """See EditControls."""
+        known = self._orchestrator.known_flows()
+        name = home_of(namespace, flow_id, known, self._watcher.names(), lambda each: self.editable(each) is None)
+        if name is None:
+            raise NotFound("there is no source that a flow could be written to", hint="add one to the settings: [sources.main] url = …")
+        source = self._watcher.source(name)
+        flows = [each for each in known.values() if each.source == name]
+        commit = await self.head(name)
+
+        def look() -> dict[str, Any]:
+            tree = Tree(self._repository(source), commit)
+            path, there = find_place(lambda each: each in tree.entries, source.folder, namespace, flow_id, flows)
+            return {"source": name, "path": path, "commit": commit, **({"blob": tree.entries[path].blob} if there else {})}
+
+        return await asyncio.to_thread(look)
+
+    # ---- writing
+
+    async def publish(
+        self, source: str, changes: Sequence[FileChange], *, base: str, message: str, author: Author, branch: str | None = None,
+        new_branch: bool = False,
+    ) -> Published:
+        """See EditControls."""
+        found = self._watcher.source(source)
+        if (why := self.editable(source)) is not None:
+            raise ConflictError(f"source '{source}' cannot be written to: {why}", hint="change the files there", source=source)
+        check_changes_fit(changes)
+        edit = _Edit(
+            changes=changes, base=base, author=author, branch=branch or found.branch, new_branch=new_branch,
+            message=(message.strip() or _message_for(changes))[:MESSAGE_CHARS_MAX],
+        )
+        async with self._one_by_one.setdefault(source, asyncio.Lock()):
+            commit = await asyncio.to_thread(self._publish, found, edit)
+        log.info("source_edited", source=source, commit=commit, branch=edit.branch, files=len(changes), author=author.email)
+        forge = self.forge(source)
+        if edit.branch == found.branch:
+            self._watcher.wake(source)
+        return Published(
+            commit=commit, branch=edit.branch, url=forge.commit(commit) if forge else None,
+            review=forge.review(edit.branch, found.branch) if forge and edit.branch != found.branch else None,
+        )
+
+    def _publish(self, source: Source, edit: _Edit) -> str:
+        repository, branch = self._repository(source), edit.branch
+        if not repository.is_branch_name(branch):
+            raise ConflictError(f"'{branch[:100]}' is no name for a branch", hint="use letters, digits, -, _ and /", path="branch")
+        if edit.base and repository.resolve(edit.base) is None:
+            self._fetch(source, f"+refs/heads/*:{HEADS}*", prune=True)
+            if repository.resolve(edit.base) is None:
+                raise NotFound(f"commit {edit.base[:40]} is not in source '{source.name}'", hint="load the file again, then repeat the change")
+        for _ in range(_TRIES):
+            head = edit.base if edit.new_branch else self._head(source, branch)
+            if conflicts := conflicts_of(repository, edit.changes, base=edit.base, head=head):
+                raise _conflict(conflicts, head, branch)
+            wanted = Tree(repository, head).missing(edit.changes)
+            if not wanted:
+                if edit.new_branch:
+                    raise ConflictError("there is nothing to commit: the files are as they were", hint="change something first")
+                return head
+            try:
+                return self._commit_and_push(source, repository, edit, wanted, head)
+            except GitMoved as moved:
+                if edit.new_branch:
+                    raise ConflictError(f"branch '{branch}' is there already", hint="give the new branch another name", path="branch") from moved
+        raise ConflictError(f"branch '{branch}' of source '{source.name}' moves all the time", hint="try again in a moment")
+
+    def _commit_and_push(self, source: Source, repository: Repository, edit: _Edit, wanted: Sequence[FileChange], head: str) -> str:
+        ref = EDITS + new_token(12)
+        if head:
+            repository.update_ref(ref, head, "")
+        try:
+            commit = repository.commit(
+                ref=ref, parent=head or None, message=edit.message, at=self._clock.now(),
+                author=Identity(name=edit.author.name, email=edit.author.email), committer=self._committer, signing_key=self._signing_key,
+                changes={
+                    each.path: each.data if each.data is None or each.executable is None else Content(each.data, each.executable) for each in wanted
+                },
+            )
+            self._push(source, repository, f"{ref}:refs/heads/{edit.branch}", commit, "" if edit.new_branch else head)
+        finally:
+            with suppress(GitError):
+                repository.update_ref(ref, None)
+        with suppress(GitError):
+            repository.update_ref(HEADS + edit.branch, commit)
+        return commit
+
+    def _push(self, source: Source, repository: Repository, spec: str, commit: str, lease: str) -> None:
+        target = spec.partition(":")[2]
+        try:
+            repository.push(source.url, spec, credentials=source.credentials, timeout_s=source.fetch_timeout_s, expected=lease)
+        except GitRefused as error:
+            if error.facts.get("reason") in {"hook", "refused"}:
+                raise PushRefused(error.what, hint=error.hint, **error.facts) from error
+            raise
+        except GitMoved:
+            raise
+        except GitError as error:
+            # The answer may have been lost after the remote took the commit.
+            if error.facts.get("reason") in _UNSURE:
+                with suppress(GitError):
+                    if repository.remote_heads(source.url, target, credentials=source.credentials).get(target) == commit:
+                        return
+            raise
+
+    async def deployed(self, source: str, commit: str, *, timeout_s: float) -> dict[str, Any]:
+        """See EditControls."""
+        state = await self._watcher.looked(source, timeout_s=timeout_s, commit=commit)
+        there = state.commit is not None and await asyncio.to_thread(self._contains, source, state.commit, commit)
+        facts = {"held": state.held, "error": state.error, "hint": state.hint}
+        return {
+            "deployed": there, "commit": state.commit, "rejected": [dict(each) for each in state.rejected] if there else [],
+            **{key: value for key, value in facts.items() if value},
+        }
+
+    def _contains(self, source: str, deployed: str, commit: str) -> bool:
+        repository = self._watcher.origin(source).repository
+        return deployed == commit or repository.is_ancestor(commit, deployed)
+
+    # ---- the repository
+
+    def _repository(self, source: Source) -> Repository:
+        return self._watcher.origin(source.name).repository
+
+    def _resolve(self, source: Source, ref: str | None) -> str:
+        """The commit of an id or a branch. For the deployed branch what is here if the remote does not answer; "" if it has no commit."""
+        repository, origin = self._repository(source), self._watcher.origin(source.name)
+        if not isinstance(origin, Mirror):
+            return repository.resolve("refs/heads/work-tree") or ""
+        if ref is not None and len(ref) >= 40 and (commit := repository.resolve(ref)) is not None:
+            return commit
+        branch = ref or source.branch
+        try:
+            head = self._head(source, branch)
+        except GitError as error:
+            here = repository.resolve(f"refs/heads/{source.branch}")
+            if branch != source.branch or here is None:
+                raise
+            log.info("edit_reads_what_is_here", source=source.name, error=error.what)
+            return here
+        if not head and ref is not None and branch != source.branch:
+            raise NotFound(f"source '{source.name}' has no branch or commit '{branch[:100]}'", hint="see the source's branches", path="ref")
+        return head
+
+    def _head(self, source: Source, branch: str) -> str:
+        """The commit that a branch is at, at the remote; fetched. "" when it is not there."""
+        repository = self._repository(source)
+        if not repository.is_branch_name(branch):
+            raise NotFound(f"'{branch[:100]}' is no branch of source '{source.name}'", hint="see the source's branches", path="branch")
+        try:
+            self._fetch(source, f"+refs/heads/{branch}:{HEADS}{branch}")
+        except GitRefused as error:
+            if error.facts.get("reason") != "branch-gone":
+                raise
+            return ""
+        return repository.resolve(HEADS + branch) or ""
+
+    def _fetch(self, source: Source, spec: str, *, prune: bool = False) -> None:
+        self._repository(source).fetch(
+            source.url, refspecs=[spec], credentials=source.credentials, timeout_s=source.fetch_timeout_s, prune=prune
+        )
+
+
+def _message_for(changes: Sequence[FileChange]) -> str:
+    if len(changes) == 1:
+        return f"{'Remove' if changes[0].data is None else 'Update'} {changes[0].path}"
+    return f"Change {len(changes)} files"
+
+
+def _conflict(conflicts: list[dict[str, Any]], head: str, branch: str) -> ConflictError:
+    names = ", ".join(str(each["path"]) for each in conflicts[:3]) + (" and others" if len(conflicts) > 3 else "")
+    return EditConflict(
+        f"somebody else changed {names} on branch '{branch}' meanwhile", hint="look at both, put your change on top, and save again",
+        conflicts=conflicts, head=head,
+    )
