@@ -199,16 +199,14 @@ async def test_a_protected_branch_refuses_and_another_takes_it(remote: Remote, t
 
 async def test_many_people_saving_at_once_lose_nothing(remote: Remote, tmp_path: Path, clock: Any) -> None:
     base = remote.push({f"{number}.txt": "old\n" for number in range(6)} | {"shared.txt": "old\n"})
-    async with house(tmp_path, clock, source(remote)) as here:
-        elsewhere = Publisher(here.watcher, here.orchestrator, TYPES, clock)  # type: ignore[arg-type]  # a daemon of somebody else: no common lock
-
+    async with house(tmp_path, clock, source(remote)) as here, house(tmp_path / "other", clock, source(remote)) as elsewhere:
         async def save(number: int) -> Any:
-            publisher = (here.publisher, elsewhere)[number % 2]
+            publisher = (here.publisher, elsewhere.publisher)[number % 2]
             change = FileChange(path=f"{number}.txt", data=b"new\n", blob=blob("old\n"))
             return await publisher.publish("main", [change], base=base, message="m", author=ADA)
 
         async def fight(number: int) -> bool:
-            publisher = (here.publisher, elsewhere)[number % 2]
+            publisher = (here.publisher, elsewhere.publisher)[number % 2]
             change = FileChange(path="shared.txt", data=f"{number}\n".encode(), blob=blob("old\n"))
             try:
                 await publisher.publish("main", [change], base=base, message="m", author=ADA)

@@ -8,6 +8,7 @@ path may be is checked before anything is written; who asked is the author, Podi
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Publisher:
         self._signing_key = signing_key
         self._committer = committer
         self._one_by_one: dict[str, asyncio.Lock] = {}
+        self._fetching: dict[str, threading.Lock] = {}
 
     # ---- what there is
 
@@ -233,8 +235,6 @@ class Publisher:
         finally:
             with suppress(GitError):
                 repository.update_ref(ref, None)
-        with suppress(GitError):
-            repository.update_ref(HEADS + edit.branch, commit)
         return commit
 
     def _push(self, source: Source, repository: Repository, spec: str, commit: str, lease: str) -> None:
@@ -308,9 +308,10 @@ class Publisher:
         return repository.resolve(HEADS + branch) or ""
 
     def _fetch(self, source: Source, spec: str, *, prune: bool = False) -> None:
-        self._repository(source).fetch(
-            source.url, refspecs=[spec], credentials=source.credentials, timeout_s=source.fetch_timeout_s, prune=prune
-        )
+        with self._fetching.setdefault(source.name, threading.Lock()):  # two at once would lock each other's refs out
+            self._repository(source).fetch(
+                source.url, refspecs=[spec], credentials=source.credentials, timeout_s=source.fetch_timeout_s, prune=prune
+            )
 
 
 def _message_for(changes: Sequence[FileChange]) -> str:
