@@ -85,7 +85,7 @@ async def test_every_page_is_whole_at_every_width_and_in_both_colours(browser: B
             wider = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wider <= 0, f"{path} is {wider} pixels wider than {width}"
             background = await page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert background == ("rgb(246, 247, 249)" if scheme == "light" else "rgb(14, 17, 22)")
+            assert background == ("rgb(248, 249, 251)" if scheme == "light" else "rgb(14, 16, 20)")
             await page.context.close()
 
 
@@ -111,10 +111,11 @@ async def test_keys_and_theme(browser: Browser) -> None:
     await page.keyboard.press("g")
     await page.keyboard.press("e")
     await page.wait_for_url("**/executions")
-    await page.click("#theme")
+    await page.click("#account > summary")
+    await page.click("#theme span:has-text('Dark')")
     assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
     await page.reload()
-    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 22)"
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 16, 20)"
 
 
 async def test_a_flow_is_run_and_its_execution_watched_live(browser: Browser) -> None:
@@ -137,7 +138,8 @@ async def test_a_flow_is_run_and_its_execution_watched_live(browser: Browser) ->
     assert orchestrator.requests[-1].inputs["at"] == "2026-02-01T08:00:00Z"
     assert orchestrator.requests[-1].inputs["tags"] == ["green"]
     assert await page.inner_text("#head .badge") == "Created"
-    await streaming(browser.app, identifier, 2)  # its changes and its log
+    await streaming(browser.app)
+    await streaming(browser.app, identifier)  # its log
     orchestrator.move(identifier, "RUNNING")
     orchestrator.task_run(identifier, "say", ("CREATED", 0), ("RUNNING", 0.1))
     await page.wait_for_selector("#head .s-RUNNING")
@@ -176,7 +178,7 @@ async def test_what_somebody_types_is_not_lost_when_things_change(browser: Brows
     orchestrator, identifier = browser.world.orchestrator, browser.world.ids["paused"]
     page = await browser.open(f"/executions/{identifier}")
     await page.fill("#in-reason", "because")
-    await streaming(browser.app, identifier, 2)
+    await streaming(browser.app)
     orchestrator.task_run(identifier, "late", ("CREATED", 0), ("RUNNING", 1))
     orchestrator.tell(kind="execution", executionId=identifier, state="PAUSED")
     await page.wait_for_selector(".gantt >> text=late")

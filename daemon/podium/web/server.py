@@ -32,13 +32,17 @@ from podium.runners.remote.desk import Desk
 from podium.web import errors
 from podium.web.api import actions, executions, flows, inbound, kv, logs, system, triggers
 from podium.web.api.editing import edits as editing
-from podium.web.context import CONTEXT, TRUST, AcceptWebhook, CheckFlow, Context, context
+from podium.web.api.looks import eval as evaluating
+from podium.web.context import CONTEXT, AcceptWebhook, CheckFlow, Context, context
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
 from podium.web.pages import routes as site
 from podium.web.pages.navigation import PULSE, Pulse
-from podium.web.people.access import Access, unauthorised
-from podium.web.people.roles import CALLER, Caller, Role
+from podium.web.people.access import Access, require_safe
+from podium.web.people.guard import guard
+from podium.web.people.headers import preflight, set_headers
+from podium.web.people.identify import Door
+from podium.web.people.throttle import Buckets
 from podium.web.routes import Handler, Route, document, register
 from podium.web.transfers import handlers as transfers
 
@@ -46,8 +50,8 @@ log = get_logger(__name__)
 
 # Those with a fixed word come before those with a name in its place.
 API_ROUTES: tuple[Route, ...] = (
-    *system.ROUTES, *inbound.ROUTES, *executions.LOOKS[:3], *logs.ROUTES, *actions.ROUTES, *executions.LOOKS[3:], *executions.STARTS, *flows.ROUTES,
-    *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES, *editing.ROUTES,
+    *system.ROUTES, *inbound.ROUTES, *executions.LOOKS[:3], *logs.ROUTES, *evaluating.ROUTES, *actions.ROUTES, *executions.LOOKS[3:],
+    *executions.STARTS, *flows.ROUTES, *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES, *editing.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
 ASKED: web.AppKey[set[Any]] = web.AppKey("asked", set)
@@ -55,17 +59,6 @@ ASKED: web.AppKey[set[Any]] = web.AppKey("asked", set)
 CLOSING_S = 5.0
 """How long open requests may take to end when the server stops."""
 _SWEEP_S = 2.0
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 
 
 def make_app(
@@ -87,12 +80,16 @@ def make_app(
     desk: Desk | None = None,
     edits: EditControls | None = None,
     types: Types | None = None,
+    door: Door | None = None,
+    calls: Buckets | None = None,
 ) -> web.Application:
     """The application. check_flow: (text, file name) → Parsed of each document. public_url: where callers reach it, if not by the Host they use.
 
     desk: where containers on other machines get their files.
-    token: needed from everybody but programs of this machine. allowed_hosts: names in the Host header beside loopback names and addresses.
+    door: who is let in; without it, whoever has the token, and programs of this machine. allowed_hosts: names in the Host header beside loopback
+    names and addresses. calls: how often one caller may change something.
     """
+    door = door if door is not None else Door(access=Access.of(allowed_hosts), token=token or None, instance=instance)
     # aiohttp's own limit would cut uploads; the readers of web/params hold the limits.
     app = web.Application(middlewares=[_observe, _answer_errors, _guard], client_max_size=0)
     metrics = Metrics(instance=instance, version=version)
@@ -100,14 +97,14 @@ def make_app(
     hub.listen(metrics.changed)
     app[CONTEXT] = Context(
         orchestrator=orchestrator, accept_webhook=accept_webhook, sources=sources, triggers=triggers, check_flow=check_flow, flow_schema=flow_schema,
-        clock=clock, access=Access.of(token, list(allowed_hosts)), hub=hub, metrics=metrics, instance=instance, version=version,
+        clock=clock, door=door, calls=calls, hub=hub, metrics=metrics, instance=instance, version=version,
         public_url=public_url.rstrip("/"), body_limit=body_limit, upload_limit=upload_limit, openapi=document(API_ROUTES, version=version),
         transfers=desk, edits=edits, types=types if types is not None else Types.build(),
     )
     app[ASKED] = set()
     app[PULSE] = Pulse()
     app[ROUTES] = register(app, [*API_ROUTES, *site.ROUTES])
-    app.on_response_prepare.append(_set_headers)
+    app.on_response_prepare.append(set_headers)
     app.cleanup_ctx.append(_run_hub)
     app.on_shutdown.append(_end_streams)
     return app
@@ -125,12 +122,6 @@ async def _end_streams(app: web.Application) -> None:
     app[CONTEXT].hub.stop()
     if (desk := app[CONTEXT].transfers) is not None:
         desk.close()
-
-
-async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers.setdefault("Cache-Control", "no-store")
 
 
 def _route(request: web.Request) -> Route | None:
@@ -204,19 +195,8 @@ def _is_api(request: web.Request) -> bool:
 
 @web.middleware
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Lets in who may. An open route learns whether the caller is trusted; it is answered all the same."""
-    here, route = context(request), _route(request)
-    if route is not None and route.open:
-        try:
-            request[TRUST] = here.access.caller(request, here.clock.now())
-        except errors.NotAllowedHere:
-            request[TRUST] = None
-        return await handler(request)
-    via = request[TRUST] = here.access.caller(request, here.clock.now())
-    if via is None:
-        raise unauthorised(here.access)
-    request[CALLER] = Caller(name="podium", email=f"podium@{here.instance}", via=via, roles={"": Role.ADMIN})
-    return await handler(request)
+    """Lets in who may; people/guard says who."""
+    return preflight(request) or await guard(request, handler, _route(request))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,16 +216,16 @@ async def serve(
     unix_socket: made anew with mode 0600. sock: a socket handed over by systemd; it replaces host and port. Raises SettingsError
     when listening there would let strangers in or is not possible.
     """
-    access = app[CONTEXT].access
+    door = app[CONTEXT].door
     opened: list[socket.socket] = []
     made: Path | None = None
     try:
         if sock is not None:
             if sock.family != socket.AF_UNIX:
-                access.require_safe(str(sock.getsockname()[0]))
+                require_safe(str(sock.getsockname()[0]), token=door.token, accounts=bool(door.roster.origin))
             opened.append(sock)
         elif host is not None:
-            access.require_safe(host)
+            require_safe(host, token=door.token, accounts=bool(door.roster.origin))
             opened.extend(_listen(host, port))
         if unix_socket is not None:
             opened.append(_listen_unix(unix_socket))

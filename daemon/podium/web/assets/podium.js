@@ -1,140 +1,9 @@
-// Makes pages live: keys, theme, copying, confirming, fresh parts, log lines as they come. Every page reads without it.
+// Log lines as they come, and the run form while it is filled in. Every page reads without it.
 (function () {
   "use strict";
   const LINES_MAX = 5000;
-  const QUIET_MS = 700;
   const $ = (selector, root) => (root || document).querySelector(selector);
   const all = (selector, root) => Array.from((root || document).querySelectorAll(selector));
-
-  // ---- theme
-  const themeButton = $("#theme");
-  if (themeButton) {
-    themeButton.hidden = false;
-    themeButton.addEventListener("click", () => {
-      const root = document.documentElement;
-      const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-      root.dataset.theme = dark ? "light" : "dark";
-      try { localStorage.setItem("podium-theme", root.dataset.theme); } catch (error) { /* kept for this page only */ }
-    });
-  }
-
-  // ---- keys: "/" to the search, "g" and a letter to a page, Escape closes
-  let prefix = 0;
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Escape") {
-      all("details.menu[open]").forEach((menu) => { menu.open = false; });
-      if (document.activeElement && document.activeElement.matches("input, textarea, select")) document.activeElement.blur();
-      return;
-    }
-    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
-    if (event.key === "/") {
-      const find = $("#find");
-      if (find) { event.preventDefault(); find.focus(); find.select(); }
-    } else if (event.key === "g") {
-      prefix = Date.now();
-    } else if (Date.now() - prefix < 1500) {
-      prefix = 0;
-      const target = $('nav a[data-key="g ' + (/^[a-z]$/.test(event.key) ? event.key : "") + '"]');
-      if (target) { event.preventDefault(); location.href = target.href; }
-    }
-  });
-
-  // ---- menus: one open at a time, closed by a click elsewhere
-  document.addEventListener("click", (event) => {
-    all("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
-    const copy = event.target.closest("[data-copy]");
-    if (copy && navigator.clipboard) {
-      navigator.clipboard.writeText(copy.dataset.copy).then(() => {
-        copy.classList.add("done");
-        setTimeout(() => copy.classList.remove("done"), 1200);
-      });
-    }
-  });
-  function enhance(root) {
-    if (navigator.clipboard) all("[data-copy]", root).forEach((button) => { button.hidden = false; });
-    all("[data-submit]", root).forEach((field) => field.addEventListener("change", () => field.form.requestSubmit()));
-  }
-  enhance(document);
-
-  const tab = $(".tabs a[aria-current]");
-  if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - 40;
-
-  // ---- times: keep "5 min ago" true
-  function ago(then) {
-    const seconds = (Date.now() - then) / 1000;
-    const size = Math.abs(seconds);
-    if (size < 10) return "just now";
-    const unit = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find((each) => size >= each[0]);
-    const text = Math.floor(size / unit[0]) + " " + unit[1];
-    return seconds > 0 ? text + " ago" : "in " + text;
-  }
-  // The server's clock decides: the page was made at a moment that its own texts agree on.
-  setInterval(() => {
-    all("time[datetime]").forEach((time) => {
-      const then = Date.parse(time.getAttribute("datetime"));
-      if (!Number.isNaN(then)) time.textContent = ago(then);
-    });
-  }, 30000);
-
-  // ---- live parts: on a change, fetch this page again and replace the parts that differ
-  const marker = $("[data-execution]");
-  const address = marker ? marker.dataset.address + location.search.replace(/^\?/, marker.dataset.address.includes("?") ? "&" : "?") : location.href;
-  let fetching = false;
-  let again = false;
-  let timer = 0;
-  function busy(part) {
-    const active = document.activeElement;
-    return (active && active !== document.body && part.contains(active) && active.matches("input, textarea, select")) || $("details.menu[open]", part) !== null;
-  }
-  async function refresh() {
-    if (fetching) { again = true; return; }
-    fetching = true;
-    try {
-      const answer = await fetch(address, { headers: { Accept: "text/html" }, credentials: "same-origin" });
-      if (answer.ok && !answer.redirected) {
-        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-        all("[data-part]").forEach((part) => {
-          const next = fresh.getElementById(part.id);
-          if (!next || busy(part) || next.innerHTML === part.dataset.html) return;
-          const open = new Set(all("details[data-keep][open]", part).map((each) => each.dataset.keep));
-          const scroll = all(".scroll, .code", part).map((each) => each.scrollLeft);
-          const html = next.innerHTML;
-          part.replaceChildren(...Array.from(next.childNodes).map((node) => document.importNode(node, true)));
-          part.dataset.html = html;
-          all("details[data-keep]", part).forEach((each) => { if (open.has(each.dataset.keep)) each.open = true; });
-          all(".scroll, .code", part).forEach((each, index) => { each.scrollLeft = scroll[index] || 0; });
-          enhance(part);
-        });
-        document.title = fresh.title;
-        // A form to resume with came or went, or the log grows again: these are not replaced part by part.
-        const has = (selector, root) => $(selector, root) !== null;
-        if (marker && (has("form.run") !== has("form.run", fresh) || (has("#log-lines[data-log]", fresh) && !has("#log-lines[data-log]")))) location.reload();
-      }
-    } catch (error) { /* the next change tries again */ }
-    fetching = false;
-    if (again) { again = false; later(); }
-  }
-  function later() {
-    if (timer) return;
-    timer = setTimeout(() => { timer = 0; refresh(); }, QUIET_MS);
-  }
-  if (document.body.hasAttribute("data-live") && $("[data-part]") && window.EventSource && !/[?&]page=(?!1(&|$))/.test(location.search)) {
-    const only = marker ? "?executionId=" + encodeURIComponent(marker.dataset.execution) : "";
-    let source = null;
-    const listen = () => {
-      if (source || document.hidden) return;
-      source = new EventSource("/api/v1/events" + only);
-      let opened = false;
-      source.onopen = () => { if (opened) later(); opened = true; };
-      source.onmessage = later;
-      source.addEventListener("reset", later);
-    };
-    const mute = () => { if (source) { source.close(); source = null; } };
-    document.addEventListener("visibilitychange", () => { if (document.hidden) { mute(); } else { listen(); later(); } });
-    window.addEventListener("pagehide", mute);
-    listen();
-  }
 
   // ---- log: new lines as they come, filtered by what is typed
   const log = $("#log-lines");
@@ -177,7 +46,7 @@
       waiting.push(JSON.parse(event.data));
       if (waiting.length === 1) requestAnimationFrame(show);
     };
-    source.addEventListener("end", () => { source.close(); later(); });
+    source.addEventListener("end", () => { source.close(); document.dispatchEvent(new CustomEvent("podium:refresh")); });
     window.addEventListener("pagehide", () => source.close());
     bottom();
   }

@@ -25,8 +25,10 @@ from podium.flows.model import STATES, TERMINAL
 from podium.flows.types import short_type
 from podium.storage.crypto import is_sealed
 from podium.web.context import TRUST, context
+from podium.web.pages.navigation import FLASH_COOKIE, flashed, navigation
 from podium.web.pages.text import breakable, first_line, plain, with_files
 from podium.web.pages.timeline import ago, clock_text, length_of_time, moment_of, took
+from podium.web.people.roles import CALLER, Role
 from podium.web.routes import Handler, Route
 from podium.web.wire import encode, pretty
 
@@ -40,9 +42,11 @@ _SHORT_CHARS = 80
 ACTIVE = tuple(state for state in STATES if state not in TERMINAL)
 
 
-def page(method: str, path: str, handler: Handler, *, to_all: bool = False) -> Route:
-    """The route of a page. to_all: strangers may see it."""
-    return Route(method=method, path=path, handler=handler, about="", tag=TAG, root=True, hidden=True, open=to_all)
+def page(method: str, path: str, handler: Handler, *, to_all: bool = False, needs: Role | None = None, everywhere: bool = False) -> Route:
+    """The route of a page. to_all: strangers may see it. needs, everywhere: see Route."""
+    return Route(
+        method=method, path=path, handler=handler, about="", tag=TAG, root=True, hidden=True, open=to_all, needs=needs, everywhere=everywhere
+    )
 
 
 @lru_cache(maxsize=1)
@@ -129,7 +133,8 @@ def hide(value: Any) -> Any:
 async def render(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
     """A page. Around it: what is refused, held back and not pushed."""
     here = context(request)
-    now = here.clock.now()
+    now, who = here.clock.now(), request.get(CALLER)
+    inside = bool(request.get(TRUST)) and who is not None
 
     def since(value: Any) -> Markup:
         moment = value if isinstance(value, datetime) else moment_of(value)
@@ -139,9 +144,13 @@ async def render(request: web.Request, template: str, *, status: int = 200, **va
 
     text = environment().get_template(template).render(
         **values, since=since, now=now, took=lambda state: took(state, now), instance=here.instance, version=here.version, path=request.path,
-        banners=await _banners(request) if request.get(TRUST) else [], trusted=bool(request.get(TRUST)), session=request.get(TRUST) == "session",
+        banners=await _banners(request) if inside else [], trusted=inside, session=request.get(TRUST) == "session", flash=flashed(request),
+        navigation=await navigation(request) if inside else (), person=who.name if who else "", person_mail=who.email if who else "", who=who,
     )
-    return web.Response(status=status, body=text.encode("utf-8", "replace"), content_type="text/html", charset="utf-8")
+    response = web.Response(status=status, body=text.encode("utf-8", "replace"), content_type="text/html", charset="utf-8")
+    if FLASH_COOKIE in request.cookies:
+        response.del_cookie(FLASH_COOKIE, path="/")
+    return response
 
 
 async def _banners(request: web.Request) -> list[dict[str, Any]]:
