@@ -13,7 +13,7 @@ from typing import Any
 
 from podium.base.errors import ConflictError, FlowDisabled, FlowNotFound, InputError, LimitError, NotFound
 from podium.base.moments import from_text, to_text
-from podium.base.ports import Answer, Delivery, Deployment, FlowRevision, KnownFlow
+from podium.base.ports import Answer, CommitFacts, Delivery, Deployment, FlowRevision, KnownFlow
 from podium.base.system.clock import SystemClock
 from podium.base.system.ids import new_id
 from podium.conductor.port import Listed, StartRequest
@@ -263,6 +263,9 @@ class FakeOrchestrator:
         view = self.views[execution_id]
         return {**view, "state": {**view["state"], "histories": list(view["state"]["histories"])}}
 
+    async def namespace_of(self, execution_id: str) -> str | None:
+        return self.views[execution_id]["namespace"] if execution_id in self.views else None
+
     async def executions(
         self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
         query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
@@ -327,6 +330,22 @@ class FakeOrchestrator:
             if each["seq"] > after_seq and LEVELS.index(each["level"]) >= LEVELS.index(min_level) and (not task_id or each["taskId"] == task_id)
             and (not task_run_id or each["taskRunId"] == task_run_id) and (attempt is None or each["attemptNumber"] == attempt)
         ][:limit]
+
+    async def log_index(self, execution_id: str, *, every: int, **only: Any) -> tuple[int, list[int]]:
+        entries = await self.logs(execution_id, limit=1_000_000, **only)
+        return len(entries), [0, *(each["seq"] for each in entries[every - 1 : -1 : every])]
+
+    async def log_find(self, execution_id: str, text: str, *, limit: int, **only: Any) -> list[tuple[int, int]]:
+        entries = enumerate(await self.logs(execution_id, limit=1_000_000, **only))
+        return [(number, each["seq"]) for number, each in entries if text.lower() in each["message"].lower()][:limit]
+
+    async def evaluate(self, execution_id: str, expression: str, *, task_run_id: str | None = None) -> dict[str, Any]:
+        view = await self.execution(execution_id)
+        if task_run_id is not None and all(run["id"] != task_run_id for run in view["taskRunList"]):
+            raise NotFound("no such task run")
+        if "broken" in expression:
+            return {"error": f"no such thing: {expression}", "stackTrace": "line 1, column 4"}
+        return {"result": expression.replace("{{ execution.id }}", execution_id)}
 
     async def search_logs(
         self, *, namespace: str | None = None, flow_id: str | None = None, query: str | None = None, min_level: str = "TRACE",
@@ -477,6 +496,7 @@ class FakeSources:
     def __init__(self) -> None:
         self.sources: list[dict[str, Any]] = []
         self.notified: list[tuple[str, bytes, bool]] = []
+        self.facts: dict[str, CommitFacts] = {}
         self.confirmed: list[tuple[str, str | None]] = []
 
     async def notify(self, name: str, headers: Sequence[tuple[str, str]], body: bytes, *, trusted: bool = False) -> Answer:
@@ -484,6 +504,9 @@ class FakeSources:
             raise NotFound(f"there is no source '{name}'", hint="see the settings")
         self.notified.append((name, body, trusted))
         return Answer(status=202, body={"source": name})
+
+    async def commits(self, name: str, commits: Sequence[str]) -> dict[str, CommitFacts]:
+        return {each: self.facts[each] for each in commits if each in self.facts}
 
     async def confirm(self, name: str, *, commit: str | None = None) -> dict[str, Any]:
         source = next((each for each in self.sources if each["name"] == name), None)

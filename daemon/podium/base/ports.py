@@ -228,6 +228,19 @@ class TriggerControls(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitFacts:
+    """Who made a commit, and why. at: when it was written, aware, UTC. subject: the first line of message."""
+
+    author: str
+    email: str
+    at: datetime
+    committer: str
+    subject: str
+    message: str
+    parents: tuple[str, ...] = ()
+
+
 class SourceControls(Protocol):
     """What a caller may ask of the sources. Implemented by sources, called by web."""
 
@@ -238,6 +251,10 @@ class SourceControls(Protocol):
 
     async def confirm(self, name: str, *, commit: str | None = None) -> dict[str, Any]:
         """Apply the removals that the newest deployment of `name` holds back. Raises NotFound, ConflictError (nothing is held)."""
+        ...
+
+    async def commits(self, name: str, commits: Sequence[str]) -> dict[str, CommitFacts]:
+        """Of these commits of a source those that its repository has; none of a source that is not there. Kept, so it costs little."""
         ...
 
     def status(self) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.base.errors import ConflictError, GitError, NotFound, PodiumError
-from podium.base.ports import Answer, KnownFlow
+from podium.base.ports import Answer, CommitFacts, KnownFlow
 from podium.base.system.clock import Clock
 from podium.base.system.ids import jitter
 from podium.base.system.log import get_logger
@@ -23,6 +23,7 @@ from podium.base.system.threads import in_own_thread
 from podium.conductor.port import Orchestrator
 from podium.flows.types import Types
 from podium.git.repo import Repository
+from podium.sources.commits import CommitReader
 from podium.sources.forge import check_push, is_ping
 from podium.sources.mirror import Mirror, Snapshot, is_damage
 from podium.sources.reading.loader import Known, Reading, read_commit, remove_source
@@ -44,6 +45,7 @@ class _Follower:
         self.source = source
         self.origin = origin
         self.state = SourceState()
+        self.commits = CommitReader()
         self.wake = asyncio.Event()
         self.busy = asyncio.Lock()
         self.read_once = False
@@ -306,6 +308,13 @@ class SourceWatcher:
                 )
             await self._deploy(follower, Snapshot(commit=state.commit, dirty=state.dirty), confirmed=True)
         return follower.state.as_dict(follower.source)
+
+    async def commits(self, name: str, commits: Sequence[str]) -> dict[str, CommitFacts]:
+        """See SourceControls."""
+        follower = self._followers.get(name)
+        if follower is None:
+            return {}
+        return await asyncio.to_thread(follower.commits.read, follower.origin.repository, commits)
 
     def status(self) -> list[dict[str, Any]]:
         """See SourceControls; also sources that are gone from the settings while their flows run on."""

@@ -28,10 +28,13 @@ async def syncs_page(request: web.Request) -> web.Response:
     for each in sources:
         each["href"] = commit_url(str(each.get("url") or ""), str(each.get("commit") or ""))
     found = [each for each in await here.orchestrator.syncs(limit=_FOUND_MAX) if wanted in (None, each.get("source"))]
+    shown = [_sync(each, sources) for each in found[(number - 1) * _SHOWN : number * _SHOWN]]
+    for each in shown:
+        each["facts"] = (await here.sources.commits(str(each["source"]), [each["commit"]])).get(each["commit"])
     rejected = [{**each, "problems": list(each.get("problems") or ())} for each in here.orchestrator.rejected()]
     return await render(
-        request, "syncs/syncs.html", sources=sources, syncs=[_sync(each, sources) for each in found[(number - 1) * _SHOWN : number * _SHOWN]],
-        rejected=rejected, total=len(found), page=number, size=_SHOWN, source=wanted or "",
+        request, "syncs/syncs.html", sources=sources, syncs=shown, rejected=rejected,
+        total=len(found), page=number, size=_SHOWN, source=wanted or "",
     )
 
 
@@ -41,7 +44,8 @@ async def sync_page(request: web.Request) -> web.Response:
     name, commit = request.match_info["source"], request.match_info["commit"]
     record = await _record(here, name, commit)
     sync = _sync(record, [safe_source(each) for each in here.sources.status()])
-    return await render(request, "syncs/sync.html", sync=sync, verdicts=_VERDICTS)
+    facts = await here.sources.commits(name, [commit])
+    return await render(request, "syncs/sync.html", sync=sync, verdicts=_VERDICTS, commit=facts.get(commit))
 
 
 async def _record(here: Context, source: str, commit: str) -> Mapping[str, Any]:
