@@ -19,6 +19,7 @@ from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.requests import merge_trigger, put_kv
 from podium.conductor.core.round import Round
 from podium.conductor.core.stream import Stream
+from podium.conductor.forms.evaluating import Evaluating
 from podium.conductor.forms.forms import as_seen
 from podium.conductor.limits.resting import started_by
 from podium.conductor.limits.waiting import Waiting
@@ -65,9 +66,10 @@ class Podium(Lists, Waiting):
         """Set by wiring: whether another daemon waits to take over."""
         self.starter: Starter | None = None
         """Set by wiring: the two know each other."""
+        self.evaluating: Evaluating | None = None
         self.upkeep: Upkeep | None = None
         self.room: Room | None = None
-        """Both set by wiring."""
+        """All three set by wiring."""
         self.shown: Callable[[tuple[str, str, str], Mapping[str, Any] | None], dict[str, Any] | None] = _as_stored
         """Set by wiring: the state of a trigger as people see it."""
 
@@ -262,6 +264,17 @@ class Podium(Lists, Waiting):
     # ---- reading executions
     async def execution(self, execution_id: str) -> View:
         return self.with_reasons(_public(await self._conductor.view(execution_id)))
+
+    async def evaluate(self, execution_id: str, expression: str, *, task_run_id: str | None = None) -> dict[str, Any]:
+        assert self.evaluating is not None
+        return await self.evaluating.evaluate(execution_id, expression, task_run_id)
+
+    async def namespace_of(self, execution_id: str) -> str | None:
+        stream = self._conductor.stream(execution_id)
+        if stream is not None:
+            return stream.state.namespace
+        found = self._reads.execution(execution_id)
+        return str(found["namespace"]) if found is not None else None
 
     async def record(self, execution_id: str) -> dict[str, Any] | None:
         return await self._closer.record_of(execution_id)

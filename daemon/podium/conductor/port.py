@@ -148,6 +148,10 @@ class Orchestrator(Protocol):
         """Raises NotFound."""
         ...
 
+    async def namespace_of(self, execution_id: str) -> str | None:
+        """The namespace of an execution, by one indexed query; None when there is no such execution."""
+        ...
+
     async def executions(
         self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
         query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
@@ -171,6 +175,14 @@ class Orchestrator(Protocol):
         """Log entries: {seq, timestamp, level, message, taskId, taskRunId, attemptNumber, executionId, namespace, flowId}."""
         ...
 
+    async def log_index(self, execution_id: str, *, every: int, **only: Any) -> tuple[int, list[int]]:
+        """How many entries match (only: as for `logs`), and the seq after which each page of `every` of them begins, the first page's 0."""
+        ...
+
+    async def log_find(self, execution_id: str, text: str, *, limit: int, **only: Any) -> list[tuple[int, int]]:
+        """(number from 0 among those that match otherwise, seq) of entries whose message has `text`, in any case."""
+        ...
+
     async def search_logs(
         self, *, namespace: str | None = None, flow_id: str | None = None, query: str | None = None, min_level: str = "TRACE",
         started_after: datetime | None = None, started_before: datetime | None = None, page: int = 1, size: int = 25,
@@ -179,6 +191,13 @@ class Orchestrator(Protocol):
         ...
 
     async def metrics(self, execution_id: str) -> list[dict[str, Any]]: ...
+    async def evaluate(self, execution_id: str, expression: str, *, task_run_id: str | None = None) -> dict[str, Any]:
+        """What a template gives on an execution as it is, {result}, or {error, stackTrace}. Secrets are masks, nothing is called or started.
+
+        task_run_id: as that task run sees it. Raises NotFound, FlowNotFound, InputError.
+        """
+        ...
+
     async def record(self, execution_id: str) -> dict[str, Any] | None:
         """The record as committed: {path, commit, body}, or None while it is not committed."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -11,10 +11,13 @@ from aiohttp import web
 from podium.base.ports import Answer, Delivery, EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock
 from podium.conductor.port import Orchestrator
+from podium.flows.types import Types
 from podium.runners.remote.desk import Desk
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
 from podium.web.people.access import Access
+from podium.web.people.identify import Door
+from podium.web.people.throttle import Buckets
 
 CheckFlow = Callable[[str, str], Sequence[Any]]
 """(text, file name) → a flows.load.Parsed for each document of it."""
@@ -32,7 +35,7 @@ class Context:
     check_flow: CheckFlow
     flow_schema: Callable[[], Mapping[str, Any]]
     clock: Clock
-    access: Access
+    door: Door
     hub: Hub
     metrics: Metrics
     instance: str
@@ -43,13 +46,22 @@ class Context:
     openapi: Mapping[str, Any]
     edits: EditControls | None = None
     """Writing to the repositories of the sources; None where there are none."""
+    types: Types = field(default_factory=Types.build)
+    """The installed plug-ins."""
     transfers: Desk | None = None
     """Where containers on other machines fetch and bring files; None where there are none."""
+    calls: Buckets | None = None
+    """How often one caller may change something; None is no limit."""
+
+    @property
+    def access(self) -> Access:
+        """The rules about host names and pages of origin."""
+        return self.door.access
 
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
 TRUST: web.RequestKey[str | None] = web.RequestKey("trust", object)  # type: ignore[arg-type]  # a union is no class
-"""How the caller is trusted (auth.Access.caller), None for a stranger at an open route."""
+"""How the caller is trusted (people.roles.Caller.via), None for a stranger at an open route."""
 
 
 def context(request: web.Request) -> Context:

@@ -73,11 +73,18 @@ class Route:
     stream: bool = False
     needs: Role | None = None
     """The role that a caller must have (in the namespace of the path, else in any): None is VIEWER for what reads, OPERATOR for the rest."""
+    everywhere: bool = False
+    """Whether the role must be one for the whole instance. ADMIN always must, where the path names no namespace."""
 
     @property
     def role(self) -> Role:
         """The role that a caller must have."""
         return self.needs if self.needs is not None else Role.VIEWER if self.method in {"GET", "HEAD"} else Role.OPERATOR
+
+    @property
+    def instance(self) -> bool:
+        """Whether the role must be one for the whole instance."""
+        return self.everywhere or (self.role is Role.ADMIN and not re.search(r"\{(namespace|ns|execution)\b", self.path))
 
 
 def paged(item: Schema = OBJECT) -> Schema:

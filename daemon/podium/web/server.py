@@ -33,6 +33,7 @@ from podium.web import errors
 from podium.web.api import actions, executions, flows, inbound, kv, logs, system, triggers
 from podium.web.api.editing import edits as editing
 from podium.web.api.looks import eval as evaluating
+from podium.web.api.plugins import language
 from podium.web.context import CONTEXT, AcceptWebhook, CheckFlow, Context, context
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
@@ -52,6 +53,7 @@ log = get_logger(__name__)
 API_ROUTES: tuple[Route, ...] = (
     *system.ROUTES, *inbound.ROUTES, *executions.LOOKS[:3], *logs.ROUTES, *evaluating.ROUTES, *actions.ROUTES, *executions.LOOKS[3:],
     *executions.STARTS, *flows.ROUTES, *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES, *editing.ROUTES,
+    *language.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
 ASKED: web.AppKey[set[Any]] = web.AppKey("asked", set)
@@ -101,6 +103,7 @@ def make_app(
         public_url=public_url.rstrip("/"), body_limit=body_limit, upload_limit=upload_limit, openapi=document(API_ROUTES, version=version),
         transfers=desk, edits=edits, types=types if types is not None else Types.build(),
     )
+    language.keep(app)
     app[ASKED] = set()
     app[PULSE] = Pulse()
     app[ROUTES] = register(app, [*API_ROUTES, *site.ROUTES])

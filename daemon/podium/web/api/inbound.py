@@ -37,7 +37,7 @@ async def _hook(request: web.Request) -> web.Response:
 
 
 def _headers(request: web.Request) -> list[tuple[str, str]]:
-    ours = request[TRUST] in {"token", "session"}
+    ours = request[TRUST] in {"token", "api_token", "password", "session"}
     return [(name, header_text(value)) for name, value in request.headers.items() if not (ours and name.lower() in _HIDDEN_FROM_FLOWS)]
 
 

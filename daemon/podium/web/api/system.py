@@ -50,7 +50,7 @@ async def _configs(request: web.Request) -> web.Response:
     here = context(request)
     return answer(
         {
-            "product": "podium", "version": here.version, "instance": here.instance, "isBasicAuthEnabled": here.access.token is not None,
+            "product": "podium", "version": here.version, "instance": here.instance, "isBasicAuthEnabled": here.door.has_accounts,
             "systemNamespace": "system", "hiddenLabelsPrefixes": ["system.", "internal."],
         }
     )

@@ -1,4 +1,4 @@
-"""The pages as routes, the files they load, logging in and out, and the pages that say what went wrong.
+"""The pages as routes, the files they load, and the pages that say what went wrong.
 
 Called by the server. What always holds: a stranger sees the login page and its assets only.
 """
@@ -15,14 +15,15 @@ from podium.base.errors import NotFound, PodiumError
 from podium.base.redact import redact_url
 from podium.web.context import TRUST, context
 from podium.web.errors import headers_for
+from podium.web.pages.editor import page as editor
 from podium.web.pages.executions import page as executions
 from podium.web.pages.flows import page as flows
 from podium.web.pages.home import page as home
+from podium.web.pages.plugins import page as plugins
+from podium.web.pages.people import login
 from podium.web.pages.render import HERE, TAG, digest, link, page, render
 from podium.web.pages.syncs import page as syncs
 from podium.web.pages.triggers import page as triggers
-from podium.web.params import read_form
-from podium.web.people.access import COOKIE, SESSION_S, safe_next
 from podium.web.routes import Route
 
 __all__ = ["ROUTES", "TAG", "refuse"]
@@ -31,44 +32,12 @@ _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 async def refuse(request: web.Request, error: PodiumError, status: int) -> web.StreamResponse:
     """The page for an error; the login page for a stranger who wants to read."""
-    if status == 401 and request.method in {"GET", "HEAD"} and context(request).access.token is not None:
+    if status == 401 and request.method in {"GET", "HEAD"} and context(request).door.has_accounts:
         raise web.HTTPSeeOther(link("/login", next=request.path_qs if request.path != "/" else None))
     request.setdefault(TRUST, None)
     response = await render(request, "error.html", status=status, error=error, message=redact_url(error.what), code=status)
     response.headers.update(headers_for(error, status))
     return response
-
-
-async def login_page(request: web.Request) -> web.StreamResponse:
-    """The form for the token."""
-    context(request).access.check_host(request)
-    if request[TRUST] is not None:
-        raise web.HTTPSeeOther(safe_next(request.query.get("next")))
-    return await render(request, "login.html", next=safe_next(request.query.get("next")), wrong=False)
-
-
-async def login(request: web.Request) -> web.StreamResponse:
-    """Trade the token for a cookie."""
-    here = context(request)
-    here.access.check_host(request)
-    async with read_form(request, text_limit=64 * 1024, file_limit=0) as form:
-        token, target = form.first("token"), safe_next(form.first("next"))
-    if not here.access.is_token(token.strip()):
-        return await render(request, "login.html", status=401, next=target, wrong=True)
-    response = web.HTTPSeeOther(target)
-    response.set_cookie(
-        COOKIE, here.access.new_session(here.clock.now()), max_age=SESSION_S, httponly=True, samesite="Lax", path="/",
-        secure=request.secure or here.public_url.startswith("https:"),
-    )
-    raise response
-
-
-async def logout(request: web.Request) -> web.StreamResponse:
-    """Forget the cookie."""
-    context(request).access.check_host(request)
-    response = web.HTTPSeeOther("/login")
-    response.del_cookie(COOKIE, path="/")
-    raise response
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
@@ -102,10 +71,7 @@ async def old_address(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES: tuple[Route, ...] = (
-    *home.ROUTES, *flows.ROUTES, *executions.ROUTES, *triggers.ROUTES, *syncs.ROUTES,
-    page("GET", "/login", login_page, to_all=True),
-    page("POST", "/login", login, to_all=True),
-    page("POST", "/logout", logout, to_all=True),
+    *home.ROUTES, *flows.ROUTES, *executions.ROUTES, *triggers.ROUTES, *syncs.ROUTES, *editor.ROUTES, *plugins.ROUTES, *login.ROUTES,
     page("GET", "/assets/{name:.+}", asset, to_all=True),
     page("GET", "/ui{rest:(/.*)?}", old_address),
 )

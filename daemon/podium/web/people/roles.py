@@ -1,4 +1,4 @@
-"""Who calls, and what they may do: the roles, and the caller of a request with the roles they have.
+"""Who calls, and what they may do: the caller of a request with the roles they have.
 
 Called by the guard of the server, which makes the caller, and by handlers. What always holds: a role includes all below it; who has no role in a
 namespace does not learn that it is there.
@@ -8,44 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 from aiohttp import web
 
+from podium.base.access.people import Role, role_in
 from podium.base.ports import Author
 from podium.web.errors import RoleNeeded
 
-
-class Role(IntEnum):
-    """What a person may do in a namespace, least first."""
-
-    NONE = 0
-    VIEWER = 1
-    """Read."""
-    OPERATOR = 2
-    """And start, stop, resume executions, switch triggers."""
-    EDITOR = 3
-    """And change flows, files and keys."""
-    ADMIN = 4
-    """And what concerns the whole instance: pausing everything, settings, people."""
+__all__ = ["CALLER", "Caller", "Role", "caller", "require", "sees", "visible"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who a request is from. via: socket, token, session or loopback. roles: namespace (with all below it) → role; "" is every namespace."""
+    """Who a request is from. via: socket, token (of the instance), api_token, password, session or loopback.
+
+    roles: namespace (with all below it) → role; "" is every namespace. account: the person's or API token's name, "" for who has none.
+    """
 
     name: str
     email: str
     via: str
     roles: Mapping[str, Role] = field(default_factory=dict)
+    account: str = ""
+    kind: str = "root"
+    """root (the instance itself: socket, loopback, its token), user or token."""
 
     def role(self, namespace: str) -> Role:
         """The highest role there: of the namespace itself or of one above it."""
-        found = self.roles.get("", Role.NONE)
-        parts = namespace.split(".")
-        for end in range(1, len(parts) + 1):
-            found = max(found, self.roles.get(".".join(parts[:end]), Role.NONE))
-        return found
+        return role_in(self.roles, namespace)
 
     @property
     def highest(self) -> Role:
@@ -54,7 +44,12 @@ class Caller:
 
     def may(self, role: Role, namespace: str) -> bool:
         """Whether the caller has at least this role in the namespace; "" asks for the whole instance."""
-        return self.role(namespace) >= role if namespace else self.roles.get("", Role.NONE) >= role
+        return self.role(namespace) >= role
+
+    @property
+    def seen(self) -> frozenset[str] | None:
+        """The namespaces, each with all below it, that the caller may read; None: all."""
+        return None if self.may(Role.VIEWER, "") else frozenset(name for name, role in self.roles.items() if role >= Role.VIEWER)
 
     @property
     def author(self) -> Author:
@@ -70,8 +65,23 @@ def caller(request: web.Request) -> Caller:
     return request[CALLER]
 
 
+def visible(request: web.Request) -> frozenset[str] | None:
+    """The namespaces, each with all below it, that the caller may read; None: all."""
+    return caller(request).seen
+
+
+def sees(request: web.Request, namespace: str) -> bool:
+    """Whether the caller may read in this namespace."""
+    return caller(request).may(Role.VIEWER, namespace)
+
+
 def require(request: web.Request, role: Role, namespace: str) -> None:
     """Raises RoleNeeded unless the caller has this role in the namespace ("": the whole instance)."""
     if not caller(request).may(role, namespace):
-        where = f"namespace '{namespace}'" if namespace else "the whole instance"
-        raise RoleNeeded(f"this needs the role {role.name.lower()} for {where}", hint="ask an admin; `roles` of podium.yaml says who has which")
+        raise role_needed(role, namespace)
+
+
+def role_needed(role: Role, namespace: str) -> RoleNeeded:
+    """The refusal."""
+    where = f"namespace '{namespace[:200]}'" if namespace else "the whole instance"
+    return RoleNeeded(f"this needs the role {role.name.lower()} for {where}", hint="ask an admin; `roles` of podium.yaml says who has which")

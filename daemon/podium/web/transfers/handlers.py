@@ -17,7 +17,7 @@ from podium.base.ports import Answer
 from podium.runners.remote.desk import FAILURE_BYTES_MAX, OUTPUT_PIECE_BYTES_MAX, Desk
 from podium.web.context import context
 from podium.web.params import read_bytes, read_pieces
-from podium.web.people.access import given_token
+from podium.web.people.identify import given_token
 from podium.web.routes import Handler, Route
 
 _PIECE_BYTES = 256 * 1024
