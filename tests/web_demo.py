@@ -7,8 +7,9 @@ from typing import Any
 
 from podium.base.moments import to_text
 from podium.conductor.port import StartRequest
+from podium.flows.schema import json_schema
 from podium.web.server import make_app
-from web_fake import FakeOrchestrator, FakeSources, FakeTriggers, FakeWebhooks, check_flow
+from web_fake import TYPES, FakeOrchestrator, FakeSources, FakeTriggers, FakeWebhooks, check_flow
 
 ETL = """id: daily-sales
 namespace: company.analytics
@@ -146,7 +147,7 @@ class World:
     def app(self, **settings: Any) -> Any:
         return make_app(
             self.orchestrator, accept_webhook=self.webhooks.accept, sources=self.sources, triggers=self.triggers, check_flow=check_flow,
-            flow_schema=lambda: {"type": "object"}, clock=self.clock, instance="test-1", version="0.1.0", **settings,
+            flow_schema=lambda: json_schema(TYPES), types=TYPES, clock=self.clock, instance="test-1", version="0.1.0", **settings,
         )
 
     async def fill(self) -> World:

@@ -6,19 +6,16 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
 from podium.app.plugins import load_types, load_vocabulary
 from podium.flows.schema import json_schema, short_name
+from podium.web.pages.plugins.catalogue import KINDS, example_of, names_of, resolved, value_words, written_types
 
-_PLACE = "#/definitions/"
 _HEAD = """# Every type
 
 All types that this version knows, with their properties. The prefix `io.kestra.plugin.` may be left out. **Bold** properties are
 required; a property marked `{{ }}` takes an expression in place of its value, and texts take expressions as well. The same is in the
 [JSON Schema](editors.md), which your editor can read.
 """
-_KINDS = {"task": "Tasks", "trigger": "Triggers", "condition": "Conditions", "runner": "Task runners", "input": "Inputs"}
 _ABOUT = {
     "task": "What every task has:", "trigger": "What every trigger has:", "input": "What every input has:",
     "condition": "Conditions stand in `conditions` of a trigger.", "runner": "Task runners stand in `taskRunner` of a script task.",
@@ -29,7 +26,7 @@ def types_page() -> str:
     """docs/types.md."""
     schema = json_schema(load_types(), load_vocabulary())
     parts = [_HEAD]
-    for kind, title in _KINDS.items():
+    for kind, title in KINDS.items():
         parts += [f"\n## {title}\n\n{_ABOUT[kind]}\n", *_kind(schema, kind)]
     parts += ["\n## Parts\n\nWhat stands inside other things.\n", *_parts(schema)]
     return "".join(parts)
@@ -37,7 +34,7 @@ def types_page() -> str:
 
 def _kind(schema: Mapping[str, Any], kind: str) -> Iterator[str]:
     known = schema["definitions"]
-    names = list(dict.fromkeys(rule["then"]["$ref"].removeprefix(_PLACE) for rule in known[kind]["allOf"] if "$ref" in rule["then"]))
+    names = names_of(schema, kind)
     rows = {name: dict(_rows(schema, known[name])) for name in names}
     common = {key: row for key, row in rows[names[0]].items() if all(each.get(key) == row for each in rows.values())}
     if common:
@@ -55,8 +52,7 @@ def _kind(schema: Mapping[str, Any], kind: str) -> Iterator[str]:
 def _title(definition: Mapping[str, Any], kind: str) -> str:
     if kind != "input":
         return short_name(definition["title"])
-    kinds = definition["properties"]["type"]
-    return ", ".join([kinds["const"]] if "const" in kinds else kinds["enum"])
+    return ", ".join(written_types(definition))
 
 
 def _parts(schema: Mapping[str, Any]) -> Iterator[str]:
@@ -72,45 +68,12 @@ def _table(rows: Mapping[str, str]) -> str:
 
 def _rows(schema: Mapping[str, Any], definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, given in definition["properties"].items():
-        found = given
-        reference = found.get("$ref", "")
-        if reference.startswith(_PLACE + "property."):
-            found = schema["definitions"][reference.removeprefix(_PLACE)]
+        found = resolved(schema, given)
         default = f"`{json.dumps(found['default'], ensure_ascii=False)}`" if found.get("default") not in (None, [], {}, "") else ""
         shown = f"**{name}**" if name in definition.get("required", []) else name
-        yield name, f"| {shown} | {_value(found)} | {default} | {found.get('description', '')} |\n".replace("{{ … }}", "`{{ … }}`")
-
-
-def _value(found: Mapping[str, Any]) -> str:
-    """What may be written, in words."""
-    reference = found.get("$ref")
-    if isinstance(reference, str):
-        name = reference.removeprefix(_PLACE)
-        return "`{{ }}`" if name == "expression" else name
-    if "anyOf" in found:
-        words = list(dict.fromkeys(_value(each) for each in found["anyOf"] if each != {"type": "null"}))
-        return ", ".join(words)
-    if "const" in found:
-        return f"`{found['const']}`"
-    if "enum" in found:
-        return " ".join(f"`{each}`" for each in found["enum"] if each is not None) if len(found["enum"]) < 20 else "one of many"
-    listed = found.get("type", "anything")
-    kinds = listed if isinstance(listed, list) else [listed]
-    if "array" in kinds:
-        return f"list of {_value(found.get('items', {}))}"
-    if "object" in kinds:
-        inner = found.get("additionalProperties")
-        return f"map to {_value(inner)}" if isinstance(inner, dict) and inner else "map"
-    if {"string", "number", "boolean"} <= set(kinds):
-        return "text"
-    for kind, word in (("boolean", "true, false"), ("integer", "whole number"), ("number", "number"), ("string", "text")):
-        if kind in kinds:
-            return word
-    return "anything"
+        yield name, f"| {shown} | {value_words(found)} | {default} | {found.get('description', '')} |\n".replace("{{ … }}", "`{{ … }}`")
 
 
 def _example(definition: Mapping[str, Any]) -> str:
-    if not definition.get("examples"):
-        return ""
-    text = yaml.safe_dump(definition["examples"][0], sort_keys=False, allow_unicode=True, width=120)
-    return f"\n```yaml\n{text}```\n"
+    text = example_of(definition)
+    return f"\n```yaml\n{text}```\n" if text else ""

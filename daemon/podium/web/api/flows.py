@@ -136,10 +136,6 @@ def _verdict(index: int, parsed: Any) -> dict[str, Any]:
     return verdict
 
 
-async def _schema(request: web.Request) -> web.Response:
-    return answer(await asyncio.to_thread(context(request).flow_schema))
-
-
 class FlowsComeFromGit(MethodNotAllowed):
     """Flows are changed by a commit, not over the API."""
 
@@ -179,10 +175,6 @@ ROUTES = [
     Route(
         method="POST", path="/flows/validate", handler=_validate, about="Check the text of flows; documents are separated by ---", tag="flows",
         body=Body(content=_YAML, required=True), answers={200: LIST}, errors=(400,),
-    ),
-    Route(
-        method="GET", path="/plugins/schemas/flow", handler=_schema, about="JSON Schema of a flow, for editors", tag="flows", answers={200: OBJECT},
-        errors=(),
     ),
     Route(
         method="GET", path=_FLOW, handler=_get, about="One flow", tag="flows", answers={200: ref("Flow")}, errors=(404, 422),

@@ -1,0 +1,1 @@
+"""The editor: any file of a source's repository, a new flow, the flow one looks at."""
