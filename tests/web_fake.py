@@ -53,6 +53,10 @@ def _render(value: Any, _variables: Mapping[str, Any]) -> Any:
     return "rendered" if isinstance(value, str) and "{{" in value else value
 
 
+def _within(namespace: str, namespaces: Any) -> bool:
+    return namespaces is None or any(namespace == each or namespace.startswith(f"{each}.") for each in namespaces)
+
+
 class FakeOrchestrator:
     """See conductor/port.Orchestrator."""
 
@@ -270,15 +274,19 @@ class FakeOrchestrator:
         self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
         query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
         trigger_execution_id: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc",
+        namespaces: Any = None,
     ) -> tuple[list[dict[str, Any]], int]:
         found = [
             {key: value for key, value in view.items() if key != "taskRunList"} for view in self.views.values()
-            if (not namespace or view["namespace"] == namespace or view["namespace"].startswith(f"{namespace}.")) and (not flow_id or view["flowId"] == flow_id)
+            if _within(view["namespace"], namespaces) and (not namespace or view["namespace"] == namespace or view["namespace"].startswith(f"{namespace}.")) and (not flow_id or view["flowId"] == flow_id)
             and (not states or view["state"]["current"] in states)
             and (not query or query.lower() in f"{view['id']} {view['namespace']} {view['flowId']}".lower())
             and (not labels or labels.items() <= {each["key"]: each["value"] for each in view["labels"]}.items())
             and (started_after is None or from_text(view["state"]["startDate"]) >= started_after)
             and (started_before is None or from_text(view["state"]["startDate"]) <= started_before)
+            and (not trigger_id or (view.get("trigger") or {}).get("id") == trigger_id)
+            and (child is None or child == bool(((view.get("trigger") or {}).get("variables") or {}).get("executionId")))
+            and (namespaces is None or any(view["namespace"] == each or view["namespace"].startswith(f"{each}.") for each in namespaces))
             and (not trigger_execution_id or ((view.get("trigger") or {}).get("variables") or {}).get("executionId") == trigger_execution_id)
         ]
         name, _, order = sort.partition(":")
@@ -317,6 +325,30 @@ class FakeOrchestrator:
         self.collected.append(dry)
         return {"executions": 3, "logs": 0, "metrics": 0, "keys": 0, "documents": 0, "caches": 0, "folders": 1, "files": 2, "bytes": 2_500_000}
 
+    async def recent_executions(self, flows: Sequence[tuple[str, str]], *, most: int) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        found = {pair: (await self.executions(namespace=pair[0], flow_id=pair[1], size=most))[0] for pair in flows}
+        return {pair: views for pair, views in found.items() if views}
+
+    async def tally(self, *, start: datetime, end: datetime, steps: int, **wanted: Any) -> list[dict[str, int]]:
+        made: list[dict[str, int]] = [{} for _ in range(steps)]
+        found, _ = await self.executions(started_after=start, started_before=end, size=1_000_000, **wanted)
+        for each in found:
+            at = from_text(each["state"]["startDate"])
+            part = made[min(int((at - start) / (end - start) * steps), steps - 1)]
+            part[each["state"]["current"]] = part.get(each["state"]["current"], 0) + 1
+        return made
+
+    async def reasons(self, executions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        grave = {each["id"]: [line for line in self.entries.get(each["id"], []) if line["level"] == "ERROR"] for each in executions}
+        return {identifier: lines[-1]["message"] for identifier, lines in grave.items() if lines}
+
+    def upcoming(self, *, limit: int) -> list[dict[str, Any]]:
+        found = [
+            {"namespace": name[0], "flowId": name[1], "triggerId": name[2], "nextExecutionDate": state["nextExecutionDate"]}
+            for name, state in self.states.items() if state.get("nextExecutionDate") and not state.get("disabled")
+        ]
+        return sorted(found, key=lambda each: str(each["nextExecutionDate"]))[:limit]
+
     async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
         last = {pair: (await self.executions(namespace=pair[0], flow_id=pair[1], size=1))[0] for pair in flows}
         return {pair: found[0] for pair, found in last.items() if found}
@@ -349,11 +381,11 @@ class FakeOrchestrator:
 
     async def search_logs(
         self, *, namespace: str | None = None, flow_id: str | None = None, query: str | None = None, min_level: str = "TRACE",
-        started_after: datetime | None = None, started_before: datetime | None = None, page: int = 1, size: int = 25,
+        started_after: datetime | None = None, started_before: datetime | None = None, page: int = 1, size: int = 25, namespaces: Any = None,
     ) -> tuple[list[dict[str, Any]], int]:
         found = [
             each for lines in self.entries.values() for each in lines
-            if (not namespace or each["namespace"] == namespace) and (not query or query in each["message"])
+            if _within(each["namespace"], namespaces) and (not namespace or each["namespace"] == namespace) and (not query or query in each["message"])
             and LEVELS.index(each["level"]) >= LEVELS.index(min_level)
         ][::-1]
         return found[(page - 1) * size : page * size], len(found)

@@ -313,6 +313,9 @@ class Podium(Lists, Waiting):
         state = self._documents.get("trigger", namespace, f"{flow_id}/{trigger_id}")
         return self.shown((namespace, flow_id, trigger_id), state)
 
+    def upcoming(self, *, limit: int) -> list[dict[str, Any]]:
+        return self._documents.upcoming(limit)
+
     async def kv(self, namespace: str, key: str) -> dict[str, Any] | None:
         entry = self._reads.kv(namespace, key)
         return dict(entry) if entry is not None else None

@@ -7,7 +7,7 @@ dates are ISO text, UTC, milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -156,16 +156,43 @@ class Orchestrator(Protocol):
         self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
         query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
         trigger_execution_id: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc",
+        namespaces: Collection[str] | None = None,
     ) -> tuple[list[View], int]:
-        """A page of executions (without task runs) and how many match, from limits.TOTAL_MAX on at least. Raises InputError past DEEP_MAX."""
+        """A page of executions (without task runs) and how many match, from limits.TOTAL_MAX on at least. Raises InputError past DEEP_MAX.
+
+        namespaces: only those in one of these or below it; None is all.
+        """
         ...
 
     async def list_executions(self, *, after: str | None = None, page: int = 1, size: int = 25, **wanted: Any) -> Listed:
-        """As `executions`. after: an execution; the list begins behind its place, which costs the same however deep that is."""
+        """As `executions`, and by trigger_id, child (True: started by an execution, False: not), namespaces (only in these and below them).
+
+        after: an execution; the list begins behind its place, which costs the same however deep that is.
+        """
         ...
 
     async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], View]:
         """The newest execution of each of these (namespace, flow id) that has any."""
+        ...
+
+    async def recent_executions(self, flows: Sequence[tuple[str, str]], *, most: int) -> dict[tuple[str, str], list[View]]:
+        """The newest executions of each of these flows, newest first, as {id, state: {current, startDate, endDate?}}. One indexed query."""
+        ...
+
+    async def tally(
+        self, *, start: datetime, end: datetime, steps: int, namespace: str | None = None, flow_id: str | None = None,
+        namespaces: Sequence[str] | None = None,
+    ) -> list[dict[str, int]]:
+        """How many executions were created in each of `steps` equal parts of the time from start to end, by their state now."""
+        ...
+
+    async def reasons(self, executions: Sequence[View]) -> dict[str, str]:
+        """Why these failed: the last line of level ERROR of each that has one."""
+        ...
+
+    def upcoming(self, *, limit: int) -> list[dict[str, Any]]:
+        """The next dates on which triggers fire, soonest first: {namespace, flowId, triggerId, nextExecutionDate}. What a person switched off is not
+        among them; whether the flow and its trigger are still there is for the caller to see."""
         ...
 
     async def logs(
@@ -186,6 +213,7 @@ class Orchestrator(Protocol):
     async def search_logs(
         self, *, namespace: str | None = None, flow_id: str | None = None, query: str | None = None, min_level: str = "TRACE",
         started_after: datetime | None = None, started_before: datetime | None = None, page: int = 1, size: int = 25,
+        namespaces: Collection[str] | None = None,
     ) -> tuple[list[dict[str, Any]], int]:
         """A page of log entries of all executions, newest first, and how many match (dates: of the entry). query: part of the message."""
         ...

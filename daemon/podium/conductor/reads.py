@@ -6,7 +6,7 @@ A task sees what the tasks before it wrote, also when all of them run in one rou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -112,10 +112,11 @@ class Lists:
         self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
         query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
         trigger_execution_id: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc",
+        namespaces: Collection[str] | None = None,
     ) -> tuple[list[View], int]:
         filters = {
             "namespace": namespace, "flow_id": flow_id, "states": list(states), "labels": labels, "query": query, "after": started_after,
-            "before": started_before, "parent": trigger_execution_id,
+            "before": started_before, "parent": trigger_execution_id, "namespaces": namespaces,
         }
         listed = await self._find(filters, Asked(page=page, size=size, sort=sort))
         return listed.found, listed.total
@@ -139,6 +140,18 @@ class Lists:
             raise InputError(f"'{str(asked.after)[:40]}' is no execution", hint="give the `next` of the page before", input="after") from error
         return Listed(found=[decode(row[0]) for row in page.rows], total=page.total, at_least=page.at_least, next=page.next)
 
+    async def recent_executions(self, flows: Sequence[tuple[str, str]], *, most: int) -> dict[tuple[str, str], list[View]]:
+        return await self._views.recent(flows, most)
+
+    async def tally(
+        self, *, start: datetime, end: datetime, steps: int, namespace: str | None = None, flow_id: str | None = None,
+        namespaces: Sequence[str] | None = None,
+    ) -> list[dict[str, int]]:
+        return await self._views.tally(start=start, end=end, steps=steps, namespace=namespace, flow_id=flow_id, namespaces=namespaces)
+
+    async def reasons(self, executions: Sequence[View]) -> dict[str, str]:
+        return await self._logs.reasons([(each["id"], each["namespace"], each["flowId"], each["state"]["startDate"]) for each in executions])
+
     async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], View]:
         return await self._views.last_of(flows)
 
@@ -159,18 +172,37 @@ class Lists:
             and all(value is None or each.get(name) == value for name, value in wanted.items())
         ][:limit]
 
+    async def log_index(self, execution_id: str, *, every: int, **only: Any) -> tuple[int, list[int]]:
+        if await self._logs.known(execution_id):
+            return await self._logs.index(execution_id, every=every, **_asked(only))
+        entries = await self.logs(execution_id, limit=1_000_000, **only)
+        return len(entries), [0, *(each["seq"] for each in entries[every - 1 : -1 : every])]
+
+    async def log_find(self, execution_id: str, text: str, *, limit: int, **only: Any) -> list[tuple[int, int]]:
+        if await self._logs.known(execution_id):
+            return await self._logs.find(execution_id, text, limit=limit, **_asked(only))
+        entries = enumerate(await self.logs(execution_id, limit=1_000_000, **only))
+        return [(number, each["seq"]) for number, each in entries if text.lower() in each["message"].lower()][:limit]
+
     async def search_logs(
         self, *, namespace: str | None = None, flow_id: str | None = None, query: str | None = None, min_level: str = "TRACE",
         started_after: datetime | None = None, started_before: datetime | None = None, page: int = 1, size: int = 25,
+        namespaces: Collection[str] | None = None,
     ) -> tuple[list[dict[str, Any]], int]:
         filters = {
-            "namespace": namespace, "flow_id": flow_id, "query": query, "min_level": min_level, "after": started_after,
+            "namespaces": namespaces, "namespace": namespace, "flow_id": flow_id, "query": query, "min_level": min_level, "after": started_after,
             "before": started_before,
         }
         return await self._logs.search(filters, page=page, size=size)
 
     async def metrics(self, execution_id: str) -> list[dict[str, Any]]:
         return await self._views.metrics(execution_id)
+
+
+def _asked(only: Mapping[str, Any]) -> dict[str, Any]:
+    """What `logs` takes, as the store takes it."""
+    task_id = only.get("task_id")
+    return {**{key: value for key, value in only.items() if key != "task_id"}, "task_ids": [task_id] if task_id else []}
 
 
 def _entry(row: LogRow) -> dict[str, Any]:

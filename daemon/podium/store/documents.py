@@ -68,6 +68,16 @@ class Documents:
             for row in rows
         ]
 
+    def upcoming(self, limit: int) -> list[dict[str, Any]]:
+        """{namespace, flowId, triggerId, nextExecutionDate} of triggers that are not switched off, soonest first."""
+        query = (
+            "SELECT namespace, key, CAST(value AS TEXT) ->> '$.nextExecutionDate' AS next FROM documents WHERE kind = 'trigger'"
+            " AND next IS NOT NULL AND NOT coalesce(CAST(value AS TEXT) ->> '$.disabled', 0) ORDER BY next LIMIT ?"
+        )
+        rows = self._db.read_now(lambda c: c.execute(query, (limit,)).fetchall())
+        found = ((row[0], *str(row[1]).partition("/")[::2], row[2]) for row in rows)
+        return [{"namespace": each[0], "flowId": each[1], "triggerId": each[2], "nextExecutionDate": each[3]} for each in found]
+
     def newest_syncs(self, limit: int) -> list[Any]:
         """Values of documents of kind `sync`, those changed last first."""
         query = "SELECT value FROM documents INDEXED BY documents_synced WHERE kind = 'sync' ORDER BY updated_at DESC, key DESC LIMIT ?"

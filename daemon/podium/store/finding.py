@@ -10,14 +10,15 @@ from __future__ import annotations
 import heapq
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from podium.base.limits import TOTAL_MAX
 from podium.base.system.ids import id_created_at
 from podium.engine.shape.view import iso
+from podium.flows.model import STATES
 
 WALKS_MAX = 2_000
 """Walks that one query takes; one that would need more looks at executions one by one."""
@@ -28,7 +29,7 @@ LOOKED_AT_MAX = 20_000
 Key = tuple[str, str]
 """When an execution was created, and its id; or namespace and id of a flow."""
 _LABEL = "EXISTS (SELECT 1 FROM execution_labels AS l WHERE l.execution_id = e.id AND l.key = ? AND l.value = ?)"
-_COLUMNS = "e.id, e.namespace, e.flow_id, e.state, e.created_at, e.loop, e.trigger_execution_id"
+_COLUMNS = "e.id, e.namespace, e.flow_id, e.state, e.created_at, e.loop, e.trigger_execution_id, e.trigger_id"
 _SORTS = {
     "state": "state", "namespace": "namespace", "flowId": "flow_id", "endDate": "ended_at",
     "duration": "round((julianday(ended_at) - julianday(created_at)) * 86400000)",
@@ -182,7 +183,8 @@ def _key_of(connection: sqlite3.Connection, execution_id: str) -> Key:
 def walks_of(connection: sqlite3.Connection, filters: Mapping[str, Any]) -> list[Walk]:
     """The walks that together find what the filters ask for, each execution once.
 
-    filters: namespace (exactly, or and below), flow_id, states, labels, query, after, before, parent. Only by its parent is an iteration found.
+    filters: namespace (exactly, or and below), namespaces (those and below, None: all), flow_id, states, labels, query, after, before, parent,
+    trigger_id, child (started by an execution, or not). Only by its parent is an iteration found.
     """
     labels = dict(filters.get("labels") or {})
     label_parts, label_values = (_LABEL,) * len(labels), tuple(each for pair in labels.items() for each in pair)
@@ -200,7 +202,7 @@ def walks_of(connection: sqlite3.Connection, filters: Mapping[str, Any]) -> list
     states = list(dict.fromkeys(filters.get("states") or ()))
     flows = flows_of(connection, filters, wanted)
     many = flows is not None and len(flows) * max(1, len(states)) > WALKS_MAX
-    rest, values = _conditions({**filters, "states": None}) if many else ((), ())
+    rest, values = _conditions({**filters, "states": None}) if many else _looked_at(filters)
     walks = [
         Walk(index=f"executions AS e INDEXED BY {index}", parts=("e.loop = 0", *parts, *window), values=(*range_values, *moments),
              rest=(*rest, *label_parts), rest_values=(*values, *label_values))
@@ -216,9 +218,10 @@ def _one(execution_id: str, rest: tuple[str, ...], values: tuple[Any, ...]) -> W
 def flows_of(connection: sqlite3.Connection, filters: Mapping[str, Any], wanted: str) -> list[Key] | None:
     """The flows that a query names, by filters or by a text `wanted` in their names; None when it names none."""
     namespace, flow_id = filters.get("namespace"), filters.get("flow_id")
-    if not (namespace or flow_id or wanted):
+    if not (namespace or flow_id or wanted or filters.get("namespaces") is not None):
         return None
-    parts, values = ["1"], list[Any]()
+    within, inside = below_any("namespace", filters.get("namespaces"))
+    parts, values = [within], list[Any](inside)
     if namespace:
         parts.append("namespace = ?" if filters.get("exactly") else "(namespace = ? OR (namespace >= ? AND namespace < ?))")
         values.extend((namespace,) if filters.get("exactly") else (namespace, namespace + ".", namespace + "/"))
@@ -229,6 +232,15 @@ def flows_of(connection: sqlite3.Connection, filters: Mapping[str, Any], wanted:
         parts.append("(instr(lower(flow_id), lower(?)) OR instr(lower(namespace), lower(?)))")
         values.extend((wanted, wanted))
     return connection.execute(f"SELECT namespace, flow_id FROM execution_flows WHERE {' AND '.join(parts)}", values).fetchall()
+
+
+def below_any(column: str, namespaces: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    """The condition that a namespace is one of these or below one of them, and its values. None: any; of no namespaces nothing is found."""
+    if namespaces is None:
+        return "1", ()
+    names = sorted(namespaces)
+    part = " OR ".join(f"{column} = ? OR ({column} >= ? AND {column} < ?)" for _ in names)
+    return f"({part or '0'})", tuple(each for name in names for each in (name, name + ".", name + "/"))
 
 
 def _by_label(connection: sqlite3.Connection, filters: Mapping[str, Any], labels: Mapping[str, str], walks: list[Walk]) -> list[Walk]:
@@ -283,7 +295,23 @@ def _conditions(filters: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[Any,
     if parent := filters.get("parent"):
         parts.append("e.trigger_execution_id = ?")
         values.append(parent)
-    return (*parts, "e.loop = 0"), tuple(values)
+    if (namespaces := filters.get("namespaces")) is not None:
+        within, inside = below_any("e.namespace", namespaces)
+        parts.append(within)
+        values.extend(inside)
+    more, more_values = _looked_at(filters)
+    return (*parts, *more, "e.loop = 0"), (*values, *more_values)
+
+
+def _looked_at(filters: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """What no index has: the trigger, and whether an execution started it."""
+    parts, values = list[str](), list[Any]()
+    if trigger := filters.get("trigger_id"):
+        parts.append("e.trigger_id = ?")
+        values.append(trigger)
+    if (child := filters.get("child")) is not None:
+        parts.append(f"e.trigger_execution_id IS {'NOT ' if child else ''}NULL")
+    return tuple(parts), tuple(values)
 
 
 def _window(filters: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -298,3 +326,30 @@ def _sorted(connection: sqlite3.Connection, ids: list[str], column: str, sort: s
         f"SELECT id FROM executions WHERE id IN (SELECT value FROM json_each(?)) ORDER BY {column} {direction}, id {direction}", (json.dumps(ids),)
     )
     return [row[0] for row in rows]
+
+
+def tally(connection: sqlite3.Connection, filters: Mapping[str, Any], edges: Sequence[str]) -> list[dict[str, int]]:
+    """How many executions there are between each edge (moments, equally far apart) and the next, by state.
+
+    Of all flows: one range of an index for each state and part. Of some: one pass along the index of flows, where these are.
+    """
+    found: list[dict[str, int]] = [{} for _ in edges[1:]]
+    flows, whole = flows_of(connection, filters, ""), (edges[0], edges[-1])
+    within = "e.created_at >= ? AND e.created_at < ?"
+    if flows is None:
+        range_ = f"FROM executions AS e INDEXED BY executions_by_state WHERE e.loop = 0 AND e.state = ? AND {within}"
+        for state in STATES:
+            if connection.execute(f"SELECT 1 {range_} LIMIT 1", (state, *whole)).fetchone():
+                for part, (low, high) in zip(found, pairwise(edges), strict=True):
+                    if number := connection.execute(f"SELECT count(*) {range_}", (state, low, high)).fetchone()[0]:
+                        part[state] = number
+        return found
+    rows = connection.execute(
+        "SELECT min(CAST((julianday(e.created_at) - julianday(?)) / (julianday(?) - julianday(?)) * ? AS INTEGER), ?) AS part, e.state, count(*)"
+        " FROM json_each(?) AS f CROSS JOIN executions AS e INDEXED BY executions_by_flow_state"
+        f" ON e.loop = 0 AND e.namespace = f.value ->> 0 AND e.flow_id = f.value ->> 1 WHERE {within} GROUP BY 1, 2",
+        (edges[0], edges[-1], edges[0], len(found), len(found) - 1, json.dumps([list(each) for each in flows]), *whole),
+    )
+    for number, state, count in rows:
+        found[number][state] = count
+    return found

@@ -12,12 +12,15 @@ from typing import Any
 from podium.base.limits import TOTAL_MAX
 from podium.engine.shape.view import iso
 from podium.store.db import Database
-from podium.store.finding import WALKS_MAX, flows_of
+from podium.store.finding import WALKS_MAX, below_any, flows_of
 from podium.store.journal import LEVEL_NAMES, LEVELS, LogRow, enter_logs
 
 _COLUMNS = "seq, execution_id, namespace, flow_id, task_id, task_run_id, attempt, trigger_id, at, level, message"
 LINES_LOOKED_AT = 50_000
 """Lines that one search looks through for a text, the newest ones of those that match otherwise."""
+
+_REASONS_LOOKED_AT = 2_000
+"""Lines of level ERROR of a flow, from the start of an execution on, that are looked at to find that execution's."""
 
 
 class Logs:
@@ -53,31 +56,81 @@ class Logs:
         attempt: int | None = None, limit: int = 10_000,
     ) -> list[dict[str, Any]]:
         """Entries of an execution, in the order they were entered."""
-        parts = ["execution_id = ?", "seq > ?", "level >= ?"]
-        values: list[Any] = [execution_id, after_seq, LEVELS[min_level]]
-        if task_ids:
-            parts.append(f"task_id IN ({','.join('?' * len(task_ids))})")
-            values.extend(task_ids)
-        if task_run_id is not None:
-            parts.append("task_run_id = ?")
-            values.append(task_run_id)
-        if attempt is not None:
-            parts.append("attempt = ?")
-            values.append(attempt)
-        rows = self._db.read_now(
-            lambda c: c.execute(
-                f"SELECT {_COLUMNS} FROM logs WHERE {' AND '.join(parts)} ORDER BY seq LIMIT ?", (*values, limit)
-            ).fetchall()
-        )
+        where, values = _of_execution(execution_id, min_level, task_ids, task_run_id, attempt)
+        query = f"SELECT {_COLUMNS} FROM logs WHERE {where} AND seq > ? ORDER BY seq LIMIT ?"
+        rows = self._db.read_now(lambda c: c.execute(query, (*values, after_seq, limit)).fetchall())
         return [_entry(row) for row in rows]
+
+    async def index(
+        self, execution_id: str, *, every: int, min_level: str = "TRACE", task_ids: Sequence[str] = (), task_run_id: str | None = None,
+        attempt: int | None = None,
+    ) -> tuple[int, list[int]]:
+        """How many entries of an execution match, and the seq after which each page of `every` of them begins, the first page's 0."""
+        where, values = _of_execution(execution_id, min_level, task_ids, task_run_id, attempt)
+
+        def read(connection: sqlite3.Connection) -> tuple[int, list[int]]:
+            numbered = f"SELECT seq, row_number() OVER (ORDER BY seq) AS n FROM logs WHERE {where}"
+            rows = connection.execute(f"SELECT seq FROM ({numbered}) WHERE n % ? = 0 ORDER BY seq", (*values, every)).fetchall()
+            total = connection.execute(f"SELECT count(*) FROM logs WHERE {where}", values).fetchone()[0]
+            bounds = [0, *(row[0] for row in rows)]
+            return total, bounds[: max(1, -(-total // every))]
+
+        return await self._db.read(read)
+
+    async def find(
+        self, execution_id: str, text: str, *, limit: int, min_level: str = "TRACE", task_ids: Sequence[str] = (), task_run_id: str | None = None,
+        attempt: int | None = None,
+    ) -> list[tuple[int, int]]:
+        """(which of the entries that match otherwise, from 0, and its seq) of those whose message has `text`, in any case."""
+        where, values = _of_execution(execution_id, min_level, task_ids, task_run_id, attempt)
+        numbered = f"SELECT row_number() OVER (ORDER BY seq) - 1 AS n, seq, message FROM logs WHERE {where}"
+        query = f"SELECT n, seq FROM ({numbered}) WHERE instr(lower(message), lower(?)) ORDER BY n LIMIT ?"
+        return await self._db.read(lambda c: c.execute(query, (*values, text, limit)).fetchall())
+
+    async def reasons(self, executions: Sequence[tuple[str, str, str, str]]) -> dict[str, str]:
+        """The last line of level ERROR of each of these executions that has one: (id, namespace, flow id, created at)."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, str]:
+            found = {}
+            for identifier, namespace, flow_id, created in executions:
+                row = connection.execute(
+                    "SELECT message FROM (SELECT seq FROM (SELECT seq FROM logs INDEXED BY logs_grave_by_flow WHERE namespace = ? AND flow_id = ?"
+                    " AND level >= 3 AND level = ? AND at >= ? ORDER BY at, seq LIMIT ?) CROSS JOIN logs AS l USING (seq) WHERE l.execution_id = ?"
+                    " ORDER BY seq DESC LIMIT 1) CROSS JOIN logs USING (seq)",
+                    (namespace, flow_id, LEVELS["ERROR"], created, _REASONS_LOOKED_AT, identifier),
+                ).fetchone()
+                if row:
+                    found[identifier] = row[0]
+            return found
+
+        return await self._db.read(read)
 
     async def search(self, filters: Mapping[str, Any], *, page: int, size: int) -> tuple[list[dict[str, Any]], int]:
         """A page of entries of all executions, newest first, and how many match (from TOTAL_MAX on: at least).
 
-        filters: namespace, flow_id, query, min_level, after, before. Text is looked for in the newest LINES_LOOKED_AT that match the others.
+        filters: namespace, namespaces, flow_id, query, min_level, after, before. Text is looked for in the newest LINES_LOOKED_AT that match
+        the others.
         """
         rows, total = await self._db.read(lambda c: _search(c, filters, skip=(page - 1) * size, size=size))
         return [_entry(row) for row in rows], total
+
+
+def _of_execution(
+    execution_id: str, min_level: str, task_ids: Sequence[str], task_run_id: str | None, attempt: int | None
+) -> tuple[str, list[Any]]:
+    """The condition for entries of one execution, and its values."""
+    parts, values = ["execution_id = ?"], list[Any]([execution_id])
+    if LEVELS[min_level]:
+        parts.append("level >= ?")
+        values.append(LEVELS[min_level])
+    if task_ids:
+        parts.append(f"task_id IN ({','.join('?' * len(task_ids))})")
+        values.extend(task_ids)
+    for part, value in (("task_run_id = ?", task_run_id), ("attempt = ?", attempt)):
+        if value is not None:
+            parts.append(part)
+            values.append(value)
+    return " AND ".join(parts), values
 
 
 def _search(connection: sqlite3.Connection, filters: Mapping[str, Any], *, skip: int, size: int) -> tuple[list[tuple[Any, ...]], int]:
@@ -133,7 +186,8 @@ def _walks(connection: sqlite3.Connection, filters: Mapping[str, Any]) -> list[t
 
 def _narrowed(filters: Mapping[str, Any], *, exactly: bool) -> tuple[list[str], list[Any]]:
     """Conditions of namespace, flow and time, and their values. exactly: only the namespace itself, not those below it."""
-    parts, values = ["1"], list[Any]()
+    within, inside = below_any("namespace", filters.get("namespaces"))
+    parts, values = [within], list[Any](inside)
     if namespace := filters.get("namespace"):
         parts.append("namespace = ?" if exactly else "(namespace = ? OR (namespace >= ? AND namespace < ?))")
         values.extend((namespace,) if exactly else (namespace, namespace + ".", namespace + "/"))

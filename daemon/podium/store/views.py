@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+from podium.engine.shape.view import iso
 from podium.store.db import Database, drop_indexes, make_indexes
-from podium.store.finding import Asked, Page, find, walks_of
+from podium.store.finding import Asked, Page, find, tally, walks_of
 from podium.store.journal import ExecutionRow, _enter_executions, decode
 from podium.store.retention import Retention
 
@@ -36,6 +38,33 @@ class Views:
             return {pair: decode(rows[0][0]) for pair, rows in found.items() if rows}
 
         return await self._db.read(query)
+
+    async def recent(self, flows: Sequence[tuple[str, str]], most: int) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """The newest executions of each of these flows, newest first: {id, state {current, startDate, endDate?}}. One query."""
+
+        def query(connection: sqlite3.Connection) -> dict[tuple[str, str], list[dict[str, Any]]]:
+            rows = connection.execute(
+                "SELECT f.value ->> 0, f.value ->> 1, e.id, e.state, e.created_at, e.ended_at FROM json_each(?) AS f CROSS JOIN executions AS e"
+                " ON e.row IN (SELECT row FROM executions INDEXED BY executions_by_flow WHERE loop = 0 AND namespace = f.value ->> 0"
+                " AND flow_id = f.value ->> 1 ORDER BY created_at DESC, id DESC LIMIT ?) ORDER BY e.created_at DESC, e.id DESC",
+                (json.dumps([list(pair) for pair in flows]), most),
+            )
+            found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+            for namespace, flow_id, identifier, state, created, ended in rows:
+                shown = {"current": state, "startDate": created, **({"endDate": ended} if ended else {})}
+                found.setdefault((namespace, flow_id), []).append({"id": identifier, "state": shown})
+            return found
+
+        return await self._db.read(query)
+
+    async def tally(
+        self, *, start: datetime, end: datetime, steps: int, namespace: str | None = None, flow_id: str | None = None,
+        namespaces: Sequence[str] | None = None,
+    ) -> list[dict[str, int]]:
+        """How many executions were created in each of `steps` equal parts of the time from start to end, by their state now."""
+        filters = {"namespace": namespace, "flow_id": flow_id, "namespaces": namespaces}
+        edges = [iso(start + (end - start) * number / steps) for number in range(steps + 1)]
+        return await self._db.read(lambda c: tally(c, filters, edges))
 
     async def row(self, execution_id: str) -> tuple[dict[str, Any], str | None] | None:
         """Summary and record path of one execution."""

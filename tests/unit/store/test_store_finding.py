@@ -35,6 +35,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "window": {"after": START + timedelta(minutes=100), "before": START + timedelta(minutes=200)},
     "all of it": {"after": START, "namespace": "company", "states": ["SUCCESS"], "labels": {"env": "prod"}, "query": "flow"},
     "label, window": {"labels": {"rare": "yes"}, "before": START + timedelta(minutes=200)},
+    "trigger": {"trigger_id": "trigger-1"}, "trigger, flow": {"trigger_id": "trigger-1", "namespace": "company.team", "flow_id": "flow-1"},
+    "children": {"child": True}, "no children": {"child": False, "states": ["FAILED"]}, "children, label": {"child": True, "labels": {"rare": "yes"}},
     "parent": {"parent": f"{30:022d}"}, "parent, state": {"parent": f"{30:022d}", "states": ["SUCCESS"]},
 }
 SEARCHES: dict[str, dict[str, Any]] = {
@@ -55,8 +57,8 @@ def _rows(count: int) -> list[ExecutionRow]:
         labels = {"env": chance.choice(("prod", "dev"))} | ({"rare": "yes"} if number % 17 == 0 else {})
         rows.append(ExecutionRow(
             id=identifier, namespace=chance.choice(NAMESPACES), flow_id=f"flow-{chance.randrange(12)}", revision=1, state=state, created_at=at,
-            ended_at=None if state == "RUNNING" else at + timedelta(seconds=chance.randrange(900)), trigger_id=None, parent_id=None,
-            trigger_execution_id=f"{30:022d}" if loop else None, open=state == "RUNNING", summary={"id": identifier}, labels=labels, loop=loop,
+            ended_at=None if state == "RUNNING" else at + timedelta(seconds=chance.randrange(900)), trigger_id=f"trigger-{number % 3}" if number % 4 == 0 else None,
+            parent_id=None, trigger_execution_id=f"{30:022d}" if loop or number % 11 == 5 else None, open=state == "RUNNING", summary={"id": identifier}, labels=labels, loop=loop,
         ))
     return rows
 
@@ -85,7 +87,8 @@ def _matches(row: ExecutionRow, wanted: dict[str, Any]) -> bool:
         (namespace is None or row.namespace == namespace or below) and wanted.get("flow_id") in (None, row.flow_id)
         and (not wanted.get("states") or row.state in wanted["states"]) and (wanted.get("labels") or {}).items() <= (row.labels or {}).items()
         and (row.id == query or query in row.flow_id or query in row.namespace) and wanted.get("after", START) <= row.created_at
-        and ("before" not in wanted or row.created_at < wanted["before"])
+        and ("before" not in wanted or row.created_at < wanted["before"]) and wanted.get("trigger_id") in (None, row.trigger_id)
+        and wanted.get("child") in (None, row.trigger_execution_id is not None)
         and (row.trigger_execution_id == wanted["parent"] if "parent" in wanted else not row.loop)
     )
 
@@ -251,3 +254,31 @@ async def test_a_search_of_logs_finds_what_a_plain_filter_finds_without_a_scan(d
     asked: Queries = []
     _search(_noting(database, asked), wanted, skip=0, size=10)
     _never_scans(database, asked)
+
+
+@pytest.mark.parametrize("wanted", [{}, {"namespace": "company"}, {"namespace": "company.team", "flow_id": "flow-1"}, {"namespaces": ["company.team", "other"]}])
+async def test_a_tally_counts_each_execution_once_in_its_part_of_the_time(database: Database, wanted: dict[str, Any]) -> None:
+    start, end, steps = START + timedelta(minutes=20), START + timedelta(minutes=260), 7
+    found = await Views(database).tally(start=start, end=end, steps=steps, **wanted)
+    expected: list[dict[str, int]] = [{} for _ in range(steps)]
+    names = wanted.get("namespaces")
+    for row in ROWS:
+        inside = names is None or any(row.namespace == each or row.namespace.startswith(f"{each}.") for each in names)
+        if start <= row.created_at < end and inside and _matches(row, {key: value for key, value in wanted.items() if key != "namespaces"}):
+            part = expected[int((row.created_at - start) / (end - start) * steps)]
+            part[row.state] = part.get(row.state, 0) + 1
+    assert found == expected
+
+
+async def test_the_last_executions_of_flows_come_newest_first(database: Database) -> None:
+    flows = [("company.team", "flow-1"), ("other", "flow-2"), ("nobody", "flow-1")]
+    found = await Views(database).recent(flows, 5)
+    for flow in flows:
+        rows = sorted((row for row in ROWS if (row.namespace, row.flow_id) == flow and not row.loop), key=lambda row: (row.created_at, row.id), reverse=True)
+        assert [(each["id"], each["state"]["current"]) for each in found.get(flow, [])] == [(row.id, row.state) for row in rows[:5]]
+
+
+async def test_the_reason_is_the_last_grave_line_of_that_execution(database: Database) -> None:
+    rows = ROWS[:40]
+    found = await Logs(database).reasons([(row.id, row.namespace, row.flow_id, row.created_at.isoformat(timespec="milliseconds")[:23] + "Z") for row in rows])
+    assert found == {line.execution_id: line.message for line in LINES[:40] if line.level == "ERROR"}
