@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -17,6 +17,8 @@ from podium.web.live import Hub
 from podium.web.metrics import Metrics
 from podium.web.people.access import Access
 from podium.web.people.identify import Door
+from podium.web.people.roles import CALLER, Role
+from podium.web.people.scope import Scoped, ScopedSources, ScopedTriggers
 from podium.web.people.throttle import Buckets
 
 CheckFlow = Callable[[str, str], Sequence[Any]]
@@ -64,8 +66,24 @@ TRUST: web.RequestKey[str | None] = web.RequestKey("trust", object)  # type: ign
 """How the caller is trusted (people.roles.Caller.via), None for a stranger at an open route."""
 
 
+SCOPED: web.RequestKey[Context] = web.RequestKey("scoped context", Context)
+
+
 def context(request: web.Request) -> Context:
-    """The parts of the server that answers `request`."""
+    """The parts of the server that answers `request`, as its caller may use them: who has no role for the whole instance gets their namespaces."""
+    here, who = request.app[CONTEXT], request.get(CALLER)
+    if who is None or who.may(Role.ADMIN, ""):
+        return here
+    if SCOPED not in request:
+        request[SCOPED] = replace(
+            here, orchestrator=Scoped(here.orchestrator, who), triggers=cast(Any, ScopedTriggers(here.triggers, who)),
+            sources=cast(Any, ScopedSources(here.sources, who)),
+        )
+    return request[SCOPED]
+
+
+def everything(request: web.Request) -> Context:
+    """The parts of the server, whoever asks: for who decides what the caller may see, and for routes that bring their own proof."""
     return request.app[CONTEXT]
 
 

@@ -18,6 +18,7 @@ from podium.base.errors import LimitError
 from podium.base.system.log import get_logger
 from podium.conductor.port import Orchestrator
 from podium.web.following.feeds import Feeds, news_or
+from podium.web.people.roles import sees, unchanged
 from podium.web.wire import encode
 
 log = get_logger(__name__)
@@ -144,8 +145,9 @@ class Hub:
 class Stream:
     """One open event stream."""
 
-    def __init__(self, response: web.StreamResponse) -> None:
+    def __init__(self, response: web.StreamResponse, allowed: Callable[[], bool]) -> None:
         self._response = response
+        self._allowed = allowed
 
     async def send(self, data: Any, *, identifier: str | None = None, event: str | None = None) -> None:
         """Send one event; data as JSON on one line."""
@@ -161,6 +163,8 @@ class Stream:
         await self._write(events)
 
     async def _write(self, chunk: bytes) -> None:
+        if not self._allowed():  # somebody's access changed: whoever still may comes again
+            raise ConnectionAbortedError
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await self._response.write(chunk)
 
@@ -170,7 +174,7 @@ async def serve_stream(request: web.Request, produce: Callable[[Stream], Awaitab
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     await response.prepare(request)
     with suppress(ConnectionError, TimeoutError):
-        await produce(Stream(response))
+        await produce(Stream(response, unchanged(request)))
         await response.write_eof()
     return response
 
@@ -233,7 +237,7 @@ async def follow_changes(request: web.Request, hub: Hub, execution_id: str | Non
                 if subscription.lagged:
                     subscription.lagged = False
                     await stream.send({}, event="reset")
-                elif change is not None:
+                elif change is not None and ("namespace" not in change or sees(request, str(change["namespace"]))):
                     await stream.send(change, identifier=str(change.get("seq", "")))
                 else:
                     await stream.heartbeat()

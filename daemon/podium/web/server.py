@@ -31,7 +31,7 @@ from podium.flows.types import Types
 from podium.runners.remote.desk import Desk
 from podium.web import errors
 from podium.web.api import actions, executions, flows, inbound, kv, logs, system, triggers
-from podium.web.api.editing import edits as editing
+from podium.web.api.editing import routes as editing
 from podium.web.api.looks import eval as evaluating
 from podium.web.api.plugins import language
 from podium.web.context import CONTEXT, AcceptWebhook, CheckFlow, Context, context
@@ -43,6 +43,7 @@ from podium.web.people.access import Access, require_safe
 from podium.web.people.guard import guard
 from podium.web.people.headers import preflight, set_headers
 from podium.web.people.identify import Door
+from podium.web.people.roles import ROSTER
 from podium.web.people.throttle import Buckets
 from podium.web.routes import Handler, Route, document, register
 from podium.web.transfers import handlers as transfers
@@ -52,7 +53,7 @@ log = get_logger(__name__)
 # Those with a fixed word come before those with a name in its place.
 API_ROUTES: tuple[Route, ...] = (
     *system.ROUTES, *inbound.ROUTES, *executions.LOOKS[:3], *logs.ROUTES, *evaluating.ROUTES, *actions.ROUTES, *executions.LOOKS[3:],
-    *executions.STARTS, *flows.ROUTES, *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES, *editing.ROUTES,
+    *executions.STARTS, *editing.ROUTES, *flows.ROUTES, *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES,
     *language.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
@@ -105,6 +106,7 @@ def make_app(
     )
     language.keep(app)
     app[ASKED] = set()
+    app[ROSTER] = door.roster
     app[PULSE] = Pulse()
     app[ROUTES] = register(app, [*API_ROUTES, *site.ROUTES])
     app.on_response_prepare.append(set_headers)

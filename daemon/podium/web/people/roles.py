@@ -6,16 +6,16 @@ namespace does not learn that it is there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from podium.base.access.people import Role, role_in
+from podium.base.access.people import Role, Roster, role_in
 from podium.base.ports import Author
 from podium.web.errors import RoleNeeded
 
-__all__ = ["CALLER", "Caller", "Role", "caller", "require", "sees", "visible"]
+__all__ = ["CALLER", "ROSTER", "Caller", "Role", "caller", "require", "sees", "unchanged", "visible"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,7 @@ class Caller:
 
 
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
+ROSTER: web.AppKey[Roster] = web.AppKey("roster", Roster)
 
 
 def caller(request: web.Request) -> Caller:
@@ -73,6 +74,13 @@ def visible(request: web.Request) -> frozenset[str] | None:
 def sees(request: web.Request, namespace: str) -> bool:
     """Whether the caller may read in this namespace."""
     return caller(request).may(Role.VIEWER, namespace)
+
+
+def unchanged(request: web.Request) -> Callable[[], bool]:
+    """Whether access is as it was when this was called: asked by answers that take long. Nothing changes for the instance itself."""
+    who, roster = request.get(CALLER), request.app[ROSTER]
+    version = roster.version
+    return lambda: who is None or who.kind == "root" or roster.version == version
 
 
 def require(request: web.Request, role: Role, namespace: str) -> None:

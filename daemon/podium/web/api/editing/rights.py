@@ -14,7 +14,7 @@ from aiohttp import web
 
 from podium.base.errors import NotFound
 from podium.base.ports import FileChange
-from podium.web.context import context
+from podium.web.context import context, everything
 from podium.web.people.roles import Role, caller, require
 
 WHOLE = ""
@@ -30,7 +30,7 @@ class Rights:
         self._folder = folder.strip("/") or "."
         self._by_path: dict[str, set[str]] = {}
         self._by_folder: dict[str, set[str]] = {}
-        for flow in context(request).orchestrator.known_flows().values():
+        for flow in everything(request).orchestrator.known_flows().values():
             if flow.source == source and not flow.deleted:
                 self._by_path.setdefault(flow.path, set()).add(flow.namespace)
                 for parent in PurePosixPath(flow.path).parents:
@@ -69,10 +69,11 @@ class Rights:
         for each in changes:
             if self.admins(each.path):
                 require(self._request, Role.ADMIN, WHOLE)
-            for namespace in await self._touched(each):
+            for namespace in await self.touched(each):
                 require(self._request, Role.EDITOR, namespace)
 
-    async def _touched(self, change: FileChange) -> Iterable[str]:
+    async def touched(self, change: FileChange) -> Iterable[str]:
+        """The namespaces that a change concerns: of the flows in the file, before and after, or of its folder."""
         written: set[str] = set()
         if change.data is not None and change.path.lower().endswith((".yaml", ".yml")):
             text = change.data.decode("utf-8", "replace")
