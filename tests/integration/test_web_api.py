@@ -90,12 +90,6 @@ async def test_flows_are_checked(client: Client) -> None:
     assert_error(await client.post("/api/v1/flows/validate", data=b"\xff\xfe"), 400)
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/flows"), ("PUT", "/flows/company.team/hello"), ("DELETE", "/flows/company.team/hello"), ("POST", "/flows/company.team"), ("POST", "/flows/bulk")])
-async def test_flows_are_not_written_over_the_api(client: Client, method: str, path: str) -> None:
-    body = assert_error(await client(method, "/api/v1" + path, data=HELLO), 405, "flows-come-from-git")
-    assert "git push" in body["message"]
-
-
 # ---- starting
 
 

@@ -79,6 +79,8 @@ class Source(Section):
     """User name that goes with the token; most forges accept any."""
     webhook_secret: SecretStr | None = None
     """Secret of the forge's push webhook `/api/v1/hooks/<name>`; without one the call must carry the API token."""
+    forge: Literal["github", "gitlab", "gitea", "forgejo", "bitbucket"] | None = None
+    """Which forge the repository is at, for links to commits and merge requests, where the host's name does not tell."""
 
     @field_validator("url", "branch")
     @classmethod

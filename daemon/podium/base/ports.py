@@ -341,6 +341,10 @@ class EditControls(Protocol):
         [{path, problems}], held?, error?, hint?}."""
         ...
 
+    async def places(self, flows: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """As `place` of each (namespace, flow id), with no two new ones in the same file."""
+        ...
+
     async def place(self, namespace: str, flow_id: str) -> dict[str, Any]:
         """{source, path, commit, blob?} of a flow's file; for a flow that is not there, the place it would get. Raises NotFound (no source)."""
         ...

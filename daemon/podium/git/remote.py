@@ -86,6 +86,12 @@ def fetch(
         raise explain("fetch", url, done)
 
 
+def is_branch_name(name: str) -> bool:
+    """Whether git takes `name` for a branch."""
+    plain = not name.startswith(("-", "refs/")) and name != "HEAD" and name.isprintable()
+    return plain and process.run(["check-ref-format", f"refs/heads/{name}"]).code == 0
+
+
 def is_local(url: str) -> bool:
     """Whether a push to this URL stays on this machine."""
     return url.startswith("file://") or ("://" not in url and (":" not in url or "/" in url.partition(":")[0]))

@@ -136,9 +136,7 @@ class Repository:
         Raises GitMoved (fetch first), GitRefused (hook, auth), GitError (unreachable, timeout).
         """
         leases = {refspec.partition(":")[2]: expected} if expected is not None else None
-        remote.push(
-            self.git_dir, url, [refspec], credentials=credentials, timeout_s=timeout_s, keep_open=self._held(), leases=leases
-        )
+        remote.push(self.git_dir, url, [refspec], credentials=credentials, timeout_s=timeout_s, keep_open=self._held(), leases=leases)
 
     def remote_heads(self, url: str, *patterns: str, credentials: Credentials | None = None) -> Mapping[str, str]:
         """Ref → commit id at the remote, of refs that match, without fetching."""
@@ -150,20 +148,10 @@ class Repository:
         """The full id of the commit that `revision` (branch, tag, abbreviated id) names, or None."""
         if revision.startswith("-"):
             return None
-        done = process.run(
-            ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"],
-            git_dir=self.git_dir,
-            env=self._env,
-            keep_open=self._held(),
-        )
+        command = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+        done = process.run(command, git_dir=self.git_dir, env=self._env, keep_open=self._held())
         words = done.stdout.decode().split()  # git before 2.41 echoes `--end-of-options`
         return words[-1] if done.code == 0 and words else None
-
-    @staticmethod
-    def is_branch_name(name: str) -> bool:
-        """Whether git takes `name` for a branch."""
-        plain = not name.startswith(("-", "refs/")) and name != "HEAD" and name.isprintable()
-        return plain and process.run(["check-ref-format", f"refs/heads/{name}"]).code == 0
 
     def refs(self, prefix: str) -> dict[str, str]:
         """Ref → object id of every ref below `prefix`, such as `refs/heads/`."""
@@ -367,12 +355,8 @@ class Repository:
             ["fsck", "--full", "--strict", "--no-dangling", "--no-progress"], git_dir=self.git_dir, timeout_s=_FSCK_TIMEOUT_S
         )
         if done.code != 0:
-            raise GitError(
-                f"{self.git_dir} is damaged: {done.stderr.strip()}",
-                reason="corrupt",
-                repository=str(self.git_dir),
-                hint="clone it again from its remote; what was pushed is not lost",
-            )
+            hint = "clone it again from its remote; what was pushed is not lost"
+            raise GitError(f"{self.git_dir} is damaged: {done.stderr.strip()}", reason="corrupt", repository=str(self.git_dir), hint=hint)
 
     def packs(self) -> int:
         """How many packs there are. Raises GitError."""

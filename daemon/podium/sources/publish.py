@@ -23,6 +23,7 @@ from podium.base.system.ids import new_token
 from podium.base.system.log import get_logger
 from podium.conductor.port import Orchestrator
 from podium.flows.types import Types
+from podium.git.remote import is_branch_name
 from podium.git.repo import PODIUM, Content, Identity, Repository
 from podium.sources.editing.checking import check_changes
 from podium.sources.editing.places import find_place, home_of
@@ -154,18 +155,31 @@ class Publisher:
 
     async def place(self, namespace: str, flow_id: str) -> dict[str, Any]:
         """See EditControls."""
-        known = self._orchestrator.known_flows()
-        name = home_of(namespace, flow_id, known, self._watcher.names(), lambda each: self.editable(each) is None)
-        if name is None:
-            raise NotFound("there is no source that a flow could be written to", hint="add one to the settings: [sources.main] url = …")
-        source = self._watcher.source(name)
-        flows = [each for each in known.values() if each.source == name]
-        commit = await self.head(name)
+        return (await self.places([(namespace, flow_id)]))[0]
 
-        def look() -> dict[str, Any]:
-            tree = Tree(self._repository(source), commit)
-            path, there = find_place(lambda each: each in tree.entries, source.folder, namespace, flow_id, flows)
-            return {"source": name, "path": path, "commit": commit, **({"blob": tree.entries[path].blob} if there else {})}
+    async def places(self, flows: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """See EditControls."""
+        known, names = self._orchestrator.known_flows(), self._watcher.names()
+        homes = [home_of(*each, known, names, lambda name: self.editable(name) is None) for each in flows]
+        if None in homes:
+            raise NotFound("there is no source that a flow could be written to", hint="add one to the settings: [sources.main] url = …")
+        heads = {name: await self.head(name) for name in dict.fromkeys(homes) if name is not None}
+
+        def look() -> list[dict[str, Any]]:
+            trees = {name: Tree(self._repository(self._watcher.source(name)), commit) for name, commit in heads.items()}
+            given: set[tuple[str, str]] = set()
+            mine = {name: [each for each in known.values() if each.source == name] for name in heads}
+            found = []
+            for (namespace, flow_id), name in zip(flows, homes, strict=True):
+                assert name is not None
+                entries = trees[name].entries
+                path, there = find_place(
+                    lambda each, name=name, entries=entries: each in entries or (name, each) in given,  # type: ignore[misc]  # bound per turn
+                    self._watcher.source(name).folder, namespace, flow_id, mine[name],
+                )
+                given.add((name, path))
+                found.append({"source": name, "path": path, "commit": heads[name], **({"blob": entries[path].blob} if there else {})})
+            return found
 
         return await asyncio.to_thread(look)
 
@@ -197,7 +211,7 @@ class Publisher:
 
     def _publish(self, source: Source, edit: _Edit) -> str:
         repository, branch = self._repository(source), edit.branch
-        if not repository.is_branch_name(branch):
+        if not is_branch_name(branch):
             raise ConflictError(f"'{branch[:100]}' is no name for a branch", hint="use letters, digits, -, _ and /", path="branch")
         if edit.base and repository.resolve(edit.base) is None:
             self._fetch(source, f"+refs/heads/*:{HEADS}*", prune=True)
@@ -297,7 +311,7 @@ class Publisher:
     def _head(self, source: Source, branch: str) -> str:
         """The commit that a branch is at, at the remote; fetched. "" when it is not there."""
         repository = self._repository(source)
-        if not repository.is_branch_name(branch):
+        if not is_branch_name(branch):
             raise NotFound(f"'{branch[:100]}' is no branch of source '{source.name}'", hint="see the source's branches", path="branch")
         try:
             self._fetch(source, f"+refs/heads/{branch}:{HEADS}{branch}")

@@ -113,7 +113,7 @@ def sources_of(settings: Settings, work_tree: Path | None) -> list[Source]:
             name=name, url=each.url, branch=each.branch, path=each.path, poll_interval_s=each.poll_interval_s,
             credentials=Credentials(ssh_key=each.ssh_key, token_file=each.token_file, username=each.username)
             if each.ssh_key or each.token_file or each.username else None,
-            hook_secrets=(each.webhook_secret.get_secret_value(),) if each.webhook_secret else (),
+            hook_secrets=(each.webhook_secret.get_secret_value(),) if each.webhook_secret else (), forge=each.forge,
         )
         for name, each in settings.sources.items()
     ]

@@ -1,4 +1,4 @@
-"""Flows over the API: read, search, check. Writing is refused: flows are deployed by a push (flow-language 10.1)."""
+"""Flows over the API: read, search, check (flow-language 10.1). Writing them is a commit: see editing/."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from podium.flows.model import Task
 from podium.web.context import context
 from podium.web.errors import MethodNotAllowed
 from podium.web.params import Query, read_text
-from podium.web.routes import FLAG, INTEGER, LIST, OBJECT, TEXT, Body, Param, Route, paged, ref
+from podium.web.routes import FLAG, INTEGER, LIST, TEXT, Body, Param, Route, paged, ref
 from podium.web.wire import answer, dump, dump_flow
 
 _FRAGMENTS_MAX = 5
@@ -130,24 +130,15 @@ def _verdict(index: int, parsed: Any) -> dict[str, Any]:
     verdict = {
         "index": index, "namespace": parsed.namespace, "flow": parsed.flow_id, "outdated": False, "deprecationPaths": [], "infos": [],
         "warnings": [str(each.message) for each in parsed.warnings], "problems": [each.as_dict() for each in parsed.problems],
+        "notes": [each.as_dict() for each in parsed.warnings],
     }
     if parsed.problems:
         verdict["constraints"] = "\n".join(f"{each.path}: {each.message}" if each.path else each.message for each in parsed.problems)
     return verdict
 
 
-class FlowsComeFromGit(MethodNotAllowed):
-    """Flows are changed by a commit, not over the API."""
-
-    code = "flows-come-from-git"
-
-
-async def _write(request: web.Request) -> web.Response:
-    sources = ", ".join(str(each.get("name")) for each in context(request).sources.status()) or "none"
-    raise FlowsComeFromGit(
-        "flows are deployed by git push, not over the API", path="flows",
-        hint=f"commit the file to a source (here: {sources}) and push; check it first with POST /api/v1/flows/validate",
-    )
+async def _patch(request: web.Request) -> web.Response:
+    raise MethodNotAllowed("one task cannot be replaced by itself", hint=f"replace the flow: PUT {request.path.rpartition('/')[0]}", path="flows")
 
 
 _YAML = {"application/x-yaml": TEXT, "text/plain": TEXT, "application/yaml": TEXT}
@@ -191,11 +182,5 @@ ROUTES = [
         method="GET", path="/flows/{namespace}", handler=_of_namespace, about="Flows of one namespace", tag="flows",
         answers={200: {"type": "array", "items": ref("Flow")}}, errors=(),
     ),
-    *(
-        Route(method=method, path=path, handler=_write, about="Refused: flows come from Git", tag="flows", hidden=True)
-        for method, path in (
-            ("POST", "/flows"), ("POST", "/flows/bulk"), ("POST", "/flows/import"), ("POST", "/flows/{namespace}"), ("PUT", _FLOW), ("DELETE", _FLOW),
-            ("PATCH", _FLOW + "/{task}"),
-        )
-    ),
+    Route(method="PATCH", path=_FLOW + "/{task}", handler=_patch, about="Refused: replace the flow", tag="flows", hidden=True),
 ]
