@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from typing import Any
 
 import aiohttp
+
+from podium.base.system.clock import SystemClock
 
 
 async def _stream(session: aiohttp.ClientSession, url: str, opened: asyncio.Event, late: list[float]) -> tuple[int, bool]:
@@ -24,7 +25,7 @@ async def _stream(session: aiohttp.ClientSession, url: str, opened: asyncio.Even
         async for line in answer.content:
             if line.startswith(b"data: "):
                 count += 1
-                now = time.time()
+                now = SystemClock().now().timestamp()
                 if b'"message":"at ' in line:
                     late.append(now - float(line.split(b'"message":"at ', 1)[1].split(b'"', 1)[0]))
             over = over or line in (b"id: end\n", b"event: end\n")

@@ -274,11 +274,11 @@ class FakeOrchestrator:
         self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
         query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
         trigger_execution_id: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc",
-        namespaces: Any = None,
+        namespaces: Any = None, trigger_id: str | None = None, child: bool | None = None,
     ) -> tuple[list[dict[str, Any]], int]:
         found = [
             {key: value for key, value in view.items() if key != "taskRunList"} for view in self.views.values()
-            if _within(view["namespace"], namespaces) and (not namespace or view["namespace"] == namespace or view["namespace"].startswith(f"{namespace}.")) and (not flow_id or view["flowId"] == flow_id)
+            if (not namespace or view["namespace"] == namespace or view["namespace"].startswith(f"{namespace}.")) and (not flow_id or view["flowId"] == flow_id)
             and (not states or view["state"]["current"] in states)
             and (not query or query.lower() in f"{view['id']} {view['namespace']} {view['flowId']}".lower())
             and (not labels or labels.items() <= {each["key"]: each["value"] for each in view["labels"]}.items())

@@ -19,6 +19,7 @@ from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.evaluate import Evaluator
 from podium.conductor.core.performing import Performer
 from podium.conductor.core.requests import Requests
+from podium.conductor.forms.evaluating import Evaluating
 from podium.conductor.library import Library
 from podium.conductor.limits.bounds import Bounds
 from podium.conductor.orchestrator import Podium
@@ -141,6 +142,7 @@ class House:
         )
         requests.orchestrator = self.podium
         self.podium.upkeep = upkeep
+        self.podium.evaluating = Evaluating(self.conductor, self.closer, self.renderer)
         self.reads.in_flight = self.conductor.summary
         self.chains = Chains(
             conductor=self.conductor, library=self.library, starter=self.podium.starter, documents=self.documents, renderer=self.renderer,

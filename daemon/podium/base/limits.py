@@ -8,6 +8,8 @@ YAML_DEPTH_MAX = 64
 YAML_NODES_MAX = 200_000
 TEMPLATE_FUEL_MAX = 1_500_000
 LOOP_FUEL_MAX = 20_000
+LOOK_FUEL_MAX = 300_000
+"""Steps of an expression that a person tries on an execution."""
 LOOP_REGEX_S = 0.05
 RENDER_PASSES_MAX = 100
 RANGE_ITEMS_MAX = 1_000_000
@@ -35,6 +37,12 @@ SUBFLOW_DEPTH_MAX = 64
 CHAIN_DEPTH_MAX = 100
 CHAIN_STARTS_MAX = 10_000
 PAGE_SIZE_MAX = 1_000
+CHART_ROWS_MAX = 1_000
+CHART_S_MAX = 5.0
+"""Rows of a chart of a dashboard, and the time that its query may take."""
+DASHBOARD_FILES_MAX = 500
+FOUND_LINES_MAX = 10_000
+"""Lines of one log that a search in it gives."""
 TOTAL_MAX = 10_000
 DEEP_MAX = 50_000
 WAIT_S_MAX = 3_600

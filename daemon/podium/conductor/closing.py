@@ -186,6 +186,10 @@ class Closer:
     async def restored(self, execution_id: str) -> ev.ExecutionRestored:
         """The first event of a new stream, for an execution whose events were dropped. Raises NotFound."""
         await self._log_back(execution_id)
+        return await self.remembered(execution_id)
+
+    async def remembered(self, execution_id: str) -> ev.ExecutionRestored:
+        """The same, to look at only."""
         record = await self.record_of(execution_id)
         if record is None:
             hint = "fetch the results branch: podium results rebuild"
@@ -199,6 +203,11 @@ class Closer:
         """The state of an execution that ended. Raises NotFound."""
         bodies = await self._journal.stream(execution_id)
         return fold(map(codec.decode, bodies)) if bodies else fold([await self.restored(execution_id)])
+
+    async def state_to_look_at(self, execution_id: str) -> Execution:
+        """The same, without making ready for more. Raises NotFound."""
+        bodies = await self._journal.stream(execution_id)
+        return fold(map(codec.decode, bodies)) if bodies else fold([await self.remembered(execution_id)])
 
     async def unpushed(self) -> tuple[int, datetime | None]:
         """How many files wait for the remote, and since when the oldest does."""

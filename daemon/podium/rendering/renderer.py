@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 
 from podium.base.errors import ExpressionError, PodiumError, TakesLong
-from podium.base.limits import LOOP_FUEL_MAX, LOOP_REGEX_S, UPLOAD_BYTES_MAX
+from podium.base.limits import LOOK_FUEL_MAX, LOOP_FUEL_MAX, LOOP_REGEX_S, REGEX_TIMEOUT_S, UPLOAD_BYTES_MAX
 from podium.base.ports import Reads
 from podium.base.system.clock import Clock
 from podium.expressions.compile import render_value, truthy
@@ -26,7 +26,7 @@ from podium.flows.model import Task, Trigger
 from podium.rendering.fields import FieldPlan, plan
 from podium.rendering.layers import layered
 from podium.rendering.scope import Scope
-from podium.rendering.world import RenderWorld, WorldParts
+from podium.rendering.world import LookingWorld, RenderWorld, WorldParts
 from podium.storage.files import FileStorage
 from podium.storage.namespace import NamespaceSource
 from podium.storage.reader import FileReader, FileScope, Locate
@@ -88,6 +88,20 @@ class Renderer:
             if scope.brisk and error.facts.get("limit") in _OF_TIME:
                 raise TakesLong(f"it takes more than {LOOP_FUEL_MAX} steps", hint="render it in a thread") from None
             raise _without_secrets(error, scope) from None  # the cause may show a secret
+
+    def look(self, template: str, variables: Mapping[str, Any], scope: Scope) -> str:
+        """The text of a template for a person who tries it: no secret is read and nothing is called. variables: without secrets.
+
+        Raises ExpressionError, also for what takes more than LOOK_FUEL_MAX steps.
+        """
+        try:
+            text = render_value(
+                template, layered(self._base, variables, None), LookingWorld(self._parts, scope, variables), dialect=scope.dialect,
+                recursive=self._recursive, meter=Meter(LOOK_FUEL_MAX, REGEX_TIMEOUT_S),
+            )
+        except PodiumError as error:
+            raise _without_secrets(error, scope) from None
+        return scope.redactor.text(str(text))
 
     def truthy(self, template: str | None, variables: Mapping[str, Any], scope: Scope, *, extra: Mapping[str, Any] | None = None) -> bool:
         """Whether a condition holds: not null, empty, `0`, `-0` or `false` once rendered. Raises ExpressionError."""

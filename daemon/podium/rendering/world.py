@@ -15,6 +15,7 @@ from podium.base.errors import ExpressionError, NotFound
 from podium.base.limits import STRING_CHARS_MAX
 from podium.base.moments import from_text
 from podium.base.ports import Reads
+from podium.base.redact import MASK
 from podium.base.system import ids
 from podium.base.system.clock import Clock
 from podium.rendering.scope import Scope
@@ -159,6 +160,24 @@ class RenderWorld:
         if self._parts.subflow is None:
             raise ExpressionError("subflow() is not possible here", hint="use it in the defaults or values of a flow's inputs")
         return self._parts.subflow(**options, masks=self._scope.redactor.given)
+
+
+class LookingWorld(RenderWorld):
+    """For a person who tries an expression: secrets are masks, and nothing is called or started."""
+
+    __slots__ = ()
+
+    def secret(self, key: str, *, namespace: str | None = None, subkey: str | None = None, full: bool = False) -> Any:
+        """A mask, whether there is such a secret or not."""
+        return {"value": MASK} if full and subkey is None else MASK
+
+    def http(self, uri: str, **options: Any) -> Any:
+        """Refused."""
+        raise ExpressionError("http() calls nothing while an expression is only looked at", hint="run the flow to have it called")
+
+    def subflow(self, **options: Any) -> Any:
+        """Refused."""
+        raise ExpressionError("subflow() starts nothing while an expression is only looked at", hint="run the flow to have it started")
 
 
 def _typed(value: Any, kind: Any) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podium.base.errors import SettingsError, StorageError
+from podium.base.redact import MASK
 from podium.base.system.ids import random_bytes
 
 if TYPE_CHECKING:
@@ -78,6 +79,15 @@ class Cipher:
 def is_sealed(value: Any) -> bool:
     """Whether `value` is what `Cipher.seal` gives."""
     return isinstance(value, Mapping) and value.get("type") == SEALED_TYPE and isinstance(value.get("value"), str)
+
+
+def masked(value: Any) -> Any:
+    """`value` with a mask in the place of every sealed value in it. Maps and lists become new ones."""
+    if is_sealed(value):
+        return MASK
+    if isinstance(value, Mapping):
+        return {key: masked(item) for key, item in value.items()}
+    return [masked(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def reveal(value: Any, cipher: Cipher, on_secret: Callable[[str], None]) -> Any:

@@ -34,6 +34,7 @@ from podium.conductor.core.conductor import Conductor
 from podium.conductor.core.evaluate import Evaluator
 from podium.conductor.core.performing import Performer
 from podium.conductor.core.requests import Requests
+from podium.conductor.forms.evaluating import Evaluating
 from podium.conductor.library import Library
 from podium.conductor.limits.bounds import Bounds
 from podium.conductor.limits.shares import Pool
@@ -144,7 +145,7 @@ async def open_core(
             conductor=conductor, journal=journal, documents=documents, renderer=renderer, files=files, cipher=cipher, clock=clock,
             existing=conductor.view, allowed_paths=allowed_paths if results else None,
         )
-        podium.starter, podium.upkeep = starter, upkeep
+        podium.starter, podium.upkeep, podium.evaluating = starter, upkeep, Evaluating(conductor, closer, renderer)
         podium.room = Room(home, settings.limits.disk_free_min)
         starter.admit = podium.room.check
         conductor.performer.starter = starter
