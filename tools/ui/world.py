@@ -24,6 +24,7 @@ from tools.harness import TERMINAL, Daemon, free_port, run, running
 FLOWS = Path(__file__).parent / "flows"
 BROKEN = "company/ml/broken.yaml"
 SALES = "company/analytics/daily_sales.yaml"
+DEPLOYED = "/api/v1/flows/company.analytics/daily_sales"
 PEOPLE = (("Ann Archer", "ann@example.org"), ("Bo Berg", "bo@example.org"), ("Cy Chen", "cy@example.org"))
 CHANGES = ("tier: gold", "tier: silver"), ("# Loads the sales of yesterday", "# Loads all sales of yesterday")
 
@@ -55,34 +56,45 @@ def world(folder: Path) -> Iterator[World]:
     """A world in `folder`, for as long as the context is open."""
     place = Place(folder=folder)
     make_repositories(place)
-    _history(place)
+    broken = _first_flows(place)
     port = free_port()
     write_config(place, port)
     with running(place.config, port=port, log=folder / "daemon.log") as daemon:
         found = World(place=place, daemon=daemon)
         daemon.wait(lambda: daemon.get("/api/v1/flows/search?size=1")["total"] >= 7, what="the flows to be deployed", timeout_s=60)
+        _changes(found, broken)
         _executions(found)
         _outside(found)
         yield found
 
 
-def _history(place: Place) -> None:
-    """Some days of commits by several people. The last has a broken flow: what a repository without our hooks would let in."""
+def _first_flows(place: Place) -> str:
+    """A first push; the text of the broken flow, which is pushed later."""
     place.git("checkout", "--quiet", "-B", "main")
     shutil.copytree(FLOWS, place.clone, dirs_exist_ok=True)
     broken = (place.clone / BROKEN).read_text("utf-8")
     (place.clone / BROKEN).unlink()
     _commit(place, 0, "Flows of analytics, platform and machine learning")
+    place.git("push", "--quiet", "origin", "main")
+    return broken
+
+
+def _changes(found: World, broken: str) -> None:
+    """Pushes of several people. The last has a broken flow: what a repository without our hooks would let in."""
+    place, daemon = found.place, found.daemon
     for person, (old, new) in enumerate(CHANGES, 1):
         path = place.clone / SALES
         path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
         _commit(place, person, f"daily_sales: {new.lstrip('# ')}")
         place.git("push", "--quiet", "origin", "main")
+        daemon.wait(lambda revision=person + 1: daemon.get(DEPLOYED)["revision"] == revision, what="the change to be deployed", timeout_s=60)
     run("git", "config", "core.hooksPath", "/dev/null", cwd=place.bare)
     (place.clone / BROKEN).write_text(broken, "utf-8")
     _commit(place, 2, "A first try")
     place.git("push", "--quiet", "origin", "main")
     run("git", "config", "--unset", "core.hooksPath", cwd=place.bare)
+    daemon.call("POST", "/api/v1/hooks/main", {})
+    daemon.wait(lambda: daemon.get("/api/v1/sources/rejected"), what="the broken flow to be refused", timeout_s=60)
 
 
 def _commit(place: Place, person: int, message: str) -> None:
