@@ -80,7 +80,8 @@ def checked(text: str) -> Tags:
 def pages(world: World) -> dict[str, list[str]]:
     ids = world.ids
     return {
-        "/": ["Overview", "in progress", "failed in 24 h", "1 file was refused", "holds a deployment back", "3 records are not pushed yet", "daily-sales", "every_morning"],
+        "/": ["in progress", "succeeded", "Failed lately", "duplicate key value", "Running now", "Source main", "f-FAILED"],
+        "/?range=7d&namespace=company.team": ["In progress".lower(), "checked"],
         "/flows": ["daily-sales", "company.analytics", "disabled", "never ran", "Loads yesterday&#39;s sales", "s-SUCCESS"],
         "/flows?namespace=company.team&q=hello": ["hello", 'value="hello"'],
         FLOW: ["<strong>yesterday's sales</strong>", "per_region", "ForEach", "then", "tier", "gold", "Last executions", "analytics/daily-sales.yaml", "02c0ffee"],
@@ -143,7 +144,7 @@ def asyncio_time() -> Any:
     ("path", "wanted"),
     [
         ("/", "podium init"), ("/flows", "No source is connected"), ("/executions", "Nothing has run yet"), ("/triggers", "No flow has a trigger"),
-        ("/syncs", "podium.toml"), ("/search?q=x", "No flow matches"),
+        ("/syncs", "podium.toml"), ("/search?q=x", "Nothing matches"),
     ],
 )
 async def test_an_empty_daemon_says_what_to_do_next(empty: Client, path: str, wanted: str) -> None:

@@ -4,6 +4,7 @@ import { shell } from "../../strings.json";
 import { confirmed, copy, every, find } from "./lib/dom";
 import { keys } from "./lib/keys";
 import { goLive, type Parts } from "./lib/live";
+import { palette } from "./lib/palette";
 import { keepTimes, showTimes, timesWanted, type Times } from "./lib/time";
 
 let parts: Parts | null = null;
@@ -18,22 +19,21 @@ export function setTheme(wanted: string): void {
   store("podium-theme", wanted);
 }
 
+/** Show in the account menu what is chosen. */
 function preferences(): void {
-  const theme = find("#theme");
-  const times = find("#times");
-  const fold = find("#fold");
-  const check = (place: HTMLElement, value: string): void => {
+  const check = (place: HTMLElement | null, value: string): void => {
+    if (!place) return;
     place.hidden = false;
     every<HTMLInputElement>("input", place).forEach((each) => { each.checked = each.value === value; });
   };
-  if (theme) {
-    check(theme, document.documentElement.dataset.theme ?? "system");
-    theme.addEventListener("change", (event) => setTheme((event.target as HTMLInputElement).value));
-  }
-  if (times) {
-    check(times, timesWanted());
-    times.addEventListener("change", (event) => { store("podium-times", (event.target as HTMLInputElement).value as Times); showTimes(); });
-  }
+  check(find("#theme"), document.documentElement.dataset.theme ?? "system");
+  check(find("#times"), timesWanted());
+}
+
+function choices(): void {
+  const fold = find("#fold");
+  find("#theme")?.addEventListener("change", (event) => setTheme((event.target as HTMLInputElement).value));
+  find("#times")?.addEventListener("change", (event) => { store("podium-times", (event.target as HTMLInputElement).value as Times); showTimes(); });
   if (fold) {
     const root = document.documentElement;
     const show = (): void => {
@@ -99,7 +99,19 @@ export function refresh(): void {
   parts?.later();
 }
 
+function actions(): Parameters<typeof palette>[0] extends () => infer Commands ? Commands : never {
+  const group = shell.palette_actions;
+  const colours = (["system", "light", "dark"] as const).map((each) => ({ group, name: `${shell.theme}: ${shell[`theme_${each}`]}`, act: () => { setTheme(each); preferences(); } }));
+  const times = (["relative", "exact", "utc"] as const).map((each) => ({ group, name: `${shell.times}: ${shell[`times_${each}`]}`, act: () => { store("podium-times", each); showTimes(); preferences(); } }));
+  return [
+    { group, name: shell.new_flow, href: "/editor/new" }, ...colours, ...times,
+    { group, name: shell.keys, hint: "?", act: () => find<HTMLDialogElement>("dialog#keys")?.showModal() }, { group, name: shell.account_page, href: "/account" },
+  ];
+}
+
 preferences();
+choices();
+palette(actions);
 enhance(document);
 clicks();
 keys();

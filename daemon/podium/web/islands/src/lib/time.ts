@@ -30,6 +30,10 @@ export function ago(then: number, now: number = Date.now()): string {
 export const onClock = (then: number): string => local.format(then);
 const inUtc = (then: number): string => new Date(then).toISOString().slice(0, 19).replace("T", " ");
 
+const SHORT: Record<string, Intl.DateTimeFormat> = {
+  clock: new Intl.DateTimeFormat("sv-SE", { hour: "2-digit", minute: "2-digit" }), day: new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" }),
+};
+
 /** All times below `root`, as they are wanted. */
 export function showTimes(root: ParentNode = document): void {
   const wanted = timesWanted();
@@ -37,7 +41,8 @@ export function showTimes(root: ParentNode = document): void {
   for (const each of every<HTMLTimeElement>("time[datetime]", root)) {
     const then = Date.parse(each.dateTime);
     if (Number.isNaN(then) || each.dataset.as === "is") continue;
-    const text = wanted === "relative" ? ago(then, now) : wanted === "exact" ? onClock(then) : inUtc(then);
+    const short = SHORT[each.dataset.as ?? ""]; // of an axis
+    const text = short ? short.format(then) : wanted === "relative" ? ago(then, now) : wanted === "exact" ? onClock(then) : inUtc(then);
     if (each.textContent !== text) each.textContent = text;
     const exact = `${onClock(then)} ${zone} · ${inUtc(then)} UTC${wanted === "relative" ? "" : ` · ${ago(then, now)}`}`;
     if (each.title !== exact) each.title = exact;
