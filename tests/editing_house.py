@@ -15,6 +15,9 @@ from podium.git.repo import Repository
 from podium.sources.publish import Publisher
 from podium.sources.source import Source
 from podium.sources.watch import SourceWatcher
+from podium.storage.files import FileStorage
+from podium.storage.namespace import NamespaceFiles
+from podium.storage.reader import FileReader
 from web_client import Client, serving
 from web_demo import World
 from web_fake import TYPES, FakeOrchestrator
@@ -96,6 +99,7 @@ class House:
     orchestrator: Deploying
     watcher: SourceWatcher
     publisher: Publisher
+    reader: FileReader
 
 
 @asynccontextmanager
@@ -116,9 +120,9 @@ async def editing_house(
         async with asyncio.timeout(60):
             while not all(each.get("fetchedAt") or each.get("error") for each in watcher.status()):
                 await asyncio.sleep(0.01)
-
-        async with serving(world, edits=publisher, **settings) as client:
-            yield House(client, bare, orchestrator, watcher, publisher)  # type: ignore[arg-type]  # as above
+        reader = FileReader(FileStorage(tmp_path / "storage"), NamespaceFiles(watcher.repositories()))  # type: ignore[attr-defined]  # as above
+        async with serving(world, edits=publisher, files=reader, **settings) as client:
+            yield House(client, bare, orchestrator, watcher, publisher, reader)  # type: ignore[arg-type]  # as above
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

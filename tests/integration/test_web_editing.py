@@ -13,6 +13,7 @@ import pytest
 
 from editing_house import House, editing_house, flow
 from podium.git.objects import object_id
+from podium.storage.secrets import Secrets
 
 YAML = {"Content-Type": "application/x-yaml"}
 TWO = f"# both\n---\n# the first\n{flow('one')}---\n{flow('two')}"
@@ -256,3 +257,102 @@ async def _late() -> dict[str, Any]:
 
 def test_object_ids_are_those_of_git() -> None:
     assert object_id("blob", b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+
+
+# ---- namespace files
+
+
+FILES = "/namespaces/company.team/files"
+
+
+async def test_namespace_files_are_read_from_the_deployed_commit(tmp_path: Path, clock: Any) -> None:
+    files = {"a.yaml": flow("a"), "scripts/load.py": "print(1)\n", "_files/company.team/own.txt": "mine", "_files/other/no.txt": "x", "empty.txt": ""}
+    async with editing_house(tmp_path, clock, files) as house:
+        assert await good(house, "GET", f"{FILES}?path=/scripts/load.py") == b"print(1)\n"
+        assert await good(house, "GET", f"{FILES}?path=own.txt") == b"mine"
+        found = await good(house, "GET", f"{FILES}/directory")
+        assert [(each["fileName"], each["type"], each["size"]) for each in found] == [
+            ("scripts", "Directory", 0), ("a.yaml", "File", len(flow("a"))), ("empty.txt", "File", 0), ("own.txt", "File", 4),
+        ]
+        assert (await good(house, "GET", f"{FILES}/stats?path=/scripts/load.py"))["size"] == 9
+        assert (await good(house, "GET", f"{FILES}/stats?path=/scripts"))["type"] == "Directory"
+        assert await good(house, "GET", f"{FILES}/search?q=LOAD") == ["/scripts/load.py"]
+        with zipfile.ZipFile(io.BytesIO(await good(house, "GET", f"{FILES}/export"))) as archive:
+            assert archive.namelist() == ["a.yaml", "empty.txt", "own.txt", "scripts/load.py"]
+        house.bare.push({"scripts/load.py": "print(2)\n"})
+        assert await good(house, "GET", f"{FILES}?path=scripts/load.py") == b"print(1)\n", "not deployed yet"
+        for path in ("../etc/passwd", "_files/other/no.txt", ".git/config", "no.txt", "scripts", "%00", "a//b"):
+            assert (await house.client.get(f"/api/v1{FILES}?path={path}")).status in (404, 422), path
+        assert (await house.client.get(f"/api/v1{FILES}/directory?path=/nowhere")).status == 404
+
+
+async def upload(house: House, name: str, data: bytes, query: str = "", status: int = 200) -> Any:
+    form = aiohttp.FormData()
+    form.add_field("fileContent", data, filename=name)
+    return await good(house, "POST", f"{FILES}{query}", status=status, data=form)
+
+
+async def test_namespace_files_are_written_as_commits(tmp_path: Path, clock: Any) -> None:
+    async with editing_house(tmp_path, clock, {"flows/a.yaml": flow("a"), "flows/scripts/load.py": "1\n"}, path="flows") as house:
+        made = await upload(house, "x.py", b"new\n", "?path=/jobs/new.py&message=A+new+job")
+        assert made["files"] == ["/jobs/new.py"]
+        assert made["commit"] == house.bare.head()
+        assert house.bare.subjects()[0] == "A new job"
+        await upload(house, "x", b"2\n", "?path=/scripts/load.py")
+        assert house.bare.files() == ["flows/_files/company.team/jobs/new.py", "flows/a.yaml", "flows/scripts/load.py"]
+        assert house.bare.text("flows/scripts/load.py") == "2\n"
+        assert await good(house, "GET", f"{FILES}?path=jobs/new.py") == b"new\n"
+        await good(house, "PUT", f"{FILES}?from=/jobs&to=/work/jobs")
+        assert house.bare.text("flows/_files/company.team/work/jobs/new.py") == "new\n"
+        assert (await house.client("PUT", f"/api/v1{FILES}?from=/work&to=/scripts/load.py")).status == 422
+        assert (await house.client("PUT", f"/api/v1{FILES}?from=/work&to=/work/x")).status == 422
+        assert (await house.client("PUT", f"/api/v1{FILES}?from=/no&to=/x")).status == 404
+        await good(house, "POST", f"{FILES}/directory?path=/fresh")
+        assert (await good(house, "GET", f"{FILES}/stats?path=/fresh"))["type"] == "Directory"
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr("z/1.txt", "1")
+            archive.writestr("z/2.txt", "2")
+        await upload(house, "all.zip", target.getvalue(), "?path=/ignored")
+        assert await good(house, "GET", f"{FILES}/search?q=z/") == ["/z/1.txt", "/z/2.txt"]
+        await good(house, "DELETE", f"{FILES}?path=/z", status=204)
+        await good(house, "DELETE", f"{FILES}?path=/scripts/load.py", status=204)
+        assert "flows/scripts/load.py" not in house.bare.files()
+        assert (await house.client("DELETE", f"/api/v1{FILES}?path=/z")).status == 404
+
+
+async def test_a_zip_that_leads_outside_is_refused(tmp_path: Path, clock: Any) -> None:
+    async with editing_house(tmp_path, clock, {"a.yaml": flow("a")}) as house:
+        head = house.bare.head()
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr("../../evil.sh", "x")
+        await upload(house, "x.zip", target.getvalue(), status=422)
+        await upload(house, "x.yaml", b"id: a\nnamespace: company.team\ntasks: []\n", "?path=b.yaml", status=200)
+        assert house.bare.text("_files/company.team/b.yaml"), "files of a namespace are no flows"
+        assert house.bare.head() != head
+
+
+async def test_what_a_task_uploaded_lies_over_git_until_a_person_says_otherwise(tmp_path: Path, clock: Any) -> None:
+    async with editing_house(tmp_path, clock, {"a.yaml": flow("a"), "data.csv": "git\n"}) as house:
+        house.reader.namespace_put("company.team", "data.csv", b"task\n")
+        house.reader.namespace_put("company.team", "made.csv", b"task\n")
+        assert await good(house, "GET", f"{FILES}?path=data.csv") == b"task\n"
+        found = await good(house, "GET", f"{FILES}/directory")
+        assert {each["fileName"]: each["inGit"] for each in found} == {"a.yaml": True, "data.csv": False, "made.csv": False}
+        await upload(house, "x", b"person\n", "?path=data.csv")
+        assert await good(house, "GET", f"{FILES}?path=data.csv") == b"person\n"
+        await good(house, "DELETE", f"{FILES}?path=made.csv", status=204)
+        assert (await house.client.get(f"/api/v1{FILES}?path=made.csv")).status == 404
+
+
+async def test_secrets_are_named_and_never_told(tmp_path: Path, clock: Any) -> None:
+    file = tmp_path / "secrets.json"
+    file.write_text('{"TOP": "hush", "company": {"TEAM": "quiet"}, "other": {"NO": "x"}}')
+    secrets = Secrets({"SECRET_ENV": "aHVzaA=="}, file=file)
+    async with editing_house(tmp_path, clock, {"a.yaml": flow("a")}, secrets=secrets) as house:
+        found = await good(house, "GET", "/namespaces/company.team/secrets")
+        assert found["results"] == [
+            {"key": "ENV", "from": "environment"}, {"key": "TEAM", "from": "file", "namespace": "company"}, {"key": "TOP", "from": "file"},
+        ]
+        assert "hush" not in str(found)

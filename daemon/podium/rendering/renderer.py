@@ -53,6 +53,7 @@ class Renderer:
         """
         self.file_reader = FileReader(files, namespace_files, locate=locate, allowed_paths=allowed_paths)
         self._parts = WorldParts(reader=self.file_reader, secrets=secrets, reads=reads, clock=clock, zone=zone, subflow=subflow)
+        self.secrets = secrets
         self._base: dict[str, Any] = {"envs": dict(envs or {}), "globals": dict(globals_ or {})}
         self._recursive = recursive
 

@@ -52,13 +52,17 @@ class Secrets:
 
     def names(self, namespace: str) -> list[str]:
         """The names that `get` would find, sorted."""
+        return sorted(self.places(namespace))
+
+    def places(self, namespace: str) -> dict[str, tuple[str, str]]:
+        """Name → where `get` finds it: environment, credential or file, and of a file the section (a namespace, or "" for its top)."""
         self._refresh()
-        found = set(self._environment)
-        for section in _outwards(namespace):
-            found.update(self._sections.get(section, {}))
+        found: dict[str, tuple[str, str]] = {}
+        for section in reversed(_outwards(namespace)):
+            found |= dict.fromkeys(self._sections.get(section, {}), ("file", section))
         if self._credentials and self._credentials.is_dir():
-            found.update(_credential_name(each.name) for each in self._credentials.iterdir() if each.is_file())
-        return sorted(found)
+            found |= {_credential_name(each.name): ("credential", "") for each in self._credentials.iterdir() if each.is_file()}
+        return found | dict.fromkeys(self._environment, ("environment", ""))
 
     def _decoded(self, name: str) -> str:
         try:

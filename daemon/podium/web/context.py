@@ -13,6 +13,8 @@ from podium.base.system.clock import Clock
 from podium.conductor.port import Orchestrator
 from podium.flows.types import Types
 from podium.runners.remote.desk import Desk
+from podium.storage.reader import FileReader
+from podium.storage.secrets import Secrets
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
 from podium.web.people.access import Access
@@ -48,6 +50,10 @@ class Context:
     openapi: Mapping[str, Any]
     edits: EditControls | None = None
     """Writing to the repositories of the sources; None where there are none."""
+    files: FileReader | None = None
+    """The files of namespaces as deployed, with what tasks uploaded over them."""
+    secrets: Secrets | None = None
+    """Where `secret()` looks: for the names, never a value."""
     types: Types = field(default_factory=Types.build)
     """The installed plug-ins."""
     transfers: Desk | None = None

@@ -25,6 +25,7 @@ from podium.app.sdnotify import Notifier, listen_sockets
 from podium.app.settings import Settings
 from podium.app.wiring.core import DRAIN_S, Core, ended, open_core
 from podium.app.wiring.home import BEAT_S, Heart, Hold, Owner, end_fenced, home_lock, stand_by
+from podium.app.wiring.people import PeopleKeeper, calls_of, door_of
 from podium.app.wiring.rebuild import restore_home, until_free
 from podium.app.wiring.results import ResultsBranch
 from podium.base.errors import GitError, PodiumError, SettingsError, StoreError
@@ -152,6 +153,10 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
         stack.push_async_callback(core.conductor.close, drain_s=DRAIN_S)
         watcher = SourceWatcher(sources_of(settings, work_tree), core.podium, settings.home, types, core.clock)
         stack.push_async_callback(watcher.close)
+        people = PeopleKeeper(settings)
+        await asyncio.to_thread(people.open)
+        door = await asyncio.to_thread(door_of, settings, people, instance=core.instance)
+        watcher.access_read = people.taken
         watcher.blocked = lambda: None if restoring is None or restoring.done() else BLOCKED
         repositories.opened = watcher.repositories()
         core.podium.source_status = watcher.status
@@ -165,9 +170,9 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
             core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,
             check_flow=lambda text, file: parse_flows(text, file=file, types=types), clock=core.clock,
             flow_schema=lambda: json_schema(types, load_vocabulary()),
-            instance=core.instance, version=_version(), token=settings.token(), allowed_hosts=[*settings.server.allowed_hosts, settings.server.host],
+            instance=core.instance, version=_version(), door=door, calls=calls_of(settings), public_url=settings.server.public_url,
             body_limit=settings.limits.body_bytes_max, upload_limit=settings.limits.upload_bytes_max,
-            desk=desk, edits=publisher, types=types,
+            desk=desk, edits=publisher, files=core.renderer.file_reader, secrets=core.renderer.secrets, types=types, charts=charts,
         )
         handed = listen_sockets(os.environ)
         socket_path = settings.home / "podium.sock"
@@ -178,6 +183,7 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
         core.conductor.spawn(_release_commits(core, watcher), "release commits")
         inbound = [
             asyncio.create_task(_once(restoring, watcher.run), name="sources"), asyncio.create_task(_once(restoring, board.run), name="triggers"),
+            asyncio.create_task(people.run(), name="people"),
         ]
         stack.push_async_callback(ended, inbound)
         turning = asyncio.create_task(_turn(heart), name="heart")

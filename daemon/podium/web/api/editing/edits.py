@@ -20,7 +20,7 @@ from podium.web.api.editing.rights import rights, status_of
 from podium.web.context import context
 from podium.web.errors import BadRequest, Refused
 from podium.web.params import Query, read_object
-from podium.web.people.roles import Role, caller
+from podium.web.people.roles import Role, caller, require
 from podium.web.routes import FLAG, INTEGER, LIST, OBJECT, TEXT, Body, Param, Route
 from podium.web.wire import answer
 
@@ -88,7 +88,9 @@ def as_content(data: bytes) -> dict[str, str]:
 
 async def _place(request: web.Request) -> web.Response:
     query = Query(request)
-    return answer(await edits_of(request).place(query.required("namespace"), query.required("id")))
+    namespace = query.required("namespace")
+    require(request, Role.VIEWER, namespace)
+    return answer(await edits_of(request).place(namespace, query.required("id")))
 
 
 async def _check(request: web.Request) -> web.Response:
@@ -210,7 +212,7 @@ ROUTES = [
     ),
     Route(
         method="POST", path="/edits/{source}/check", handler=_check, about="What is wrong with files, as the deployment would find", tag="edits",
-        body=Body(content={"application/json": _EDIT}, required=True), answers={200: _PROBLEMS}, errors=(400, 404, 409, 422), needs=Role.VIEWER,
+        body=Body(content={"application/json": _EDIT}, required=True), answers={200: _PROBLEMS}, errors=(400, 404, 409, 422), needs=Role.EDITOR,
     ),
     Route(
         method="POST", path="/edits/{source}", handler=_publish, about="Commit changed files and push them", tag="edits",

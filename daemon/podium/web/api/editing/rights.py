@@ -57,9 +57,9 @@ class Rights:
         return name == "podium.yaml" or ".podium" in path.lower().split("/")
 
     def may_read(self, path: str) -> bool:
-        """Whether the caller may see the file."""
+        """Whether the caller may see the file: it is part of a namespace of theirs."""
         who = caller(self._request)
-        return who.may(Role.VIEWER, WHOLE) or all(who.may(Role.VIEWER, each) for each in self.namespaces(path))
+        return who.may(Role.VIEWER, WHOLE) or any(who.may(Role.VIEWER, each) for each in self.namespaces(path))
 
     async def require_write(self, changes: Sequence[FileChange]) -> None:
         """Raises RoleNeeded for the first change that the caller may not make."""
@@ -96,7 +96,7 @@ def folder_of(request: web.Request, source: str) -> str:
 
 def status_of(request: web.Request, source: str) -> dict[str, object]:
     """What is known of a source. Raises NotFound."""
-    known = context(request).sources.status()
+    known = everything(request).sources.status()
     found = next((each for each in known if each.get("name") == source), None)
     if found is None:
         names = ", ".join(str(each.get("name")) for each in known) or "none"

@@ -1,0 +1,1 @@
+"""The files of a namespace over the API, and the names of its secrets."""
