@@ -82,7 +82,7 @@ def pages(world: World) -> dict[str, list[str]]:
     return {
         "/": ["in progress", "succeeded", "Failed lately", "duplicate key value", "Running now", "Source main", "f-FAILED"],
         "/?range=7d&namespace=company.team": ["In progress".lower(), "checked"],
-        "/flows": ["daily-sales", "company.analytics", "disabled", "never ran", "Loads yesterday&#39;s sales", "s-SUCCESS"],
+        "/flows": ["daily-sales", "company.analytics", "Disabled", "never ran", "Loads yesterday&#39;s sales", "s-SUCCESS"],
         "/flows?namespace=company.team&q=hello": ["hello", 'value="hello"'],
         FLOW: ["<strong>yesterday's sales</strong>", "per_region", "ForEach", "then", "tier", "gold", "Last executions", "analytics/daily-sales.yaml", "02c0ffee"],
         f"{FLOW}?revision=1": ["silver", "the newest is 2"],
@@ -110,6 +110,12 @@ def pages(world: World) -> dict[str, list[str]]:
         "/triggers": ["every_morning", "on_order", "Backfill"],
         "/triggers?q=nope": ["No trigger matches"],
         "/syncs": ["https://git.example.org/company/flows.git", "7 of 9 flows vanished", "Confirm the removal", "team/broken.yaml:6:11", "did you mean io.kestra.plugin.core.log.Log?", "1 accepted", "1 refused"],
+        "/flows?label=team:data&sort=last:desc": ["daily-sales", "1</small>"],
+        "/flows?q=no-such-flow": ["No flow matches"],
+        "/executions?kind=main&triggerId=every_morning&range=24h&sort=duration:desc": ["every_morning", "aria-sort=\"descending\""],
+        "/logs": ["duplicate key value", "row 17: &lt;script&gt;", "l-WARN", "tab=logs"],
+        "/logs?q=1240&minLevel=INFO&namespace=company.analytics": ["1240 rows fetched", "50,000"],
+        "/logs?q=nothing-like-this": ["No line matches"],
         "/search?q=hello": ["hello", "company.team"],
         "/search": ["What are you looking for?"],
     }
@@ -143,7 +149,7 @@ def asyncio_time() -> Any:
 @pytest.mark.parametrize(
     ("path", "wanted"),
     [
-        ("/", "podium init"), ("/flows", "No source is connected"), ("/executions", "Nothing has run yet"), ("/triggers", "No flow has a trigger"),
+        ("/", "podium init"), ("/flows", "No source is connected"), ("/executions", "Nothing has run yet"), ("/logs", "There are no logs yet"), ("/triggers", "No flow has a trigger"),
         ("/syncs", "podium.toml"), ("/search?q=x", "Nothing matches"),
     ],
 )

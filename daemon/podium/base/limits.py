@@ -43,6 +43,8 @@ CHART_S_MAX = 5.0
 DASHBOARD_FILES_MAX = 500
 FOUND_LINES_MAX = 10_000
 """Lines of one log that a search in it gives."""
+LOG_LINES_LOOKED_AT = 50_000
+"""Lines that one search over logs looks through for a text, the newest ones of those that match otherwise."""
 TOTAL_MAX = 10_000
 DEEP_MAX = 50_000
 WAIT_S_MAX = 3_600

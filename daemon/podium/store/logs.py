@@ -9,16 +9,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from podium.base.limits import TOTAL_MAX
+from podium.base.limits import LOG_LINES_LOOKED_AT, TOTAL_MAX
 from podium.engine.shape.view import iso
 from podium.store.db import Database
 from podium.store.finding import WALKS_MAX, below_any, flows_of
 from podium.store.journal import LEVEL_NAMES, LEVELS, LogRow, enter_logs
 
 _COLUMNS = "seq, execution_id, namespace, flow_id, task_id, task_run_id, attempt, trigger_id, at, level, message"
-LINES_LOOKED_AT = 50_000
-"""Lines that one search looks through for a text, the newest ones of those that match otherwise."""
-
 _REASONS_LOOKED_AT = 2_000
 """Lines of level ERROR of a flow, from the start of an execution on, that are looked at to find that execution's."""
 
@@ -108,7 +105,7 @@ class Logs:
     async def search(self, filters: Mapping[str, Any], *, page: int, size: int) -> tuple[list[dict[str, Any]], int]:
         """A page of entries of all executions, newest first, and how many match (from TOTAL_MAX on: at least).
 
-        filters: namespace, namespaces, flow_id, query, min_level, after, before. Text is looked for in the newest LINES_LOOKED_AT that match
+        filters: namespace, namespaces, flow_id, query, min_level, after, before. Text is looked for in the newest LOG_LINES_LOOKED_AT that match
         the others.
         """
         rows, total = await self._db.read(lambda c: _search(c, filters, skip=(page - 1) * size, size=size))
@@ -173,7 +170,7 @@ def _walks(connection: sqlite3.Connection, filters: Mapping[str, Any]) -> list[t
         rest.append("instr(lower(message), lower(?))")
         rest_values.append(text)
     bounds = [(part, iso(moment)) for part, moment in (("at >= ?", filters.get("after")), ("at < ?", filters.get("before"))) if moment]
-    most = LINES_LOOKED_AT // max(len(walks), 1) if text else -1
+    most = LOG_LINES_LOOKED_AT // max(len(walks), 1) if text else -1
     columns = "at, seq, level, namespace, flow_id, message" if rest else "at, seq"
     window = tuple(part for part, _ in bounds) or ("at > ''",)
     found = list[tuple[str, tuple[Any, ...]]]()

@@ -104,7 +104,7 @@ def execution_url(execution_id: str, **query: Any) -> str:
     return link(f"/executions/{quote(str(execution_id), safe='')}", **query)
 
 
-def link(path: str, **query: Any) -> str:
+def link(path: str, /, **query: Any) -> str:
     """`path` with those query values that are not empty; lists repeat."""
     kept = {name.rstrip("_"): value for name, value in query.items() if value not in (None, "", [], ())}
     return f"{path}?{urlencode(kept, doseq=True, errors='replace')}" if kept else path

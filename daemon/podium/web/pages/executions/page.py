@@ -19,7 +19,7 @@ from podium.web.api.inputs import inputs_of
 from podium.web.context import context
 from podium.web.errors import BadRequest, details_of, status_of
 from podium.web.pages.flows.fields import Filled, fields_of, sent
-from podium.web.pages.render import PAGE_SIZE, execution_url, form_page, page, render
+from podium.web.pages.render import execution_url, form_page, page, render
 from podium.web.pages.text import commit_url
 from podium.web.pages.timeline import timeline
 from podium.web.params import Form, Query, known_state, parse_labels, read_form
@@ -30,29 +30,6 @@ LOGS_SHOWN = 300
 _RUNS_SHOWN = 200
 _LOG_BATCH, _LOG_BATCHES = 10_000, 20
 """How much of a log is looked through for its last lines; the rest is for the download."""
-
-
-async def execution_list(request: web.Request) -> web.Response:
-    """Executions, filtered and paged."""
-    here, query = context(request), Query(request)
-    number = query.integer("page", 1, high=1_000_000) or 1
-    namespace, flow_id, labels = query.text("namespace"), query.text("flowId"), query.text("labels") or ""
-    start, end = query.moment("startDate"), query.moment("endDate")
-    after = query.text("after")
-    listed = await here.orchestrator.list_executions(
-        namespace=namespace, flow_id=flow_id, states=query.states(), query=query.text("q"), started_after=start, started_before=end,
-        labels=parse_labels(labels.replace(",", " ").split()) or None, after=after, page=number, size=PAGE_SIZE,
-    )
-    filters = {
-        "namespace": namespace or "", "flowId": flow_id or "", "state": query.states(), "labels": labels, "q": query.text("q") or "",
-        "startDate": query.text("startDate") or "", "endDate": query.text("endDate") or "",
-    }
-    flows = here.orchestrator.flows()
-    return await render(
-        request, "executions/executions.html", listed=listed, page=number, size=PAGE_SIZE, filters=filters, filtered=any(filters.values()),
-        after=after, deep=(number + 1) * PAGE_SIZE > limits.TOTAL_MAX,
-        namespaces=sorted({each.namespace for each in flows}), flow_ids=sorted({each.flow_id for each in flows}),
-    )
 
 
 async def execution_page(request: web.Request) -> web.Response:
@@ -221,7 +198,6 @@ _ACTIONS: Mapping[str, Action] = {
 
 
 ROUTES = (
-    page("GET", "/executions", execution_list),
     page("GET", "/executions/{execution}", execution_page),
     page("POST", "/executions/{execution}/{verb}", act),
     page("GET", "/executions/{execution}/{verb}", form_page),

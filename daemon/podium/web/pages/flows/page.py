@@ -18,6 +18,7 @@ from podium.flows.inputs import flatten
 from podium.flows.model import Task, Trigger
 from podium.web.api.inputs import inputs_of
 from podium.web.api.triggers import state_view
+from podium.web.api.graphs.flows import flow_graph
 from podium.web.context import Context, base_url, context
 from podium.web.errors import details_of
 from podium.web.pages.flows.fields import Filled, fields_of, sent, wrong_inputs
@@ -26,24 +27,8 @@ from podium.web.pages.text import coloured, commit_url, difference, markdown
 from podium.web.pages.timeline import length_of_time
 from podium.web.params import Query, moment, parse_labels, read_form
 
-_LIST_SIZE = 50
 _LAST = 10
-TABS = ("overview", "run", "source", "revisions", "triggers")
-
-
-async def flow_list(request: web.Request) -> web.Response:
-    """Flows with the state of their last execution."""
-    here, query = context(request), Query(request)
-    number, namespace, wanted = query.integer("page", 1, high=1_000_000) or 1, query.text("namespace"), query.text("q")
-    everything = here.orchestrator.flows()
-    found = here.orchestrator.flows(namespace=namespace, query=wanted) if namespace or wanted else everything
-    shown = found[(number - 1) * _LIST_SIZE : number * _LIST_SIZE]
-    last = await here.orchestrator.last_executions([(each.namespace, each.flow_id) for each in shown])
-    rows = [(each, last.get((each.namespace, each.flow_id))) for each in shown]
-    return await render(
-        request, "flows/flows.html", rows=rows, total=len(found), page=number, size=_LIST_SIZE, namespace=namespace or "", wanted=wanted or "",
-        namespaces=sorted({each.namespace for each in everything}), sources=here.sources.status(),
-    )
+TABS = ("overview", "topology", "run", "source", "revisions", "triggers")
 
 
 async def flow_page(request: web.Request) -> web.Response:
@@ -71,6 +56,10 @@ async def _flow_page(request: web.Request, *, tab: str, filled: Filled | None = 
 async def _overview(request: web.Request, flow: FlowRevision, _filled: Filled | None) -> dict[str, Any]:
     last, total = await context(request).orchestrator.executions(namespace=flow.namespace, flow_id=flow.flow_id, size=_LAST)
     return {"description": markdown(flow.model.description), "last": last, "total": total, "outline": outline(flow)}
+
+
+async def _topology(request: web.Request, flow: FlowRevision, _filled: Filled | None) -> dict[str, Any]:
+    return {"graph": await flow_graph(context(request).orchestrator, flow.model, Query(request).many("subflows")), "outline": outline(flow)}
 
 
 def outline(flow: FlowRevision) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -145,7 +134,7 @@ def _webhook_url(request: web.Request, flow: FlowRevision, trigger: Trigger) -> 
     return f"{base_url(request)}/api/v1/executions/webhook/{quote(flow.namespace, safe='')}/{quote(flow.flow_id, safe='')}/{shown}"
 
 
-_TAB_VALUES = {"overview": _overview, "run": _run, "source": _source, "revisions": _revisions, "triggers": _triggers}
+_TAB_VALUES = {"overview": _overview, "topology": _topology, "run": _run, "source": _source, "revisions": _revisions, "triggers": _triggers}
 
 
 async def run(request: web.Request) -> web.StreamResponse:
@@ -188,7 +177,6 @@ def _ids(flow: FlowRevision) -> set[str]:
 
 
 ROUTES = (
-    page("GET", "/flows", flow_list),
     page("GET", "/flows/{namespace}/{flow}", flow_page),
     page("POST", "/flows/{namespace}/{flow}/run", run),
     page("GET", "/flows/{namespace}/{flow}/run", form_page),
