@@ -13,18 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from podium.app import layers
-from podium.app.layers import Bytes, ItemsText, Layer, TableText, Zone
+from podium.app.layers import Bytes, Layer, Zone
+from podium.app.sections import Directory, Names, Seconds, Section, Security, Server, Table
 from podium.base import limits
-
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Names = Annotated[tuple[str, ...], BeforeValidator(ItemsText)]
-Table = Annotated[dict[str, str], BeforeValidator(TableText)]
-Directory = Annotated[Path, BeforeValidator(layers.user_path)]
 
 _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
 
@@ -35,29 +30,6 @@ def _tolerations(texts: tuple[str, ...]) -> tuple[str, ...]:
         if effect not in ("", "NoSchedule", "PreferNoSchedule", "NoExecute"):
             raise ValueError("should be key, key=value, key:Effect or key=value:Effect, with NoSchedule, PreferNoSchedule or NoExecute")
     return texts
-
-
-class Section(BaseModel):
-    """Base of the sections. Unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Server(Section):
-    """The API and the pages."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on. Anything beyond loopback needs a token."""
-    port: Port = 8080
-    """TCP port; 0 takes a free one. A socket handed over by systemd wins over host and port."""
-    token: SecretStr | None = None
-    """Token that callers send as `Authorization: Bearer …`. Better in `token_file`."""
-    token_file: Directory | None = None
-    """File whose first line is the token."""
-    allowed_hosts: Names = ()
-    """Names accepted in the `Host` header beside localhost and `host`, such as `podium.example.org`; `*` accepts any."""
-    takeover_s: Annotated[float, Field(ge=5, allow_inf_nan=False)] = 15
-    """Seconds without a sign of life after which a standby (`serve --standby`) ends the daemon that has the home and takes its place."""
 
 
 class Source(Section):
@@ -135,7 +107,7 @@ class Kubernetes(Section):
     """Service account of Pods whose task names none; without any a Pod has no token of the cluster."""
     image_pull_secrets: Names = ()
     """Names of Secrets with logins of image registries."""
-    node_selector: Table = {}
+    node_selector: Table = {}  # noqa: RUF012 - pydantic copies it
     """Labels that nodes must have: `"disk" = "ssd"`; those of a task come on top."""
     tolerations: Annotated[Names, AfterValidator(_tolerations)] = ()
     """Taints of nodes that do not keep Pods away, as kubectl writes them: `dedicated=batch:NoSchedule`."""
@@ -148,7 +120,7 @@ class Runner(Section):
 
     type: Literal["docker", "process", "swarm", "kubernetes"] = "docker"
     """Runner of tasks that name none: `process` without isolation on this machine, `swarm` and `kubernetes` on the nodes of theirs."""
-    images: Table = {}
+    images: Table = {}  # noqa: RUF012 - pydantic copies it
     """Replaces image names, `*` matches any text: `"python:*" = "podium.local/python:bookworm"`."""
     pass_env: Names = ()
     """Environment variables of the daemon that tasks get too, such as `HTTPS_PROXY` and `PIP_INDEX_URL`; values are masked in logs."""
@@ -226,13 +198,6 @@ class Pool(Section):
     """Task runs of these flows that run at one time; empty is no limit of its own."""
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     """Who waits for a slot, or to begin, goes before those of a lower priority; every eighth turn is the longest waiting one's."""
-
-
-class Security(Section):
-    """What flows may reach."""
-
-    allowed_paths: Names = ()
-    """Directories of this machine that `file://` addresses and the file trigger may touch; none by default."""
 
 
 class Secrets(Section):
@@ -316,8 +281,14 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _nobody_unknown_from_afar(self) -> Settings:
         local = self.server.host.startswith(_LOOPBACK)
-        if not local and self.server.token is None and self.server.token_file is None:
-            raise ValueError("server.host is beyond loopback, which needs server.token_file (or server.token)")
+        token = self.server.token is not None or self.server.token_file is not None
+        if not local and not token and not self.security.accounts:
+            raise ValueError("server.host is beyond loopback, which needs server.token_file (or server.token), or security.access_source")
+        if self.security.local_login and not token and not self.security.accounts:
+            raise ValueError("security.local_login needs something to log in with: server.token_file, or security.access_source")
+        if self.security.access_source and self.security.access_source not in self.sources:
+            known = ", ".join(sorted(self.sources)) or "none"
+            raise ValueError(f"security.access_source '{self.security.access_source}' is no source (sources: {known})")
         return self
 
     def token(self) -> str | None:

@@ -35,6 +35,8 @@ class Source:
     directory: Path | None = None
     hook_secrets: tuple[str, ...] = ()
     fetch_timeout_s: float = 120.0
+    defines_access: bool = False
+    """Whether its podium.yaml says who may do what."""
     forge: str | None = None
     """github, gitlab, gitea, forgejo or bitbucket, where the host's name does not tell."""
 

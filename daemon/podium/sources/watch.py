@@ -26,6 +26,7 @@ from podium.git.repo import Repository
 from podium.sources.commits import CommitReader
 from podium.sources.forge import check_push, is_ping
 from podium.sources.mirror import Mirror, Snapshot, is_damage
+from podium.sources.reading.access import ReadAccess
 from podium.sources.reading.loader import Known, Reading, read_commit, remove_source
 from podium.sources.reading.sync import sync_path
 from podium.sources.source import Source, SourceState
@@ -94,6 +95,10 @@ class SourceWatcher:
         self._orphans: dict[str, int] = {}
         self.blocked: Callable[[], PodiumError | None] = lambda: None
         """Set by wiring: why nothing may be deployed at present."""
+        self.dashboards: Callable[[], Sequence[Mapping[str, Any]]] = list
+        """Set by wiring: the dashboards as deployed."""
+        self.access_read: Callable[[str, ReadAccess], None] = lambda commit, access: None
+        """Set by wiring: takes what a commit of the source that defines access says about people and roles. Must be quick."""
 
     def _origin(self, source: Source, home: Path) -> Mirror | WorkTree:
         return WorkTree(source, home, self._clock) if source.directory is not None else Mirror(source, home)
@@ -218,6 +223,8 @@ class SourceWatcher:
             if reading.changed or snapshot.commit != state.commit:
                 await self._submit(follower, reading)
         follower.read_once = True
+        if source.defines_access:
+            await asyncio.to_thread(self.access_read, snapshot.commit, reading.access)
         state.commit, state.held, state.dirty = snapshot.commit, reading.deployment.held, snapshot.dirty
         state.flows, state.ignored = reading.flows, list(reading.ignored[:_IGNORED_SHOWN])
         state.rejected = [dict(each) for each in reading.deployment.rejected]
@@ -240,7 +247,7 @@ class SourceWatcher:
             current={(each.namespace, each.flow_id): each for each in self._orchestrator.flows()},
             sources=frozenset(self._followers),
             rejected=frozenset(str(each["path"]) for each in self._orchestrator.rejected() if each.get("source") == source.name),
-            held=held,
+            held=held, dashboards=self.dashboards(),
         )
 
     # ---- what others may ask: base/ports.SourceControls
@@ -265,6 +272,10 @@ class SourceWatcher:
     def source(self, name: str) -> Source:
         """The source of that name. Raises NotFound."""
         return self._find(name).source
+
+    def state(self, name: str) -> SourceState:
+        """What is known of a source. Raises NotFound."""
+        return self._find(name).state
 
     def names(self) -> list[str]:
         """The sources of the settings, in their order."""
@@ -355,6 +366,9 @@ class SourceWatcher:
         for flow in self._orchestrator.known_flows().values():
             if not flow.deleted and flow.source not in self._followers:
                 self._orphans[flow.source] = self._orphans.get(flow.source, 0) + 1
+        for dashboard in self.dashboards():
+            if dashboard["source"] not in self._followers:
+                self._orphans.setdefault(str(dashboard["source"]), 0)
 
     async def _remove_orphan(self, name: str) -> None:
         async with self._deploying:

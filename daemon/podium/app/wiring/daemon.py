@@ -43,6 +43,7 @@ from podium.sources.publish import Publisher
 from podium.sources.source import Source
 from podium.sources.watch import SourceWatcher
 from podium.storage.namespace import NamespaceFiles
+from podium.store.charts.reads import Charts
 from podium.store.db import upgrade_due, upgrade_s
 from podium.triggers.board import TriggerBoard
 from podium.web.server import make_app, serve
@@ -115,6 +116,7 @@ def sources_of(settings: Settings, work_tree: Path | None) -> list[Source]:
             credentials=Credentials(ssh_key=each.ssh_key, token_file=each.token_file, username=each.username)
             if each.ssh_key or each.token_file or each.username else None,
             hook_secrets=(each.webhook_secret.get_secret_value(),) if each.webhook_secret else (), forge=each.forge,
+            defines_access=name == settings.security.access_source,
         )
         for name, each in settings.sources.items()
     ]
@@ -157,6 +159,8 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
         await asyncio.to_thread(people.open)
         door = await asyncio.to_thread(door_of, settings, people, instance=core.instance)
         watcher.access_read = people.taken
+        charts = Charts(core.database)
+        watcher.dashboards = charts.stored
         watcher.blocked = lambda: None if restoring is None or restoring.done() else BLOCKED
         repositories.opened = watcher.repositories()
         core.podium.source_status = watcher.status

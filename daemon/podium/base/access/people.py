@@ -69,7 +69,7 @@ class Person:
     """The name as people write it; commits and pages show it."""
     password: str = field(default="", repr=False)
     disabled: bool = False
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class ApiToken:
     namespaces: tuple[str, ...] = ()
     expires: datetime | None = None
     user: str = ""
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
     @property
     def roles(self) -> dict[str, Role]:
@@ -97,7 +97,7 @@ class Grant:
     role: Role
     namespace: str
     who: str
-    line: int = 0
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,17 @@ of the flows would vanish at once, nothing is removed until a person confirms.  
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
+from podium.base.access.people import People
 from podium.base.ports import Deployment, FlowRevision, KnownFlow
 from podium.flows.load import Problem, as_stored
 from podium.flows.types import Types
 from podium.git.repo import Repository
+from podium.sources.reading.access import NOTHING, ReadAccess
+from podium.sources.reading.dashboards import Dashboards, read_dashboards
 from podium.sources.reading.parse import Claim, Key, ParsedFile, parse_file
 from podium.sources.reading.project import Project, read_project
 from podium.sources.reading.sync import sync_body, sync_path
@@ -39,6 +43,8 @@ class Known:
     rejected: frozenset[str] = frozenset()
     held: bool = False
     """Whether the last sync of this source held removals back."""
+    dashboards: Sequence[Mapping[str, Any]] = ()
+    """Those of all sources, as deployed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,8 @@ class Reading:
     changed: bool
     flows: int
     ignored: tuple[str, ...]
+    access: ReadAccess = NOTHING
+    """What podium.yaml says about people and roles. Without a podium.yaml: nothing."""
 
 
 @dataclass(slots=True)
@@ -68,6 +76,7 @@ class _Work:
     blobs: dict[str, str] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    dashboards: Dashboards = field(default_factory=Dashboards)
 
     def refuse(self, path: str, blob: str, problems: Iterable[Problem]) -> None:
         self.problems.setdefault(path, []).extend(problems)
@@ -91,12 +100,28 @@ def read_commit(
     for path, (blob, problems) in project.templates.refused.items():
         work.refuse(path, blob, problems)
     work.warnings.extend(project.templates.warnings)
+    work.warnings.extend(_about_access(source, project))
+    work.dashboards = read_dashboards(repository, commit, source.folder, source=source.name, known=known.dashboards)
+    for path, (blob, problems) in work.dashboards.refused.items():
+        work.refuse(path, blob, problems)
     _refuse_unreadable(work, listing.refused)
     for path, blob in _files_to_read(work, listing.files, project).items():
         _read_file(work, parse_file(repository, path, blob, types, project), path, blob)
     _settle_duplicates(work)
     _settle_namespaces(work)
-    return _reading(work, previous_commit=previous_commit, dirty=dirty, confirmed=confirmed)
+    reading = _reading(work, previous_commit=previous_commit, dirty=dirty, confirmed=confirmed)
+    return replace(reading, access=project.access if project.path else ReadAccess(People()))
+
+
+def _about_access(source: Source, project: Project) -> Sequence[Problem]:
+    """What is odd with people and roles in podium.yaml: names that nobody has, or that this source may not define access at all."""
+    if source.defines_access or not project.access.written:
+        return project.access.warnings
+    return [Problem(
+        file=project.path, line=1, column=1, path="", code="access-ignored",
+        message=f"users, groups, roles and tokens of source '{source.name}' are not used: the settings do not let it define access",
+        hint=f'set security.access_source = "{source.name}" in the daemon\'s settings, or remove them',
+    )]
 
 
 def remove_source(name: str, *, known: Known, at: datetime) -> Deployment:
@@ -108,7 +133,7 @@ def remove_source(name: str, *, known: Known, at: datetime) -> Deployment:
     )
     return Deployment(
         source=name, commit=commit, previous_commit=commit, accepted=(), removed=gone, moved=(), rejected=(), held=None,
-        sync_path=sync_path(commit, at, again=True), sync_body=body, at=at,
+        sync_path=sync_path(commit, at, again=True), sync_body=body, at=at, dashboards=(),
     )
 
 
@@ -220,9 +245,10 @@ def _reading(work: _Work, *, previous_commit: str | None, dirty: bool, confirmed
     deployment = Deployment(
         source=work.source.name, commit=work.commit, previous_commit=previous_commit, accepted=accepted, removed=removed, moved=moved,
         rejected=rejected, held=held, sync_path=sync_path(work.commit, work.at), sync_body=body, at=work.at,
+        dashboards=work.dashboards.stored if work.dashboards.changed else None,
     )
     refusals_differ = set(work.problems) != work.known.rejected
-    changed = bool(accepted or moved or removed) or bool(held) != work.known.held or refusals_differ
+    changed = bool(accepted or moved or removed) or bool(held) != work.known.held or refusals_differ or work.dashboards.changed
     flows = len(work.mine) + sum(1 for each in accepted if (each.namespace, each.flow_id) not in work.mine) - len(removed)
     return Reading(deployment=deployment, changed=changed, flows=flows, ignored=tuple(work.ignored))
 

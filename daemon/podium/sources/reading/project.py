@@ -7,7 +7,8 @@ podium.yaml has plug-in defaults for all flows and for those of a namespace:
       company.team:
         pluginDefaults: […]
 
-A namespace's defaults hold for the namespaces below it too; the nearer wins, and a flow's own win over all. Source: ruling 12.
+A namespace's defaults hold for the namespaces below it too; the nearer wins, and a flow's own win over all. People and roles (see access) hold
+when that part has no mistake, whatever is wrong with the rest. Source: ruling 12.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from podium.base.access.people import People
 from podium.flows.load import Problem
 from podium.flows.reading.yaml import Entry, Fields, Items, Node, parse_documents, plain
 from podium.flows.types import Types
 from podium.git.repo import Repository
+from podium.sources.reading.access import KEYS as ACCESS_KEYS
+from podium.sources.reading.access import NOTHING, ReadAccess, read_access
 from podium.sources.reading.templates import Templates, near_templates, read_templates
 from podium.sources.reading.tree import PROJECT_FILE, decode, project_path
 
-_KEYS = ("pluginDefaults", "namespaces")
+_KEYS = ("pluginDefaults", "namespaces", *ACCESS_KEYS)
+_NAMESPACE_KEYS = ("pluginDefaults", "roles")
 _DEFAULT_KEYS = ("type", "values", "forced")
 
 
@@ -37,6 +42,8 @@ class Project:
     common: tuple[Mapping[str, Any], ...] = ()
     by_namespace: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    access: ReadAccess = NOTHING
+    """What the file says about people and roles; of this file, also where the rest is that of the one before."""
     load_templates: Callable[[], Templates] = Templates
     _templates: Templates | None = None
     _cache: dict[str | None, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
@@ -80,7 +87,7 @@ def _read_file(repository: Repository, commit: str, folder: str, fallback: str |
     if project.problems and fallback is not None and repository.resolve(fallback) is not None:
         before = _read_file(repository, fallback, folder, None)
         if not before.problems:
-            return Project(path, project.blob, before.common, before.by_namespace, project.problems)
+            return Project(path, project.blob, before.common, before.by_namespace, project.problems, project.access)
     return project
 
 
@@ -106,7 +113,8 @@ def parse_project(body: bytes, *, path: str) -> Project:
     try:
         text = decode(body)
     except ValueError as error:
-        return Project(path, problems=(Problem(file=path, line=1, column=1, path="", code="file-unreadable", message=str(error), hint=""),))
+        unreadable = (Problem(file=path, line=1, column=1, path="", code="file-unreadable", message=str(error), hint=""),)
+        return Project(path, problems=unreadable, access=ReadAccess(None, unreadable))
     documents = parse_documents(text)
     mistakes = [mistake for document in documents for mistake in document.mistakes]
     problems = [
@@ -114,12 +122,13 @@ def parse_project(body: bytes, *, path: str) -> Project:
         for each in mistakes
     ]
     if problems or not documents:
-        return Project(path, problems=tuple(problems))
+        return Project(path, problems=tuple(problems), access=ReadAccess(None, tuple(problems)) if problems else ReadAccess(People()))
     reader = _Reader(path)
     common, namespaces = reader.top(documents[0].root)
-    if reader.problems:
-        return Project(path, problems=tuple(reader.problems))
-    return Project(path, common=common, by_namespace=namespaces)
+    access = read_access(documents[0].root, path=path) if isinstance(documents[0].root, Fields) else ReadAccess(People())
+    if reader.problems or access.problems:
+        return Project(path, problems=(*reader.problems, *access.problems), access=access)
+    return Project(path, common=common, by_namespace=namespaces, access=access)
 
 
 class _Reader:
@@ -136,10 +145,11 @@ class _Reader:
         for key, entry in self._entries(root, "", _KEYS):
             if key == "pluginDefaults":
                 common = self._defaults(entry.node, key)
-            else:
+            elif key == "namespaces":
                 for name, each in self._entries(entry.node, key, None):
-                    for inner, found in self._entries(each.node, f"{key}.{name}", ("pluginDefaults",)):
-                        namespaces[name] = self._defaults(found.node, f"{key}.{name}.{inner}")
+                    for inner, found in self._entries(each.node, f"{key}.{name}", _NAMESPACE_KEYS):
+                        if inner == "pluginDefaults":
+                            namespaces[name] = self._defaults(found.node, f"{key}.{name}.{inner}")
         return common, namespaces
 
     def _entries(self, node: Node | None, at: str, allowed: Sequence[str] | None) -> Iterator[tuple[str, Entry]]:

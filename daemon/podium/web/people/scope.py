@@ -17,6 +17,7 @@ from podium.base.ports import Answer, FlowRevision, KnownFlow, SourceControls, T
 from podium.conductor.port import Listed, Orchestrator, StartRequest, View
 from podium.web.people.roles import Caller, role_needed
 
+UPCOMING_LOOKED_AT = 2_000
 _ON_EXECUTIONS = {
     "wait": Role.VIEWER, "logs": Role.VIEWER, "log_index": Role.VIEWER, "log_find": Role.VIEWER, "metrics": Role.VIEWER, "record": Role.VIEWER,
     "validate_answers": Role.VIEWER, "evaluate": Role.OPERATOR, "kill": Role.OPERATOR, "restart": Role.OPERATOR, "replay": Role.OPERATOR,
@@ -144,6 +145,24 @@ class Scoped:
     async def last_executions(self, flows: Sequence[tuple[str, str]]) -> dict[tuple[str, str], View]:
         """See Orchestrator."""
         return await self._real.last_executions([pair for pair in flows if self._may(Role.VIEWER, pair[0])])
+
+    async def recent_executions(self, flows: Sequence[tuple[str, str]], **wanted: Any) -> dict[tuple[str, str], list[View]]:
+        """See Orchestrator."""
+        return await self._real.recent_executions([pair for pair in flows if self._may(Role.VIEWER, pair[0])], **wanted)
+
+    async def tally(self, **wanted: Any) -> list[dict[str, int]]:
+        """See Orchestrator."""
+        within = self._within(wanted)
+        return await self._real.tally(**{**wanted, "namespaces": None if within is None else sorted(within)})
+
+    async def reasons(self, executions: Sequence[View]) -> dict[str, str]:
+        """See Orchestrator."""
+        return await self._real.reasons([each for each in executions if self._may(Role.VIEWER, str(each.get("namespace")))])
+
+    def upcoming(self, *, limit: int) -> list[dict[str, Any]]:
+        """See Orchestrator. Of the soonest UPCOMING_LOOKED_AT of all."""
+        found = self._real.upcoming(limit=limit if self._seen is None else UPCOMING_LOOKED_AT)
+        return [each for each in found if self._may(Role.VIEWER, str(each["namespace"]))][:limit]
 
     # ---- flows
     def flows(self, *, namespace: str | None = None, query: str | None = None) -> list[FlowRevision]:
