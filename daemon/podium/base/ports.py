@@ -120,6 +120,7 @@ class Deployment:
     their tombstones are the next revision.
 
     rejected: [{path, blob, problems: [{file, line, column, path, code, message, hint}]}].
+    dashboards: all of the source from now on, {id, source, path, blob, commit, text}; None: as before.
     held: why nothing was removed although files vanished (over half of the flows), or None.
     """
 
@@ -134,6 +135,7 @@ class Deployment:
     sync_path: str
     sync_body: bytes
     at: datetime
+    dashboards: Sequence[Mapping[str, Any]] | None = None
 
 
 class Reads(Protocol):
@@ -339,6 +341,11 @@ class EditControls(Protocol):
     async def deployed(self, source: str, commit: str, *, timeout_s: float) -> dict[str, Any]:
         """Wait until a commit of the deployed branch is deployed, or the time is up: {deployed, commit (that is deployed now), rejected:
         [{path, problems}], held?, error?, hint?}."""
+        ...
+
+    async def in_force(self, source: str, namespace: str) -> list[dict[str, Any]]:
+        """What podium.yaml of the deployed commit gives a namespace, the nearest first: [{kind: pluginDefaults|variables|labels|concurrency, name,
+        value, forced?, namespace (that says so; "" for all), path, line}]."""
         ...
 
     async def places(self, flows: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

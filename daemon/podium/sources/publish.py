@@ -26,10 +26,12 @@ from podium.flows.types import Types
 from podium.git.remote import is_branch_name
 from podium.git.repo import PODIUM, Content, Identity, Repository
 from podium.sources.editing.checking import check_changes
+from podium.sources.editing.in_force import in_force
 from podium.sources.editing.places import find_place, home_of
 from podium.sources.editing.state import EDITS, HEADS, Tree, check_changes_fit, conflicts_of, kind_of
 from podium.sources.links import Forge, forge_at
 from podium.sources.mirror import Mirror
+from podium.sources.reading.tree import project_path
 from podium.sources.source import Source
 from podium.sources.watch import SourceWatcher
 
@@ -180,6 +182,18 @@ class Publisher:
                 given.add((name, path))
                 found.append({"source": name, "path": path, "commit": heads[name], **({"blob": entries[path].blob} if there else {})})
             return found
+
+        return await asyncio.to_thread(look)
+
+    async def in_force(self, source: str, namespace: str) -> list[dict[str, Any]]:
+        """See EditControls."""
+        found = self._watcher.source(source)
+        commit = self._watcher.state(source).commit
+
+        def look() -> list[dict[str, Any]]:
+            path = project_path(found.folder)
+            body = self._repository(found).read_path(commit, path) if commit else None
+            return in_force(body, path=path, namespace=namespace) if body is not None else []
 
         return await asyncio.to_thread(look)
 

@@ -59,7 +59,7 @@ async def _put(request: web.Request) -> web.Response:
     if kind is not None and kind not in TYPES:
         raise Refused(f"'{kind[:40]}' is no type of value", hint=f"use one of {', '.join(TYPES)}", path="type")
     text = await read_text(request, limit=limits.OUTPUT_BYTES_MAX)
-    value, found = _typed(text, kind) if kind else _inferred(text, plain=request.content_type == "text/plain")
+    value, found = typed(text, kind) if kind else inferred(text, plain=request.content_type == "text/plain")
     ttl = request.headers.get("ttl") or query.text("ttl")
     ttl_s = duration(ttl, path="ttl").total_seconds() if ttl else None
     if ttl_s is not None and ttl_s <= 0:
@@ -68,7 +68,7 @@ async def _put(request: web.Request) -> web.Response:
     return web.Response(status=200)
 
 
-def _inferred(text: str, *, plain: bool) -> tuple[Any, str]:
+def inferred(text: str, *, plain: bool) -> tuple[Any, str]:
     """The value and type of a body: a JSON literal, or a date, date-time or duration without quotes; as text when it was sent as plain text."""
     bare = text.strip()
     if is_date(bare):
@@ -97,7 +97,7 @@ def kind_of(value: Any) -> str:
     return "STRING" if isinstance(value, str) else "JSON"
 
 
-def _typed(text: str, kind: str) -> tuple[Any, str]:
+def typed(text: str, kind: str) -> tuple[Any, str]:
     """The value of a body whose type is said. Text may stand with or without JSON's quotes."""
     bare = text.strip()
     unquoted = parse_json(text) if bare.startswith('"') else text if kind == "STRING" else bare

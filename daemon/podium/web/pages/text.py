@@ -85,20 +85,22 @@ def with_files(text: str, execution_id: str) -> Markup:
 
 
 @lru_cache(maxsize=256)
-def coloured(text: str) -> tuple[Markup, ...]:
-    """YAML as lines of markup, each with spans for keys, strings, numbers, comments. Long texts stay plain."""
-    if len(text) > _COLOUR_CHARS_MAX:
-        return tuple(escape(line) for line in text.splitlines())
-    from pygments.lexers.data import YamlLexer
+def coloured(text: str, name: str = "flow.yaml") -> tuple[Markup, ...]:
+    """A file as lines of markup, each with spans for keys, strings, numbers, comments. Long texts, and of unknown kinds, stay plain.
 
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    edges = [edge for match in _EXPRESSION.finditer(text) for edge in match.span()]
+    name: of the file; it tells the language. Expressions are marked in YAML.
+    """
+    lexer = _lexer(name) if len(text) <= _COLOUR_CHARS_MAX else None
+    if lexer is None:
+        return tuple(escape(line) for line in text.splitlines())
+    text, yaml = text.replace("\r\n", "\n").replace("\r", "\n"), lexer.name == "YAML"
+    edges = [edge for match in _EXPRESSION.finditer(text) for edge in match.span()] if yaml else []
+    kinds = _KINDS if yaml else _CODE_KINDS
     lines: list[list[tuple[str, str]]] = [[]]
     at = 0
-    lexer: Any = YamlLexer
-    for kind, value in lexer(stripnl=False, ensurenl=False).get_tokens(text):
+    for kind, value in lexer.get_tokens(text):
         for piece, inside in _pieces(value, at, edges):
-            mark = "y-expression" if inside else _mark(str(kind))
+            mark = "y-expression" if inside else _mark(str(kind), kinds)
             for index, part in enumerate(piece.split("\n")):
                 if index:
                     lines.append([])
@@ -110,6 +112,20 @@ def coloured(text: str) -> tuple[Markup, ...]:
     if lines and not lines[-1]:
         lines.pop()
     return tuple(Markup().join(_span(mark, part) for mark, part in line) for line in lines)
+
+
+def _lexer(name: str) -> Any:
+    if name.lower().endswith((".yaml", ".yml")):
+        from pygments.lexers.data import YamlLexer
+
+        return YamlLexer(stripnl=False, ensurenl=False)
+    from pygments.lexers import get_lexer_for_filename
+    from pygments.util import ClassNotFound
+
+    try:
+        return get_lexer_for_filename(name, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None
 
 
 def _span(mark: str, text: str) -> Markup:
@@ -135,8 +151,15 @@ _KINDS = (
 )
 
 
-def _mark(kind: str) -> str:
-    return next((mark for prefix, mark in _KINDS if kind.startswith(prefix)), "")
+_CODE_KINDS = (
+    ("Token.Comment", "y-comment"), ("Token.Literal.String", "y-text"), ("Token.Literal.Number", "y-number"), ("Token.Keyword", "y-key"),
+    ("Token.Name.Tag", "y-key"), ("Token.Name.Function", "y-name"), ("Token.Name.Class", "y-name"), ("Token.Name.Builtin", "y-name"),
+    ("Token.Name.Decorator", "y-name"),
+)
+
+
+def _mark(kind: str, kinds: Sequence[tuple[str, str]] = _KINDS) -> str:
+    return next((mark for prefix, mark in kinds if kind.startswith(prefix)), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
