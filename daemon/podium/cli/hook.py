@@ -90,13 +90,17 @@ def pre_commit() -> None:
     from podium.app.plugins import load_types
     from podium.git.repo import Repository
     from podium.sources.reading.compare import check_files
+    from podium.sources.reading.dashboards import is_dashboard_path
     from podium.sources.reading.templates import is_template_path
     from podium.sources.reading.tree import is_flow_path, project_path
 
     with Repository.open(_here()) as repository:
         _, folder, _ = _settings(repository)
         staged = _staged(repository)
-        names = [name for name in staged if is_flow_path(name, folder) or is_template_path(name, folder) or name == project_path(folder)]
+        names = [
+            name for name in staged
+            if is_flow_path(name, folder) or is_template_path(name, folder) or is_dashboard_path(name, folder) or name == project_path(folder)
+        ]
         if not names:
             return
         head = repository.resolve("HEAD")

@@ -111,6 +111,10 @@ def _deploy(connection: sqlite3.Connection, deployment: Deployment, source_state
             for each in deployment.removed
         ],
     )
+    if deployment.dashboards is not None:
+        connection.execute("DELETE FROM documents WHERE kind = 'dashboard' AND namespace = ?", (deployment.source,))
+        for each in deployment.dashboards:
+            enter_document(connection, Document(kind="dashboard", namespace=deployment.source, key=str(each["path"]), value=dict(each)), now)
     enter_document(connection, Document(kind="source", namespace="", key=deployment.source, value=dict(source_state)), now)
     enter_document(connection, Document(kind="sync", namespace="", key=outgoing.path, value=dict(source_state)), now)
     connection.execute(

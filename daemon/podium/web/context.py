@@ -11,6 +11,7 @@ from aiohttp import web
 from podium.base.ports import Answer, Delivery, EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock
 from podium.conductor.port import Orchestrator
+from podium.flows.dashboards.scope import ChartReads
 from podium.flows.types import Types
 from podium.runners.remote.desk import Desk
 from podium.storage.reader import FileReader
@@ -56,6 +57,8 @@ class Context:
     """Where `secret()` looks: for the names, never a value."""
     types: Types = field(default_factory=Types.build)
     """The installed plug-ins."""
+    charts: ChartReads | None = None
+    """Dashboards as deployed, and what their charts are made of."""
     transfers: Desk | None = None
     """Where containers on other machines fetch and bring files; None where there are none."""
     calls: Buckets | None = None

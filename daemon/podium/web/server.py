@@ -27,6 +27,8 @@ from podium.base.ports import EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock, monotonic_s
 from podium.base.system.log import get_logger
 from podium.conductor.port import Orchestrator
+from podium.flows.dashboards.scope import ChartReads
+from podium.flows.graphs.dependencies import Known
 from podium.flows.types import Types
 from podium.runners.remote.desk import Desk
 from podium.storage.reader import FileReader
@@ -34,6 +36,7 @@ from podium.storage.secrets import Secrets
 from podium.web import errors
 from podium.web.api import actions, executions, flows, inbound, kv, logs, system, triggers
 from podium.web.api.editing import routes as editing
+from podium.web.api.graphs import dependencies
 from podium.web.api.graphs import flows as graphs
 from podium.web.api.looks import eval as evaluating
 from podium.web.api.plugins import language
@@ -56,7 +59,8 @@ log = get_logger(__name__)
 # Those with a fixed word come before those with a name in its place.
 API_ROUTES: tuple[Route, ...] = (
     *system.ROUTES, *inbound.ROUTES, *executions.LOOKS[:3], *logs.ROUTES, *evaluating.ROUTES, *actions.ROUTES, *executions.LOOKS[3:],
-    *executions.STARTS, *graphs.TEXTS, *editing.ROUTES, *flows.ROUTES, *graphs.ROUTES, *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES,
+    *executions.STARTS, *graphs.TEXTS, *editing.ROUTES, *flows.ROUTES, *graphs.ROUTES, *dependencies.ROUTES,
+    *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES,
     *language.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
@@ -88,6 +92,7 @@ def make_app(
     files: FileReader | None = None,
     secrets: Secrets | None = None,
     types: Types | None = None,
+    charts: ChartReads | None = None,
     door: Door | None = None,
     calls: Buckets | None = None,
 ) -> web.Application:
@@ -107,10 +112,11 @@ def make_app(
         orchestrator=orchestrator, accept_webhook=accept_webhook, sources=sources, triggers=triggers, check_flow=check_flow, flow_schema=flow_schema,
         clock=clock, door=door, calls=calls, hub=hub, metrics=metrics, instance=instance, version=version,
         public_url=public_url.rstrip("/"), body_limit=body_limit, upload_limit=upload_limit, openapi=document(API_ROUTES, version=version),
-        transfers=desk, edits=edits, files=files, secrets=secrets, types=types if types is not None else Types.build(),
+        transfers=desk, edits=edits, files=files, secrets=secrets, types=types if types is not None else Types.build(), charts=charts,
     )
     language.keep(app)
     app[ASKED] = set()
+    app[dependencies.KNOWN] = Known()
     app[ROSTER] = door.roster
     app[PULSE] = Pulse()
     app[ROUTES] = register(app, [*API_ROUTES, *site.ROUTES])

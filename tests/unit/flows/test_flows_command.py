@@ -70,7 +70,7 @@ def test_warnings_do_not_fail_and_are_in_json_on_request(folder: Path) -> None:
 
 def test_a_directory_is_searched_for_what_is_meant_as_a_flow(folder: Path) -> None:
     write(
-        folder, flows__good=GOOD, flows__deep__bad=BAD, flows___drafts__skipped=BAD, flows__dashboards__board="title: x\n",
+        folder, flows__good=GOOD, flows__deep__bad=BAD, flows___drafts__skipped=BAD, flows__dashboards__board="panels: []\n",
         flows__compose="services:\n  web: {}\n", flows__podium="pluginDefaults: []\n",
     )
     (folder / "flows" / "good.test.yaml").write_text("id: t\nnamespace: a\nflowId: good\ntestCases: [{id: c}]\n", "utf-8")

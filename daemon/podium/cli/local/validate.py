@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _FAILED = 1
 _STDIN = "-"
+NO_FLOWS: list[Parsed] = []
+"""Of a file that is not meant to hold flows."""
 _TEXT_HINT = "flows are UTF-8 texts of at most 1 MiB"
 
 
@@ -32,7 +34,7 @@ _TEXT_HINT = "flows are UTF-8 texts of at most 1 MiB"
 @click.option("--warnings", is_flag=True, help="In JSON: also what is no mistake but worth a look, marked by `severity`.")
 @click.option("--dialect", type=click.Choice(["1.x", "2.0"]), help="Read every flow in this version of the language; else each says it itself.")
 def validate(paths: tuple[str, ...], output: str, warnings: bool, dialect: str | None) -> None:
-    """Check flow files and flow tests, or all of directories; - reads standard input.
+    """Check flow files, flow tests and dashboards, or all of directories; - reads standard input.
 
     Exits 0 when all is valid, else 1. Plug-in defaults of the nearest podium.yaml hold.
     """
@@ -51,6 +53,7 @@ def validate(paths: tuple[str, ...], output: str, warnings: bool, dialect: str |
         files += len(found)
         tests += len(suites)
         flows += sum(len(parsed) for parsed, _ in found)
+        files -= sum(1 for parsed, _ in found if parsed is NO_FLOWS)
         problems += [problem for parsed, more in found for problem in (*more, *(each for one in parsed for each in one.problems))]
         hints += [warning for parsed, _ in found for one in parsed for warning in one.warnings]
         problems += _mistakes_of(suites, [parsed for parsed, _ in found])
@@ -62,7 +65,7 @@ def validate(paths: tuple[str, ...], output: str, warnings: bool, dialect: str |
     if output == "json":
         _print_json(problems, hints if warnings else [])
     else:
-        _print_text(problems, hints, valid=_counted(flows, files, tests))
+        _print_text(problems, hints, valid=_counted(flows, files, tests, checker.dashboards))
     sys.exit(_FAILED if problems else 0)
 
 
@@ -86,10 +89,11 @@ def _print_text(problems: Sequence[Problem], warnings: Sequence[Problem], *, val
         click.echo(f"valid: {valid}")
 
 
-def _counted(flows: int, files: int, tests: int) -> str:
+def _counted(flows: int, files: int, tests: int, dashboards: int) -> str:
     """What was found to be valid."""
-    parts = [f"{flows} flow{'s' if flows != 1 else ''} in {files} file{'s' if files != 1 else ''}"] if files or not tests else []
+    parts = [f"{flows} flow{'s' if flows != 1 else ''} in {files} file{'s' if files != 1 else ''}"] if files or not (tests or dashboards) else []
     parts += [f"{tests} test suite{'s' if tests != 1 else ''}"] if tests else []
+    parts += [f"{dashboards} dashboard{'s' if dashboards != 1 else ''}"] if dashboards else []
     return ", ".join(parts)
 
 
@@ -101,6 +105,8 @@ class Checker:
         self._dialect = dialect
         self._projects: dict[Path, Project] = {}
         self._templates: dict[Path, Templates] = {}
+        self.dashboards = 0
+        """How many were looked at."""
 
     def directory(self, folder: Path) -> tuple[list[Checked], list[ParsedSuite]]:
         """What files under a directory hold that is meant as flows, and the flow tests there."""
@@ -110,12 +116,13 @@ class Checker:
 
     def _flows(self, folder: Path) -> Iterator[Checked]:
         from podium.flows.load import Problem
+        from podium.sources.reading.dashboards import is_dashboard_path, looks_like_dashboard
         from podium.sources.reading.templates import FOLDER
         from podium.sources.reading.tree import holds_tests, inside_of, is_flow_path, is_test, looks_like_flow, misplaced_test, yaml_files
 
         for path in yaml_files(folder):
             inside = inside_of(folder, path)
-            if not is_flow_path(inside):
+            if not is_flow_path(inside) and not is_dashboard_path(inside):
                 continue
             try:
                 body = path.read_bytes()
@@ -123,7 +130,10 @@ class Checker:
                 yield [], [_unreadable(str(path), f"the file cannot be read: {error.strerror or error}", "check its permissions")]
                 continue
             text = body.decode("utf-8-sig", "replace")
-            if not looks_like_flow(text) or is_test(inside, text):
+            if is_dashboard_path(path.absolute().relative_to("/").as_posix(), anywhere=True) and looks_like_dashboard(text):
+                yield self._dashboard(str(path), body)
+                continue
+            if not is_flow_path(inside) or not looks_like_flow(text) or is_test(inside, text):
                 continue
             if holds_tests(inside, text):
                 message, hint = misplaced_test(str(path))
@@ -138,14 +148,19 @@ class Checker:
     def one(self, path: str) -> tuple[list[Checked], list[ParsedSuite]]:
         """What one file, or standard input, holds: flows or flow tests. It is read once, as it may be a pipe."""
         from podium.app.testing.files import parse_tests
+        from podium.sources.reading.dashboards import is_dashboard_path, looks_like_dashboard
         from podium.sources.reading.templates import is_template_path
-        from podium.sources.reading.tree import holds_tests
+        from podium.sources.reading.tree import holds_tests, looks_like_flow
 
         file, name = (Path.cwd() / "stdin", "<stdin>") if path == _STDIN else (Path(path), path)
         if path != _STDIN and is_template_path(file.absolute().relative_to("/").as_posix(), anywhere=True):
             return [self._template(file)], []
         body = sys.stdin.buffer.read() if path == _STDIN else file.read_bytes()
-        if holds_tests(name, body.decode("utf-8-sig", "replace")):
+        text = body.decode("utf-8-sig", "replace")
+        in_folder = path != _STDIN and is_dashboard_path(file.absolute().relative_to("/").as_posix(), anywhere=True)
+        if looks_like_dashboard(text) and (in_folder or not looks_like_flow(text)):
+            return [self._dashboard(name, body)], []
+        if holds_tests(name, text):
             return [], parse_tests(body, name)
         parsed, problems = self._parse(name, body, self._project(file))
         if not parsed and not problems:
@@ -168,6 +183,12 @@ class Checker:
     def text(self, path: str, text: str) -> list[Parsed]:
         """The flows of a text that is to be the file at `path`."""
         return self._parse(path, text.encode(), self._project(Path.cwd() / "stdin" if path == _STDIN else Path(path)))[0]
+
+    def _dashboard(self, name: str, body: bytes) -> Checked:
+        from podium.sources.reading.dashboards import parse_file
+
+        self.dashboards += 1
+        return NO_FLOWS, list(parse_file(body, name)[0].problems)
 
     def _template(self, file: Path) -> Checked:
         """A file of stored templates."""

@@ -12,6 +12,7 @@ from podium.base.ports import FileChange, KnownFlow
 from podium.flows.load import Problem
 from podium.flows.types import Types
 from podium.git.repo import Repository
+from podium.sources.reading.dashboards import problems_of
 from podium.sources.reading.parse import Claim, Key, parse_body
 from podium.sources.reading.project import Project, parse_project, read_project
 from podium.sources.reading.templates import is_template_path, parse_template_files
@@ -28,6 +29,7 @@ def check_changes(
     templates = [(path, "", body) for path, body in sorted(bodies.items()) if body is not None and is_template_path(path, folder)]
     for _, found in parse_template_files(templates, types, project.common).refused.values():
         problems += found
+    problems += problems_of(bodies, folder)
     claims: dict[Key, Claim] = {}
     for path, body in sorted(bodies.items()):
         if body is None or not is_flow_path(path, folder):

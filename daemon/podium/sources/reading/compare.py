@@ -13,6 +13,7 @@ from podium.flows.load import Problem
 from podium.flows.model import Flow
 from podium.flows.types import Types
 from podium.git.repo import Repository
+from podium.sources.reading.dashboards import FOLDER, is_dashboard_path, problems_of
 from podium.sources.reading.parse import Claim, Key, ParsedFile, parse_body
 from podium.sources.reading.project import Project, parse_project, read_project
 from podium.sources.reading.templates import is_template_path, parse_template_files
@@ -62,6 +63,7 @@ def compare_commits(repository: Repository, old: str | None, new: str, *, folder
         problem for path, (blob, found) in project.templates.refused.items() if project_before.templates.refused.get(path, ("",))[0] != blob
         for problem in found
     ]
+    problems += _dashboards(repository, old, new, folder)
     problems += _duplicates(after, _ids_of(repository, untouched))
     refused_before = {each.path for each in listing_before.refused}
     problems += [
@@ -92,7 +94,19 @@ def check_files(bodies: Mapping[str, bytes], *, folder: str, types: Types) -> li
         for path, body in bodies.items() if is_flow_path(path, folder)
     }
     problems += [problem for each in parsed.values() for problem in each.problems]
+    problems += problems_of(bodies, folder)
     return sorted(problems + _duplicates(parsed, {}), key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def _dashboards(repository: Repository, old: str | None, new: str, folder: str) -> Iterable[Problem]:
+    """What is wrong with the dashboards that differ."""
+    place = FOLDER if folder == "." else f"{folder}/{FOLDER}"
+    if FOLDER not in repository.folder(new, folder):
+        return []
+    before = repository.files(old, place) if old else {}
+    found = {path: blob for path, blob in repository.files(new, place).items() if is_dashboard_path(path, folder) and before.get(path) != blob}
+    bodies = dict(repository.read_many(sorted(set(found.values())))) if found else {}
+    return problems_of({path: bodies[blob] for path, blob in found.items()}, folder)
 
 
 def _parsed(repository: Repository, files: Mapping[str, str], types: Types, project: Project) -> dict[str, ParsedFile]:

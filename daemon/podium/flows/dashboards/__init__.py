@@ -1,0 +1,1 @@
+"""Dashboards as code: the language of `dashboards/*.yaml`."""
