@@ -1,0 +1,37 @@
+// The topology beside the text, kept live: asked of the server when the text rests, left as it was while the text is no flow.
+import { editor as words } from "../../../../strings.json";
+import { make } from "../dom";
+import { drawTopology, type Graph } from "../topology";
+import { graph } from "./server";
+
+const QUIET_MS = 500;
+
+/** Draw the text's flow in a host; `chosen` is told which task somebody points at. */
+export function livePicture(host: HTMLElement, text: () => string, chosen: (id: string) => void): { update(): void; select(id: string | null): void } {
+  let drawn: ReturnType<typeof drawTopology> | null = null;
+  let timer = 0;
+  let asking: AbortController | null = null;
+  let selected: string | null = null;
+  const note = make("p", { class: "pad dim" });
+  const pane = make("div", { class: "ed-picture" });
+  host.replaceChildren(note, pane);
+  const draw = async (): Promise<void> => {
+    asking?.abort();
+    const mine = asking = new AbortController();
+    try {
+      const found = (await graph(text(), mine.signal)) as Graph;
+      if (mine.signal.aborted) return;
+      if (drawn) drawn.update(found);
+      else drawn = drawTopology(pane, found, { onSelect: (id) => { if (id) chosen(id); } });
+      note.textContent = "";
+      if (selected) drawn.select(selected);
+    } catch {
+      if (!mine.signal.aborted) note.textContent = words.picture_failed;
+    }
+  };
+  void draw();
+  return {
+    update: () => { clearTimeout(timer); timer = window.setTimeout(() => void draw(), QUIET_MS); },
+    select: (id) => { if (id !== selected) { selected = id; if (id) drawn?.select(id); } },
+  };
+}
