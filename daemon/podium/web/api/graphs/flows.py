@@ -109,7 +109,8 @@ ROUTES = (
 TEXTS = (
     Route(
         method="POST", path="/flows/graph", handler=_of_text, about="The text of a flow as a graph; nothing is stored", tag="flows",
-        needs=Role.VIEWER, query=(_SUBFLOWS,), body=Body(content={"application/x-yaml": TEXT, "text/plain": TEXT, "application/yaml": TEXT}, required=True),
+        needs=Role.VIEWER, query=(_SUBFLOWS,),
+        body=Body(content={"application/x-yaml": TEXT, "text/plain": TEXT, "application/yaml": TEXT}, required=True),
         answers={200: GRAPH}, errors=(422,),
     ),
 )
