@@ -13,11 +13,12 @@ from podium.base.errors import NotFound
 from podium.web.context import context
 from podium.web.errors import BadRequest, Refused
 from podium.web.params import Query, duration, is_date, moment, parse_json, read_object, read_text
+from podium.web.people.roles import Role
 from podium.web.routes import FLAG, TEXT, Body, Param, Route, paged, ref
 from podium.web.wire import answer
 
 TYPES = ("STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON")
-_KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,255}")
+KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,255}")
 _DURATION = re.compile(r"[-+]?P[0-9DTHMS.,+-]+", re.IGNORECASE)
 
 
@@ -52,7 +53,7 @@ async def _get(request: web.Request) -> web.Response:
 
 async def _put(request: web.Request) -> web.Response:
     namespace, key = _where(request)
-    if not _KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise Refused(f"'{key[:80]}' is no valid key", hint="use letters, digits, '.', '_' and '-', beginning with a letter or digit", path="key")
     query = Query(request)
     kind = (query.text("type") or "").upper() or None
@@ -143,7 +144,7 @@ ROUTES = [
         errors=(),
     ),
     Route(
-        method="DELETE", path=_ALL, handler=_delete_many, about="Remove several keys", tag="kv", errors=(400,),
+        method="DELETE", path=_ALL, needs=Role.EDITOR, handler=_delete_many, about="Remove several keys", tag="kv", errors=(400,),
         body=Body(content={"application/json": _KEYS}, required=True),
     ),
     Route(
@@ -152,13 +153,14 @@ ROUTES = [
     ),
     Route(method="GET", path=_ONE, handler=_get, about="One value with its type", tag="kv", errors=(404,)),
     Route(
-        method="PUT", path=_ONE, handler=_put, about="Set a value", tag="kv", body=_VALUE, answers={200: None}, errors=(400, 422),
+        method="PUT", path=_ONE, needs=Role.EDITOR, handler=_put, about="Set a value", tag="kv", body=_VALUE, answers={200: None}, errors=(400, 422),
         query=(
             Param(name="ttl", place="header", about="how long it lives: PT1H"),
             Param(name="type", about=f"one of {', '.join(TYPES)}; default by the value"),
         ),
     ),
     Route(
+        needs=Role.EDITOR,
         method="DELETE", path=_ONE, handler=_delete, about="Remove a key; whether it was there", tag="kv", answers={200: FLAG}, errors=(),
     ),
 ]

@@ -23,6 +23,7 @@ from podium.web.pages.lists import executions as execution_list
 from podium.web.pages.lists import flows as flow_list
 from podium.web.pages.lists import logs as log_search
 from podium.web.pages.people import login
+from podium.web.pages.namespaces import page as namespaces
 from podium.web.pages.plugins import page as plugins
 from podium.web.pages.render import HERE, TAG, digest, link, page, render
 from podium.web.pages.syncs import page as syncs
@@ -75,7 +76,7 @@ async def old_address(request: web.Request) -> web.StreamResponse:
 
 ROUTES: tuple[Route, ...] = (
     *home.ROUTES, *flow_list.ROUTES, *execution_list.ROUTES, *log_search.ROUTES, *flows.ROUTES, *executions.ROUTES, *triggers.ROUTES,
-    *syncs.ROUTES, *editor.ROUTES, *plugins.ROUTES, *login.ROUTES,
+    *syncs.ROUTES, *namespaces.ROUTES, *editor.ROUTES, *plugins.ROUTES, *login.ROUTES,
     page("GET", "/assets/{name:.+}", asset, to_all=True),
     page("GET", "/ui{rest:(/.*)?}", old_address),
 )

@@ -89,6 +89,11 @@ class Files:
                 found[path] = await asyncio.to_thread(self._reader.size, uri, self._scope)
         return found
 
+    async def place(self, path: str) -> str:
+        """The path in the repository of a file."""
+        tree = await edits_of(self._request).tree(self.home.source, self.home.commit)
+        return self._where(path, {each["path"]: each for each in tree})
+
     def below(self, folder: str) -> list[str]:
         """The files in a folder and below it."""
         prefix = f"{folder}/" if folder else ""

@@ -19,7 +19,8 @@ from podium.web.people.roles import Role
 from podium.web.routes import INTEGER, TEXT, Body, Param, Route
 from podium.web.wire import answer
 
-_KEEP = ".gitkeep"
+KEEP = ".gitkeep"
+"""Git knows no empty folders: this file is in those that were made."""
 
 
 async def _files(request: web.Request) -> Files:
@@ -102,7 +103,7 @@ async def _make_folder(request: web.Request) -> web.Response:
         raise BadRequest("the query parameter 'path' is missing", hint="add ?path=…", path="path")
     if files.below(folder) or folder in files.paths:
         return web.Response(status=200)
-    keep = f"{folder}/{_KEEP}"
+    keep = f"{folder}/{KEEP}"
     return _done(await files.write({keep: b""}, message=Query(request).text("message") or f"Make folder {folder}"), [keep])
 
 
