@@ -34,7 +34,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("podium.cli.local.schema:schema", "Print the JSON Schema of the flow language."),
     "serve": ("podium.cli.serve:serve", "Run the daemon."),
     "test": ("podium.cli.testing.test:test", "Run flow tests."),
+    "tokens": ("podium.cli.people:tokens", "Make API tokens for programs."),
     "triggers": ("podium.cli.remote.triggers:triggers", "List triggers, pause them, backfill schedules."),
+    "users": ("podium.cli.people:users", "Make entries for people who log in."),
     "validate": ("podium.cli.local.validate:validate", "Check flow files."),
 }
 """Command → where it is and its line in the help."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from podium.base.inbound.deliveries import DeliveryLog
 from podium.base.ports import Answer, Delivery, EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock
 from podium.conductor.port import Orchestrator
@@ -61,6 +62,8 @@ class Context:
     """Dashboards as deployed, and what their charts are made of."""
     transfers: Desk | None = None
     """Where containers on other machines fetch and bring files; None where there are none."""
+    deliveries: DeliveryLog | None = None
+    """What came to webhooks; None where no log is kept."""
     calls: Buckets | None = None
     """How often one caller may change something; None is no limit."""
 

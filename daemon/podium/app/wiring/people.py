@@ -64,7 +64,7 @@ class PeopleKeeper:
             return
         if body is not None:
             self._seen = (found.st_mtime_ns, found.st_size)
-            self._take(parse_access(body, path=str(self._file)), body.decode("utf-8", "replace"), commit="")
+            self._take(parse_access(body, path=str(self._file), alone=True), body.decode("utf-8", "replace"), commit="")
 
     def taken(self, commit: str, access: ReadAccess) -> None:
         """What a commit of the source says. Blocking."""

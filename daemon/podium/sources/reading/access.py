@@ -55,8 +55,8 @@ class ReadAccess:
 NOTHING = ReadAccess(None)
 
 
-def parse_access(body: bytes, *, path: str) -> ReadAccess:
-    """The rules of a file that has nothing else. Mistakes are problems with line and column."""
+def parse_access(body: bytes, *, path: str, alone: bool = False) -> ReadAccess:
+    """The rules of a file. Mistakes are problems with line and column. alone: nothing else may be in it."""
     try:
         text = decode(body)
     except ValueError as error:
@@ -69,6 +69,13 @@ def parse_access(body: bytes, *, path: str) -> ReadAccess:
     if problems:
         return ReadAccess(None, problems)
     root = documents[0].root if documents else None
+    if alone and isinstance(root, Fields):
+        reader = _Reader(path)
+        for key, entry in root.entries.items():
+            if key not in (*KEYS, "namespaces"):
+                reader.wrong(entry, key, f"'{key[:80]}' is not known here", f"known: {', '.join((*KEYS, 'namespaces'))}")
+        if reader.problems:
+            return ReadAccess(None, tuple(reader.problems))
     return read_access(root, path=path)
 
 

@@ -11,6 +11,7 @@ from podium.base.redact import redact_url
 from podium.web.context import TRUST, context
 from podium.web.metrics import CONTENT_TYPE
 from podium.web.params import Query
+from podium.web.people.roles import Role
 from podium.web.routes import FLAG, INTEGER, LIST, OBJECT, TEXT, Body, Param, Route
 from podium.web.wire import answer
 
@@ -107,7 +108,7 @@ ROUTES = [
         root=True, open=True
     ),
     Route(
-        method="GET", path="/metrics", handler=_metrics, about="Metrics for Prometheus", tag="system", content="text/plain",
+        method="GET", path="/metrics", everywhere=True, handler=_metrics, about="Metrics for Prometheus", tag="system", content="text/plain",
         answers={200: TEXT}, errors=(),
         root=True,
     ),
@@ -116,15 +117,17 @@ ROUTES = [
         tag="system", answers={200: OBJECT}, errors=(),
     ),
     Route(
+        needs=Role.ADMIN,
         method="POST", path="/system/pause", handler=_pause_all, about="Let no new execution begin: they are accepted and wait", tag="system",
         query=(Param(name="reason", about="shown while it lasts"), Param(name="by", about="who does it")),
         body=Body(content={"application/json": OBJECT}), answers={200: OBJECT}, errors=(503,),
     ),
     Route(
-        method="POST", path="/system/resume", handler=_resume_all, about="Let begin what waits", tag="system",
+        method="POST", path="/system/resume", needs=Role.ADMIN, handler=_resume_all, about="Let begin what waits", tag="system",
         body=Body(content={"application/json": OBJECT}), answers={200: OBJECT}, errors=(503,),
     ),
     Route(
+        needs=Role.ADMIN,
         method="POST", path="/gc", handler=_collect_garbage, about="Remove what is past its time ([retention]), and say how much", tag="system",
         query=(Param(name="dryRun", schema=FLAG, about="only say what would go"),), body=Body(content={"application/json": OBJECT}),
         answers={200: OBJECT}, errors=(422,),
@@ -145,6 +148,7 @@ ROUTES = [
         answers={200: LIST}, errors=(422,),
     ),
     Route(
+        needs=Role.EDITOR, everywhere=True,
         method="POST", path="/sources/{source}/confirm", handler=_confirm, about="Apply the removals that a deployment holds back", tag="sources",
         query=(Param(name="commit", about="refuse if another deployment came since"),), body=Body(content={"application/json": OBJECT}),
         errors=(404, 409),

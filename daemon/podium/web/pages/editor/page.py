@@ -251,6 +251,6 @@ ROUTES = (
     page("GET", "/editor", editor_home),
     page("GET", "/editor/new", new_page),
     page("GET", "/editor/{source}", editor_page),
-    page("POST", "/editor/{source}", save),
+    page("POST", "/editor/{source}", save, needs=Role.EDITOR),
     page("GET", "/flows/{namespace}/{flow}/edit", flow_edit_page),
 )

@@ -13,6 +13,7 @@ from podium.web.context import Context, context
 from podium.web.pages.render import page, render
 from podium.web.pages.text import commit_url
 from podium.web.params import Query, read_form
+from podium.web.people.roles import Role
 
 _SHOWN = 30
 _FOUND_MAX = 2_000
@@ -85,6 +86,6 @@ async def confirm(request: web.Request) -> web.StreamResponse:
 ROUTES = (
     page("GET", "/syncs", syncs_page),
     page("GET", "/syncs/{source}/{commit}", sync_page),
-    page("POST", "/syncs/{source}/look", look),
-    page("POST", "/syncs/{source}/confirm", confirm),
+    page("POST", "/syncs/{source}/look", look, needs=Role.OPERATOR, everywhere=True),
+    page("POST", "/syncs/{source}/confirm", confirm, needs=Role.EDITOR, everywhere=True),
 )
