@@ -238,6 +238,8 @@ class Retention(Section):
     """Days a webhook delivery, schedule date, file version or idempotency key is known, so that it starts nothing twice."""
     caches_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
     """Days a task cache or the cache of a WorkingDirectory stays that was not made anew."""
+    deliveries_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+    """Days a delivery to a webhook stays in the log of deliveries; there is room for 100,000 and 256 MiB."""
 
 
 _current: ContextVar[tuple[Layer, ...]] = ContextVar("settings_layers", default=())

@@ -78,6 +78,14 @@ WATCHED_FILES_MAX = 50_000
 FIRED_FILES_MAX = 100_000
 POLLS_AT_ONCE_MAX = 16
 WEBHOOK_WAIT_S_MAX = 600
+DELIVERIES_MAX = 100_000
+UNPROVED_DELIVERIES_MAX = 5_000
+"""Deliveries in the log of webhooks; of strangers (wrong key, bad signature) fewer, so that they never push out the others."""
+DELIVERIES_BYTES_MAX = 256 * 1024 * 1024
+DELIVERY_BODY_BYTES_MAX = 64 * 1024
+"""What is kept of the body of a delivery; what is longer cannot be sent again."""
+DELIVERIES_WAITING_MAX = 2_000
+DELIVERIES_WAITING_BYTES_MAX = 16 * 1024 * 1024
 TEMPLATE_CHARS_MAX = 1024 * 1024
 TEMPLATE_DEPTH_MAX = 100
 TEMPLATE_TOKENS_MAX = 20_000

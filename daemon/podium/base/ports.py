@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from podium.base.inbound.deliveries import Judged
 from podium.base.limits import COMMIT_BYTES_MAX
 
 
@@ -183,6 +184,7 @@ class Delivery:
 
     headers, query: in order, repeated names kept. body: the raw bytes (signatures are over these).
     path: what follows the key in the URL, without the slash. remote: the peer's address.
+    trigger_id: of what a person sends from a page: that trigger, whatever the key; no signature is asked for, and it counts anew.
     """
 
     namespace: str
@@ -194,16 +196,21 @@ class Delivery:
     body: bytes = b""
     path: str = ""
     remote: str | None = None
+    trigger_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What to answer over HTTP. body: JSON-like data, or text or bytes to be sent as they are, or None for an empty body."""
+    """What to answer over HTTP. body: JSON-like data, or text or bytes to be sent as they are, or None for an empty body.
+
+    judged: of a webhook's delivery, what was found out about it.
+    """
 
     status: int
     body: Any = None
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    judged: Judged | None = None
 
 
 class TriggerControls(Protocol):
@@ -344,7 +351,7 @@ class EditControls(Protocol):
         ...
 
     async def in_force(self, source: str, namespace: str) -> list[dict[str, Any]]:
-        """What podium.yaml of the deployed commit gives a namespace, the nearest first: [{kind: pluginDefaults|variables|labels|concurrency, name,
+        """What podium.yaml of the deployed commit gives a namespace, the nearest first: [{kind: pluginDefaults|variables|labels, name,
         value, forced?, namespace (that says so; "" for all), path, line}]."""
         ...
 

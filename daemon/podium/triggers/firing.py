@@ -90,7 +90,7 @@ class Firing:
         trigger = {"id": armed.trigger.id, "type": armed.trigger.type, **seen}
         return {
             "flow": {"id": flow.id, "namespace": flow.namespace, "revision": armed.revision.revision},
-            "trigger": trigger, "schedule": trigger, "vars": flow.variables, "labels": dict(flow.labels),
+            "trigger": trigger, "schedule": trigger, "vars": flow.variables, "labels": dict(flow.labels), "namespace": flow.given_variables,
         }
 
     def scope(self, armed: Armed, redactor: Redactor | None = None) -> Scope:

@@ -58,6 +58,10 @@ class Context:
     """Where `secret()` looks: for the names, never a value."""
     types: Types = field(default_factory=Types.build)
     """The installed plug-ins."""
+    results: ResultsControls | None = None
+    """The results branch; None where records stay in the journal."""
+    tables: TableReads | None = None
+    """Reads Parquet files for who looks at them."""
     charts: ChartReads | None = None
     """Dashboards as deployed, and what their charts are made of."""
     transfers: Desk | None = None

@@ -23,6 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from podium.base import limits
 from podium.base.errors import PodiumError, SettingsError
+from podium.base.inbound.deliveries import DeliveryLog
 from podium.base.ports import EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock, monotonic_s
 from podium.base.system.log import get_logger
@@ -35,10 +36,14 @@ from podium.storage.reader import FileReader
 from podium.storage.secrets import Secrets
 from podium.web import errors
 from podium.web.api import actions, executions, flows, inbound, kv, logs, system, triggers
+from podium.web.api.commands import bulk, removing
+from podium.web.api.deliveries import routes as deliveries_api
 from podium.web.api.editing import routes as editing
+from podium.web.api.figures import routes as figures
 from podium.web.api.graphs import dependencies
 from podium.web.api.graphs import flows as graphs
 from podium.web.api.looks import eval as evaluating
+from podium.web.api.looks import routes as lists
 from podium.web.api.plugins import language
 from podium.web.context import CONTEXT, AcceptWebhook, CheckFlow, Context, context
 from podium.web.live import Hub
@@ -58,10 +63,11 @@ log = get_logger(__name__)
 
 # Those with a fixed word come before those with a name in its place.
 API_ROUTES: tuple[Route, ...] = (
-    *system.ROUTES, *inbound.ROUTES, *executions.LOOKS[:3], *logs.ROUTES, *evaluating.ROUTES, *actions.ROUTES, *executions.LOOKS[3:],
+    *system.ROUTES, *inbound.ROUTES, *lists.ROUTES, *figures.ROUTES, *executions.LOOKS[:1], *removing.ROUTES[:2], *bulk.ROUTES,
+    *logs.ROUTES, *evaluating.ROUTES, *actions.ROUTES, *executions.LOOKS[1:], *removing.ROUTES[2:],
     *executions.STARTS, *graphs.TEXTS, *editing.ROUTES, *flows.ROUTES, *graphs.ROUTES, *dependencies.ROUTES,
     *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES,
-    *language.ROUTES,
+    *language.ROUTES, *deliveries_api.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
 ASKED: web.AppKey[set[Any]] = web.AppKey("asked", set)
@@ -93,8 +99,11 @@ def make_app(
     secrets: Secrets | None = None,
     types: Types | None = None,
     charts: ChartReads | None = None,
+    results: ResultsControls | None = None,
+    tables: TableReads | None = None,
     door: Door | None = None,
     calls: Buckets | None = None,
+    deliveries: DeliveryLog | None = None,
 ) -> web.Application:
     """The application. check_flow: (text, file name) → Parsed of each document. public_url: where callers reach it, if not by the Host they use.
 
@@ -112,7 +121,9 @@ def make_app(
         orchestrator=orchestrator, accept_webhook=accept_webhook, sources=sources, triggers=triggers, check_flow=check_flow, flow_schema=flow_schema,
         clock=clock, door=door, calls=calls, hub=hub, metrics=metrics, instance=instance, version=version,
         public_url=public_url.rstrip("/"), body_limit=body_limit, upload_limit=upload_limit, openapi=document(API_ROUTES, version=version),
-        transfers=desk, edits=edits, files=files, secrets=secrets, types=types if types is not None else Types.build(), charts=charts,
+        transfers=desk, edits=edits, files=files, secrets=secrets, deliveries=deliveries,
+        types=types if types is not None else Types.build(), charts=charts,
+        results=results, tables=tables,
     )
     language.keep(app)
     app[ASKED] = set()

@@ -45,8 +45,10 @@ from podium.sources.watch import SourceWatcher
 from podium.storage.namespace import NamespaceFiles
 from podium.store.charts.reads import Charts
 from podium.store.db import upgrade_due, upgrade_s
+from podium.store.deliveries.log import StoredDeliveries
 from podium.triggers.board import TriggerBoard
 from podium.web.server import make_app, serve
+from podium.workers.children.tables import Tables
 from podium.workers.polls import Polls
 
 log = get_logger(__name__)
@@ -169,14 +171,23 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
             allowed_paths=[Path(each) for each in settings.security.allowed_paths], body_bytes_max=settings.limits.body_bytes_max,
             polls=Polls(os.environ, core.clock), seal=core.cipher.seal,
         )
+        browser = core.branch.browser if isinstance(core.branch, ResultsBranch) else None
+        if browser is not None:
+            stack.push_async_callback(browser.close)
+        tables = Tables(os.environ, core.clock)
+        stack.push_async_callback(tables.close)
         publisher = Publisher(watcher, core.podium, types, core.clock, signing_key=settings.results.sign_key)
+        deliveries = StoredDeliveries(settings.home / "deliveries.db", core.clock, days=settings.retention.deliveries_days).open()
+        stack.callback(deliveries.close)
         app = make_app(
             core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,
             check_flow=lambda text, file: parse_flows(text, file=file, types=types), clock=core.clock,
             flow_schema=lambda: json_schema(types, load_vocabulary()),
-            instance=core.instance, version=_version(), door=door, calls=calls_of(settings), public_url=settings.server.public_url,
+            instance=core.instance, version=_version(), door=door, calls=calls_of(settings), deliveries=deliveries,
+            public_url=settings.server.public_url,
             body_limit=settings.limits.body_bytes_max, upload_limit=settings.limits.upload_bytes_max,
             desk=desk, edits=publisher, files=core.renderer.file_reader, secrets=core.renderer.secrets, types=types, charts=charts,
+            results=browser, tables=tables,
         )
         handed = listen_sockets(os.environ)
         socket_path = settings.home / "podium.sock"

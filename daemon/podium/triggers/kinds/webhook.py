@@ -11,9 +11,11 @@ import asyncio
 import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from podium.base.errors import AuthError, FlowDisabled, FlowNotFound, LimitError, PodiumError, SettingsError
+from podium.base.inbound.deliveries import Judged
 from podium.base.limits import BODY_BYTES_MAX, WEBHOOK_WAIT_S_MAX
 from podium.base.ports import Answer, Delivery, FlowRevision
 from podium.base.redact import MASK
@@ -45,30 +47,38 @@ class WebhookDoor:
     async def accept(self, delivery: Delivery) -> Answer:
         """What to answer; the execution is durable when it says so. Raises StoreError and its like when nothing could be stored."""
         if len(delivery.body) > self._body_bytes_max:
-            return _message(413, f"the body has more than {self._body_bytes_max} bytes")
-        armed = await self._find(delivery)
+            return _judged(_message(413, f"the body has more than {self._body_bytes_max} bytes"), Judged(verdict="TOO_LARGE"))
+        masks: list[str] = []
+        armed = await self._find(delivery, masks)
         if armed is None:
-            return _NOT_FOUND
-        refusal = await self._refusal(armed)
-        if refusal is not None:
-            return refusal
+            return _judged(_NOT_FOUND, Judged(verdict="WRONG_KEY"))
         headers = {name.lower(): value for name, value in delivery.headers}
         written = _webhook(armed).verify
         checked = Verify() if written is None else written
+        known = Judged(verdict="ACCEPTED", trigger_id=armed.trigger.id, masks=masks, hidden=_proofs(checked))
+        refusal = await self._refusal(armed)
         try:
-            checked = await self._verified(armed, checked, headers, delivery.body)
+            if not delivery.trigger_id:
+                checked = await self._verified(armed, checked, headers, delivery.body, masks)
         except (AuthError, SettingsError) as error:
+            if refusal is not None:
+                return _judged(refusal, replace(known, verdict="DISABLED"))
             log.warning("webhook_refused", trigger=armed.name, remote=delivery.remote, reason=error.what, hint=error.hint)
-            return _message(401, error.what if isinstance(error, AuthError) else "the signature cannot be checked")
+            answer = _message(401, error.what if isinstance(error, AuthError) else "the signature cannot be checked")
+            return _judged(answer, replace(known, verdict="BAD_SIGNATURE", reason=f"{error.what}; {error.hint}" if error.hint else error.what))
+        known = replace(known, verified=True)
+        if refusal is not None:
+            return _judged(refusal, replace(known, verdict="DISABLED"))
         greeting = _greeting(checked, headers, delivery.body)
         if greeting is not None:
-            return greeting
-        return await self._start(armed, delivery, _key(armed, checked, headers, delivery.body))
+            return _judged(greeting, replace(known, verdict="TEST_CALL"))
+        key = None if delivery.trigger_id else _key(armed, checked, headers, delivery.body)
+        return _judged(await self._start(armed, delivery, key), known)
 
     # ---- who is it for, and may they
 
-    async def _find(self, delivery: Delivery) -> Armed | None:
-        """The webhook with this key. Takes the same path for a flow that is not there."""
+    async def _find(self, delivery: Delivery, masks: list[str]) -> Armed | None:
+        """The webhook with this key, which is noted among the masks. Takes the same path for a flow that is not there."""
         revision: FlowRevision | None = None
         try:
             revision = await self._orchestrator.flow(delivery.namespace, delivery.flow_id)
@@ -84,9 +94,15 @@ class WebhookDoor:
                 key = java_text(await self._firing.value(armed, trigger.key, {})).strip()
             except PodiumError as error:
                 log.warning("webhook_key_unknown", trigger=armed.name, reason=error.what)
-                continue
-            if key and hmac.compare_digest(key.encode("utf-8", "surrogatepass"), delivery.key.encode("utf-8", "surrogatepass")):
+                if delivery.trigger_id != trigger.id:
+                    continue
+                key = ""
+            if delivery.trigger_id:
+                found = armed if trigger.id == delivery.trigger_id else found
+            elif key and hmac.compare_digest(key.encode("utf-8", "surrogatepass"), delivery.key.encode("utf-8", "surrogatepass")):
                 found = armed
+            if found is armed and key:
+                masks.append(key)
         return found
 
     async def _refusal(self, armed: Armed) -> Answer | None:
@@ -97,8 +113,8 @@ class WebhookDoor:
             return _message(409, "the trigger is disabled")
         return None
 
-    async def _verified(self, armed: Armed, written: Verify, headers: Mapping[str, str], body: bytes) -> Verify:
-        """`verify` with its secrets rendered, once the signature holds. Raises AuthError, SettingsError."""
+    async def _verified(self, armed: Armed, written: Verify, headers: Mapping[str, str], body: bytes, masks: list[str]) -> Verify:
+        """`verify` once the signature holds; its secrets are noted among the masks. Raises AuthError, SettingsError."""
         if written.preset == "none":
             return written
         try:
@@ -112,6 +128,7 @@ class WebhookDoor:
             except PodiumError as error:
                 # The old secret may be gone already; the current one decides.
                 log.info("webhook_previous_secret_unknown", trigger=armed.name, reason=error.what)
+        masks += [text for text in (java_text(secret), java_text(previous)) if text]
         tolerance_s = written.tolerance.total_seconds() if written.tolerance is not None else TOLERANCE_S
         verify(
             written.preset, headers, body, [java_text(secret), java_text(previous)], now=self._clock.now(), tolerance_s=tolerance_s,
@@ -140,7 +157,7 @@ class WebhookDoor:
             return Answer(status=204)
         if view.get("duplicate"):
             return Answer(status=204, headers={"Podium-Execution": view["id"]})
-        if not _webhook(armed).wait:
+        if not _webhook(armed).wait or delivery.trigger_id:
             return Answer(status=200, body=_without_mark(view), headers={"Podium-Execution": view["id"]})
         return await self._waited(armed, view, seen)
 
@@ -187,6 +204,23 @@ def _webhook(armed: Armed) -> Webhook:
 
 def _message(status: int, text: str) -> Answer:
     return Answer(status=status, body={"message": text})
+
+
+def _judged(answer: Answer, known: Judged) -> Answer:
+    """The answer with what was found out. known: ACCEPTED stands for whatever came of starting."""
+    if known.verdict == "ACCEPTED":
+        duplicate = "Podium-Execution" in answer.headers
+        verdict = {204: "DUPLICATE" if duplicate else "FILTERED", 413: "TOO_LARGE", 429: "BUSY", 404: "WRONG_KEY", 409: "DISABLED"}.get(answer.status)
+        started = answer.headers.get("Podium-Execution") and answer.status != 204
+        known = replace(known, verdict="ACCEPTED" if started or verdict is None else verdict)
+    if not known.reason and answer.status >= 400 and isinstance(answer.body, dict) and "state" not in answer.body:
+        known = replace(known, reason=str(answer.body.get("message", "")))
+    return replace(answer, judged=known)
+
+
+def _proofs(checked: Verify) -> tuple[str, ...]:
+    """Headers of this webhook that prove who sent it, beside those that are known for it."""
+    return (checked.header.lower(),) if checked.header else ()
 
 
 def _options(written: Verify) -> HmacOptions:
