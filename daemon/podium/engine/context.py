@@ -48,6 +48,8 @@ def variables(tree: FlowTree, state: Execution, run: TaskRun | None = None, *, i
         "vars": merged(flow.variables, state.variables) if state.variables else flow.variables,
         "labels": nested_labels(state.labels),
     }
+    if flow.given_variables:
+        result["namespace"] = flow.given_variables
     if state.trigger is not None:
         result["trigger"] = dict(state.trigger.get("variables") or {})
         if "date" in result["trigger"]:

@@ -89,7 +89,8 @@ def parse_flows(
     """One result for each YAML document of `text` that is not empty.
 
     file: the name that problems carry. defaults: plug-in defaults of the instance and namespace, most important first, each
-    `{type, forced?, values}`; the flow's own come before them. templates: those that a `Template` task may name; None: not looked for.
+    `{type, forced?, values}`; the flow's own come before them. `{variables}` and `{labels}` of podium.yaml may be among them.
+    templates: those that a `Template` task may name; None: not looked for.
     dialect: to read every flow in, `1.x` or `2.0`; None: each as its text says.
     """
     known = {(each.namespace, each.id): each for each in templates} if templates is not None else None
@@ -150,6 +151,8 @@ def _check(
     model = None
     try:
         model = cls.model_validate({**data, **({"dialect": dialect} if cls is Flow else {})}, context=context)
+        if isinstance(model, Flow):
+            model = _with_given(model, inlining.defaults)
     except ValidationError as error:
         report_errors(error, root, types, report, cls=cls)
     for orphan in shaping.orphans:
@@ -163,6 +166,25 @@ def _check(
     if found:
         check_templates(found, text.splitlines(), dialect, report)
     return model, dialect
+
+
+def _with_given(flow: Flow, defaults: Sequence[Mapping[str, Any]]) -> Flow:
+    """The flow with the variables and labels that stand among the defaults of its namespace; its own labels win."""
+    variables, labels = _given(defaults, "variables"), _given(defaults, "labels")
+    if not variables and not labels:
+        return flow
+    return flow.model_copy(update={
+        "given_variables": variables, **({"labels": {**{key: str(value) for key, value in labels.items()}, **flow.labels}} if labels else {}),
+    })
+
+
+def _given(defaults: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for each in defaults:
+        values = each.get(kind)
+        if isinstance(values, Mapping) and "type" not in each:
+            found = {**values, **found}
+    return found
 
 
 def _parsed(flow: Flow | None, report: Report, root: Fields | None, dialect: str, templates: tuple[StoredTemplate, ...] = ()) -> Parsed:

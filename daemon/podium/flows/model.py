@@ -187,5 +187,8 @@ class Flow(Model):
     worker_selector: Annotated[dict[str, Any], Shaped(WorkerSelector)] | None = None
     dialect: Literal["1.x", "2.0"] = "1.x"
 
-    NOT_WRITTEN: ClassVar[frozenset[str]] = frozenset({"dialect"})
+    given_variables: dict[str, Any] = Field(default={}, exclude=True)
+    """The variables of its namespace (`namespace.*` in expressions), from podium.yaml."""
+
+    NOT_WRITTEN: ClassVar[frozenset[str]] = frozenset({"dialect", "given_variables"})
     """Fields that the loader sets; in a file they are unknown properties."""

@@ -89,7 +89,7 @@ def test_a_byte_order_mark_is_left_out() -> None:
     ("text", "line"),
     [
         ("x: 1\n", 1), ("pluginDefaults: {}\n", 1), ("pluginDefaults:\n  - values: {}\n", 2), ("pluginDefaults:\n  - type: a\n    value: {}\n", 3),
-        ("namespaces:\n  a:\n    labels: {}\n", 3), ("namespaces: [a]\n", 1), ("- a\n", 1), ("pluginDefaults: [\n", 2), ("a: 1\na: 2\n", 2),
+        ("namespaces:\n  a:\n    label: {}\n", 3), ("namespaces: [a]\n", 1), ("- a\n", 1), ("pluginDefaults: [\n", 2), ("a: 1\na: 2\n", 2),
     ],
 )
 def test_mistakes_of_podium_yaml_have_a_place(text: str, line: int) -> None:

@@ -156,7 +156,8 @@ class _Run:
         scope = Scope(
             namespace=flow.namespace, flow_id=flow.id, execution_id="", source=SOURCE, commit="", dialect=flow.dialect, redactor=Redactor(),
         )
-        variables = {"files": self._mocks.files, "vars": dict(flow.variables), "flow": {"id": flow.id, "namespace": flow.namespace, "revision": 1}}
+        variables = {"files": self._mocks.files, "vars": dict(flow.variables), "flow": {"id": flow.id, "namespace": flow.namespace, "revision": 1},
+                     "namespace": dict(flow.given_variables)}
         try:
             rendered: dict[str, Any] = await asyncio.to_thread(core.renderer.value, value, variables, scope, typed=True)
         except PodiumError as error:

@@ -111,7 +111,8 @@ class Forms:
         """The checks of the flow that do not hold. Raises InputError when one cannot be evaluated."""
         flow: Flow = revision.model
         failing = []
-        variables = {"inputs": inputs, "vars": dict(flow.variables), "flow": {"id": flow.id, "namespace": flow.namespace}}
+        variables = {"inputs": inputs, "vars": dict(flow.variables), "flow": {"id": flow.id, "namespace": flow.namespace},
+                     "namespace": dict(flow.given_variables)}
         for check in flow.checks:
             try:
                 holds = truthy(await asyncio.to_thread(self._renderer.value, check.condition, variables, self._scope(revision, execution_id)))
@@ -125,7 +126,7 @@ class Forms:
         """Renders defaults, conditions and expressions of inputs."""
         scope = self._scope(revision, execution_id, redactor)
         base = {"flow": {"id": revision.flow_id, "namespace": revision.namespace, "revision": revision.revision},
-                "vars": dict(revision.model.variables)}
+                "vars": dict(revision.model.variables), "namespace": dict(revision.model.given_variables)}
         return lambda template, variables: self._renderer.value(template, {**base, **variables}, scope, typed=True)
 
     def _store(self, revision: FlowRevision, execution_id: str, input_id: str, source: str) -> str:

@@ -140,6 +140,7 @@ VARIABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "parents": ("Every loop around this one, the nearest first.", ()),
     "envs": ("Variables of the environment that begin with the configured prefix, in lower case.", ()),
     "globals": ("The variables that the instance sets.", ()),
+    "namespace": ("The variables that podium.yaml gives the flow's namespace.", ()),
     "workingDir": ("The working directory of a script.", ()),
     "outputDir": ("The directory whose files a script gives back.", ()),
 }

@@ -108,6 +108,6 @@ def switched(text: str, namespace: str, flow_id: str, *, disabled: bool) -> str:
     made = text[: part.start] + "".join(lines) + text[part.end :]
     now = next((each for each in parts(made) if (each.namespace, each.id) == (namespace, flow_id)), None)
     after_root = next(iter(parse_documents(made[now.start : now.end]))).root if now is not None else None
-    if not isinstance(after_root, Fields) or (str(after_root.text(_DISABLED)).lower() == "true") != disabled:
+    if not isinstance(after_root, Fields) or after_root.text(_DISABLED) != str(disabled).lower():
         raise NoSuchFlow(f"{namespace}.{flow_id} is written in a way that is not changed by itself")
     return made

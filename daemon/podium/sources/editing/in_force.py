@@ -15,7 +15,7 @@ _MAPS = ("variables", "labels")
 
 
 def in_force(body: bytes, *, path: str, namespace: str) -> list[dict[str, Any]]:
-    """[{kind: pluginDefaults|variables|labels|concurrency, name, value, forced?, namespace (that says so, "" for all), path, line}]."""
+    """[{kind: pluginDefaults|variables|labels, name, value, forced?, namespace (that says so, "" for all), path, line}]."""
     try:
         documents = parse_documents(decode(body))
     except ValueError:
@@ -47,9 +47,6 @@ def _of(node: Node | None, namespace: str) -> Iterator[dict[str, Any]]:
         entries = node.get(kind)
         for name, entry in entries.entries.items() if isinstance(entries, Fields) else ():
             yield {"kind": kind, "name": name, "value": plain(entry.node), "namespace": namespace, "line": entry.line}
-    if "concurrency" in node.entries:
-        entry = node.entries["concurrency"]
-        yield {"kind": "concurrency", "name": "concurrency", "value": plain(entry.node), "namespace": namespace, "line": entry.line}
 
 
 def _items(node: Node | None) -> list[Fields]:

@@ -1,13 +1,16 @@
 """What holds for the flows of a source beside their text: podium.yaml and the stored templates. Called by loader and the hooks.
 
-podium.yaml has plug-in defaults for all flows and for those of a namespace:
+podium.yaml has plug-in defaults, variables and labels for all flows and for those of a namespace:
 
     pluginDefaults: [{type, values, forced}]
+    variables: {name: any value}
+    labels: {key: text}
     namespaces:
       company.team:
         pluginDefaults: […]
 
-A namespace's defaults hold for the namespaces below it too; the nearer wins, and a flow's own win over all. People and roles (see access) hold
+What a namespace has holds for the namespaces below it too; the nearer wins, and a flow's own wins over all. Variables and labels travel with the
+plug-in defaults of a flow, as {variables: …} and {labels: …} (flows/load). People and roles (see access) hold
 when that part has no mistake, whatever is wrong with the rest. Source: ruling 12.
 """
 
@@ -20,7 +23,7 @@ from typing import Any
 
 from podium.base.access.people import People
 from podium.flows.load import Problem
-from podium.flows.reading.yaml import Entry, Fields, Items, Node, parse_documents, plain
+from podium.flows.reading.yaml import Entry, Fields, Items, Node, Scalar, parse_documents, plain
 from podium.flows.types import Types
 from podium.git.repo import Repository
 from podium.sources.reading.access import KEYS as ACCESS_KEYS
@@ -28,8 +31,9 @@ from podium.sources.reading.access import NOTHING, ReadAccess, read_access
 from podium.sources.reading.templates import Templates, near_templates, read_templates
 from podium.sources.reading.tree import PROJECT_FILE, decode, project_path
 
-_KEYS = ("pluginDefaults", "namespaces", *ACCESS_KEYS)
-_NAMESPACE_KEYS = ("pluginDefaults", "roles")
+_GIVEN = ("pluginDefaults", "variables", "labels")
+_KEYS = (*_GIVEN, "namespaces", *ACCESS_KEYS)
+_NAMESPACE_KEYS = (*_GIVEN, "roles")
 _DEFAULT_KEYS = ("type", "values", "forced")
 
 
@@ -139,18 +143,33 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def top(self, root: Node | None) -> tuple[tuple[Mapping[str, Any], ...], dict[str, tuple[Mapping[str, Any], ...]]]:
-        """The common defaults, and those of each namespace."""
+        """What all flows get, and what those of each namespace do."""
         common: tuple[Mapping[str, Any], ...] = ()
         namespaces: dict[str, tuple[Mapping[str, Any], ...]] = {}
         for key, entry in self._entries(root, "", _KEYS):
-            if key == "pluginDefaults":
-                common = self._defaults(entry.node, key)
+            if key in _GIVEN:
+                common = (*common, *self._given(key, entry.node, key))
             elif key == "namespaces":
                 for name, each in self._entries(entry.node, key, None):
                     for inner, found in self._entries(each.node, f"{key}.{name}", _NAMESPACE_KEYS):
-                        if inner == "pluginDefaults":
-                            namespaces[name] = self._defaults(found.node, f"{key}.{name}.{inner}")
+                        if inner in _GIVEN:
+                            namespaces[name] = (*namespaces.get(name, ()), *self._given(inner, found.node, f"{key}.{name}.{inner}"))
         return common, namespaces
+
+    def _given(self, kind: str, node: Node, at: str) -> tuple[Mapping[str, Any], ...]:
+        if kind == "pluginDefaults":
+            return self._defaults(node, at)
+        entries = dict(self._entries(node, at, None))
+        if kind == "labels":
+            for key, entry in entries.items():
+                if not isinstance(entry.node, Scalar) or entry.node.value is None or not entry.node.text.strip():
+                    self._wrong(entry, f"{at}.{key}", "the value of a label is a text", "write team: data")
+                elif key.startswith("system."):
+                    self._wrong(entry, f"{at}.{key}", "labels that begin with 'system.' are Podium's own", "choose another name")
+            values: dict[str, Any] = {key: each.node.text for key, each in entries.items() if isinstance(each.node, Scalar)}
+        else:
+            values = {key: plain(each.node) for key, each in entries.items()}
+        return ({kind: values},) if values else ()
 
     def _entries(self, node: Node | None, at: str, allowed: Sequence[str] | None) -> Iterator[tuple[str, Entry]]:
         if not isinstance(node, Fields):

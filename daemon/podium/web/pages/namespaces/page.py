@@ -180,7 +180,7 @@ async def _in_force(request: web.Request, namespace: str, shown: Shown) -> dict[
     except PodiumError as error:
         found, trouble = [], error.what
     return {
-        "found": {kind: [each for each in found if each["kind"] == kind] for kind in ("variables", "labels", "concurrency", "pluginDefaults")},
+        "found": {kind: [each for each in found if each["kind"] == kind] for kind in ("variables", "labels", "pluginDefaults")},
         "trouble": trouble, "admin": caller(request).may(Role.ADMIN, ""),
     }
 
