@@ -23,6 +23,7 @@ from podium.conductor.forms.evaluating import Evaluating
 from podium.conductor.forms.forms import as_seen
 from podium.conductor.limits.resting import started_by
 from podium.conductor.limits.waiting import Waiting
+from podium.conductor.lists.removing import Remover
 from podium.conductor.port import StartRequest, View
 from podium.conductor.reads import Lists, StoreReads
 from podium.conductor.replaying import copied_runs
@@ -41,7 +42,7 @@ from podium.store.logs import Logs
 from podium.store.views import Views
 
 
-class Podium(Lists, Waiting):
+class Podium(Lists, Waiting, Remover):
     """Implements port.Orchestrator. Commands are durable when they return."""
 
     def __init__(
@@ -67,9 +68,8 @@ class Podium(Lists, Waiting):
         self.starter: Starter | None = None
         """Set by wiring: the two know each other."""
         self.evaluating: Evaluating | None = None
-        self.upkeep: Upkeep | None = None
+        self.upkeep: Upkeep | None = None  # these three are set by wiring
         self.room: Room | None = None
-        """All three set by wiring."""
         self.shown: Callable[[tuple[str, str, str], Mapping[str, Any] | None], dict[str, Any] | None] = _as_stored
         """Set by wiring: the state of a trigger as people see it."""
 

@@ -44,6 +44,8 @@ class StartRequest:
     """
     failed_because: str | None = None
     """A trigger fired and its condition or inputs failed: the execution is created and ends FAILED, with this reason in its log."""
+    by: str = ""
+    """The account that asks, for the label `system.username`; default who acts (base/system/actor)."""
     masks: Sequence[str] = field(default=(), repr=False)
     """Secrets that the inputs, labels or variables may hold in plain text: masked in all that is shown of the execution."""
 
@@ -269,6 +271,61 @@ class Orchestrator(Protocol):
 
     async def file_size(self, uri: str) -> int:
         """How many bytes are at a `kestra://` URI. Raises NotFound."""
+        ...
+
+    # ---- figures
+    async def executions_over_time(
+        self, *, start: datetime, end: datetime, bucket: str, by: Sequence[str] = (), namespace: str | None = None, flow_id: str | None = None,
+        namespaces: Collection[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Executions created in each part of the time, by state and `by`: {at, *by, state, count, min, max, sum: seconds they took}.
+
+        by: of namespace, flow_id. bucket: minute, hour, day, week or month. Parts without any have no row.
+        """
+        ...
+
+    async def logs_over_time(
+        self, *, start: datetime, end: datetime, bucket: str, namespace: str | None = None, flow_id: str | None = None,
+        namespaces: Collection[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Log lines in each part of the time: {at, level, count}."""
+        ...
+
+    async def metric_names(self, namespace: str, flow_id: str, *, task_id: str | None = None) -> list[str]:
+        """The names of the metrics of a flow (or of one task of it)."""
+        ...
+
+    async def metric_tasks(self, namespace: str, flow_id: str) -> list[str]:
+        """The tasks of a flow that have metrics."""
+        ...
+
+    async def metric_values(
+        self, namespace: str, flow_id: str, name: str, *, start: datetime, end: datetime, bucket: str, aggregate: str, task_id: str | None = None
+    ) -> dict[str, float]:
+        """The beginning of each part of the time that has any → sum, avg, min or max of the metric in it."""
+        ...
+
+    async def kv_search(
+        self, *, namespace: str | None = None, namespaces: Collection[str] | None = None, text: str = "", page: int = 1, size: int = 25
+    ) -> tuple[list[dict[str, Any]], int]:
+        """A page of keys of a namespace and those below (None: of all), without values, and how many there are."""
+        ...
+
+    async def kv_expired(self, namespace: str, key: str) -> bool:
+        """Whether there was such a key, and its time is over."""
+        ...
+
+    # ---- removing
+    async def delete_execution(self, execution_id: str, *, logs: bool = True, metrics: bool = True, files: bool = True) -> None:
+        """Remove an execution that has ended from the index, with what of it is named. Its record stays in Git. Raises NotFound, ConflictError."""
+        ...
+
+    async def delete_logs(self, execution_id: str) -> None:
+        """Remove the log of an execution. What is beside its record stays in Git and is not shown any more. Raises NotFound."""
+        ...
+
+    async def delete_flow_logs(self, namespace: str, flow_id: str, *, trigger_id: str | None = None) -> int:
+        """Remove the log lines of a flow, or of one trigger of it; how many."""
         ...
 
     async def collect_garbage(self, *, dry: bool = False) -> dict[str, int]:

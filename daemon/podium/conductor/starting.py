@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from podium.base.errors import ConflictError, ExpressionError, FlowDisabled, Flo
 from podium.base.limits import SUBFLOW_DEPTH_MAX
 from podium.base.ports import FlowRevision
 from podium.base.redact import Redactor
+from podium.base.system.actor import who_acts
 from podium.base.system.clock import Clock
 from podium.base.system.ids import new_id
 from podium.conductor.core.conductor import Conductor
@@ -39,6 +41,7 @@ from podium.store.documents import Documents
 from podium.store.journal import Journal
 
 CORRELATION = "system.correlationId"
+USERNAME = "system.username"
 
 
 class Starter:
@@ -88,6 +91,8 @@ class Starter:
             del self._starting[request.dedupe_key]
 
     async def _start(self, request: StartRequest) -> View:
+        if request.trigger is None and not request.by and (by := who_acts()):
+            request = replace(request, by=by)
         if request.dedupe_key is not None:
             known = self._journal.dedupe(request.dedupe_key)
             if known is not None:
@@ -125,7 +130,7 @@ class Starter:
         return cmd.Create(
             id=execution_id, namespace=revision.namespace, flow_id=revision.flow_id, revision=revision.revision, source=revision.source,
             commit=self._commit(revision, request.revision), path=revision.path, blob=revision.blob, inputs=inputs,
-            labels=labels_for(revision.model, request.labels, execution_id), trigger=request.trigger, schedule_date=request.schedule_date,
+            labels=labels_for(revision.model, request.labels, execution_id, request.by), trigger=request.trigger, schedule_date=request.schedule_date,
             failed_because=failed_because and redactor.text(failed_because), warnings=warnings, masks=redactor.given,
         )
 
@@ -296,9 +301,14 @@ def _refuse_system_labels(labels: Mapping[str, Any]) -> None:
             raise InputError(what, hint="use a key that does not begin with 'system.'", input="labels")
 
 
-def labels_for(flow: Flow, supplied: Mapping[str, str], execution_id: str) -> dict[str, str]:
-    """Labels of a new execution: the flow's, those supplied, and a correlation id. Source: flow-language 1.10."""
+def labels_for(flow: Flow, supplied: Mapping[str, str], execution_id: str, by: str | None = None) -> dict[str, str]:
+    """Labels of a new execution: the flow's, those supplied, a correlation id, and the account that asked for it. Source: flow-language 1.10.
+
+    by: None is who acts.
+    """
     labels = {key: value for key, value in flow.labels.items() if not key.startswith("system.")}
     labels.update({key: str(value) for key, value in supplied.items()})
     labels.setdefault(CORRELATION, execution_id)
+    if by := who_acts() if by is None else by:
+        labels[USERNAME] = by
     return labels

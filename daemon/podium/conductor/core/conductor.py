@@ -39,6 +39,11 @@ from podium.store.journal import Journal
 log = get_logger(__name__)
 COMMANDS_A_ROUND = 5 * MANY
 """Commands that share a transaction, at most."""
+_DONE_BY: Mapping[type, str] = {
+    cmd.Create: "Started", cmd.Kill: "Killed", cmd.Restart: "Restarted", cmd.Pause: "Paused", cmd.Resume: "Resumed", cmd.Review: "Reviewed",
+    cmd.ChangeStatus: "Status changed", cmd.SetRunState: "State of a task run changed", cmd.SetLabels: "Labels set", cmd.Begin: "Begun",
+}
+"""What the log of an execution says of commands that somebody with an account gave."""
 
 
 class Conductor(Intake):
@@ -265,6 +270,8 @@ class Conductor(Intake):
         if isinstance(command, cmd.Begin) and command.instead is None:
             command = self.limits.admission(stream.state, own, force=command.force)
         await self._decider.decide(turn, stream, command)
+        if item.by and (done := _DONE_BY.get(type(command))):
+            turn.log(stream, "INFO", f"{done} by {item.by}")
         if isinstance(command, cmd.Create) and command.failed_because is None:
             await self._decider.decide(turn, stream, self.limits.admission(stream.state, own))
         elif isinstance(command, (cmd.Restart, cmd.SetRunState)):

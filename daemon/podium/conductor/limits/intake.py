@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from podium.base.errors import PodiumError, StoreError
+from podium.base.system.actor import who_acts
 from podium.base.system.log import get_logger
 from podium.conductor.library import Library
 from podium.conductor.limits.admission import Admission
@@ -38,7 +39,7 @@ def _nothing(_turn: Any) -> None:
 class Item:
     """A command on its way, and who waits for it."""
 
-    __slots__ = ("asked", "command", "done", "enter", "execution_id", "view", "wants_view")
+    __slots__ = ("asked", "by", "command", "done", "enter", "execution_id", "view", "wants_view")
 
     def __init__(
         self, execution_id: str | None, command: cmd.Command | None, extra: Extra | None, done: asyncio.Future[dict[str, Any]], *,
@@ -51,6 +52,8 @@ class Item:
         self.done = done
         self.wants_view = wants_view
         self.asked = asked
+        self.by = who_acts() if asked else ""
+        """In whose name."""
         self.view: dict[str, Any] = {}
 
     def fail(self, error: PodiumError) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from podium.base.errors import LimitError, NotFound
+from podium.base.system.actor import acting
 from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
 from podium.web.context import CONTEXT, TRUST, Context
@@ -55,7 +56,8 @@ async def guard(request: web.Request, handler: Handler, route: Route | None) -> 
         return await handler(request)
     status = 0
     try:
-        response = await handler(request)
+        with acting(who.account):
+            response = await handler(request)
         status = response.status
         return response
     except web.HTTPException as answer:
