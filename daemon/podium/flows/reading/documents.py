@@ -88,7 +88,7 @@ def switched(text: str, namespace: str, flow_id: str, *, disabled: bool) -> str:
     lines = body.splitlines(keepends=True)
     entry = root.entries.get(_DISABLED)
     if entry is not None:
-        if not isinstance(entry.node, Scalar):
+        if not isinstance(entry.node, Scalar) or entry.node.block:
             raise NoSuchFlow(f"{namespace}.{flow_id}: 'disabled' is no plain value")
         if (str(entry.node.text).lower() == "true") == disabled:
             return text
