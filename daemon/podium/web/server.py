@@ -31,12 +31,14 @@ from podium.conductor.port import Orchestrator
 from podium.flows.dashboards.scope import ChartReads
 from podium.flows.graphs.dependencies import Known
 from podium.flows.types import Types
+from podium.records.browsing.port import ResultsControls
 from podium.runners.remote.desk import Desk
 from podium.storage.reader import FileReader
 from podium.storage.secrets import Secrets
 from podium.web import errors
 from podium.web.api import actions, executions, flows, inbound, kv, logs, system, triggers
 from podium.web.api.commands import bulk, removing
+from podium.web.api.dashboards import handlers as dashboards
 from podium.web.api.deliveries import routes as deliveries_api
 from podium.web.api.editing import routes as editing
 from podium.web.api.figures import routes as figures
@@ -44,11 +46,13 @@ from podium.web.api.graphs import dependencies
 from podium.web.api.graphs import flows as graphs
 from podium.web.api.looks import eval as evaluating
 from podium.web.api.looks import routes as lists
+from podium.web.api.looks.port import TableReads
 from podium.web.api.plugins import language
 from podium.web.context import CONTEXT, AcceptWebhook, CheckFlow, Context, context
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
 from podium.web.pages import routes as site
+from podium.web.pages.dashboards.drawn import DRAWING, Drawing
 from podium.web.pages.navigation import PULSE, Pulse
 from podium.web.people.access import Access, require_safe
 from podium.web.people.guard import guard
@@ -66,7 +70,7 @@ API_ROUTES: tuple[Route, ...] = (
     *system.ROUTES, *inbound.ROUTES, *lists.ROUTES, *figures.ROUTES, *executions.LOOKS[:1], *removing.ROUTES[:2], *bulk.ROUTES,
     *logs.ROUTES, *evaluating.ROUTES, *actions.ROUTES, *executions.LOOKS[1:], *removing.ROUTES[2:],
     *executions.STARTS, *graphs.TEXTS, *editing.ROUTES, *flows.ROUTES, *graphs.ROUTES, *dependencies.ROUTES,
-    *triggers.ROUTES, *kv.ROUTES, *transfers.ROUTES,
+    *triggers.ROUTES, *kv.ROUTES, *dashboards.ROUTES, *transfers.ROUTES,
     *language.ROUTES, *deliveries_api.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
@@ -127,6 +131,7 @@ def make_app(
     )
     language.keep(app)
     app[ASKED] = set()
+    app[DRAWING] = Drawing()
     app[dependencies.KNOWN] = Known()
     app[ROSTER] = door.roster
     app[PULSE] = Pulse()

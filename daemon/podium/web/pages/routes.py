@@ -15,6 +15,7 @@ from podium.base.errors import NotFound, PodiumError
 from podium.base.redact import redact_url
 from podium.web.context import TRUST, context
 from podium.web.errors import headers_for
+from podium.web.pages.dashboards import page as dashboards
 from podium.web.pages.editor import page as editor
 from podium.web.pages.executions import page as executions
 from podium.web.pages.flows import page as flows
@@ -28,6 +29,7 @@ from podium.web.pages.plugins import page as plugins
 from podium.web.pages.render import HERE, TAG, digest, link, page, render
 from podium.web.pages.syncs import page as syncs
 from podium.web.pages.triggers import page as triggers
+from podium.web.pages.webhooks import page as webhooks
 from podium.web.routes import Route
 
 __all__ = ["ROUTES", "TAG", "refuse"]
@@ -75,8 +77,8 @@ async def old_address(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES: tuple[Route, ...] = (
-    *home.ROUTES, *flow_list.ROUTES, *execution_list.ROUTES, *log_search.ROUTES, *flows.ROUTES, *executions.ROUTES, *triggers.ROUTES,
-    *syncs.ROUTES, *namespaces.ROUTES, *editor.ROUTES, *plugins.ROUTES, *login.ROUTES,
+    *home.ROUTES, *flow_list.ROUTES, *execution_list.ROUTES, *log_search.ROUTES, *flows.ROUTES, *executions.ROUTES, *triggers.ROUTES, *webhooks.ROUTES,
+    *dashboards.ROUTES, *syncs.ROUTES, *namespaces.ROUTES, *editor.ROUTES, *plugins.ROUTES, *login.ROUTES,
     page("GET", "/assets/{name:.+}", asset, to_all=True),
     page("GET", "/ui{rest:(/.*)?}", old_address),
 )
