@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from podium.base.errors import ConflictError, FlowDisabled, FlowNotFound, InputError, LimitError, NotFound
+from podium.base.lists.conditions import Condition, all_hold
 from podium.base.moments import from_text, to_text
+from podium.base.patterns import RegexBudget
 from podium.base.ports import Answer, CommitFacts, Delivery, Deployment, FlowRevision, KnownFlow
 from podium.base.system.clock import SystemClock
 from podium.base.system.ids import new_id
@@ -53,6 +55,14 @@ def _render(value: Any, _variables: Mapping[str, Any]) -> Any:
     return "rendered" if isinstance(value, str) and "{{" in value else value
 
 
+def _row(view: Mapping[str, Any]) -> dict[str, str | None]:
+    trigger = view.get("trigger") or {}
+    return {
+        "namespace": view["namespace"], "flowId": view["flowId"], "triggerId": trigger.get("id"), "endDate": view["state"].get("endDate"),
+        "startDate": view["state"]["startDate"], "triggerExecutionId": (trigger.get("variables") or {}).get("executionId"),
+    }
+
+
 def _within(namespace: str, namespaces: Any) -> bool:
     return namespaces is None or any(namespace == each or namespace.startswith(f"{each}.") for each in namespaces)
 
@@ -71,6 +81,7 @@ class FakeOrchestrator:
         self.files: dict[str, bytes] = {}
         self.values: dict[tuple[str, str], dict[str, Any]] = {}
         self.states: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.expired: set[tuple[str, str]] = set()
         self.sync_records: list[dict[str, Any]] = []
         self.refused: list[dict[str, Any]] = []
         self.requests: list[StartRequest] = []
@@ -274,7 +285,7 @@ class FakeOrchestrator:
         self, *, namespace: str | None = None, flow_id: str | None = None, states: Sequence[str] = (), labels: Mapping[str, str] | None = None,
         query: str | None = None, started_after: datetime | None = None, started_before: datetime | None = None,
         trigger_execution_id: str | None = None, page: int = 1, size: int = 25, sort: str = "startDate:desc",
-        namespaces: Any = None, trigger_id: str | None = None, child: bool | None = None,
+        namespaces: Any = None, trigger_id: str | None = None, child: bool | None = None, where: Sequence[Condition] = (),
     ) -> tuple[list[dict[str, Any]], int]:
         found = [
             {key: value for key, value in view.items() if key != "taskRunList"} for view in self.views.values()
@@ -285,6 +296,7 @@ class FakeOrchestrator:
             and (started_after is None or from_text(view["state"]["startDate"]) >= started_after)
             and (started_before is None or from_text(view["state"]["startDate"]) <= started_before)
             and (not trigger_id or (view.get("trigger") or {}).get("id") == trigger_id)
+            and all_hold(where, _row(view), RegexBudget())
             and (child is None or child == bool(((view.get("trigger") or {}).get("variables") or {}).get("executionId")))
             and (namespaces is None or any(view["namespace"] == each or view["namespace"].startswith(f"{each}.") for each in namespaces))
             and (not trigger_execution_id or ((view.get("trigger") or {}).get("variables") or {}).get("executionId") == trigger_execution_id)
@@ -457,6 +469,80 @@ class FakeOrchestrator:
 
     async def file_size(self, uri: str) -> int:
         return len(await self.read_file(uri))
+
+    async def delete_execution(self, execution_id: str, *, logs: bool = True, metrics: bool = True, files: bool = True) -> None:
+        await self._only(execution_id, set(TERMINAL), None)
+        del self.views[execution_id]
+        for kept, wanted in ((self.entries, logs), (self.numbers, metrics)):
+            if wanted:
+                kept.pop(execution_id, None)
+
+    async def delete_logs(self, execution_id: str) -> None:
+        await self.execution(execution_id)
+        self.entries.pop(execution_id, None)
+
+    async def delete_flow_logs(self, namespace: str, flow_id: str, *, trigger_id: str | None = None) -> int:
+        found = 0
+        for identifier, view in self.views.items():
+            if (view["namespace"], view["flowId"]) == (namespace, flow_id) and trigger_id is None:
+                found += len(self.entries.pop(identifier, []))
+        return found
+
+    async def executions_over_time(
+        self, *, start: datetime, end: datetime, bucket: str, by: Sequence[str] = (), namespace: str | None = None, flow_id: str | None = None,
+        namespaces: Any = None,
+    ) -> list[dict[str, Any]]:
+        found: dict[tuple[str, ...], dict[str, Any]] = {}
+        views, _ = await self.executions(namespace=namespace, flow_id=flow_id, started_after=start, started_before=end, namespaces=namespaces, size=100_000)
+        for view in views:
+            at, state = view["state"]["startDate"], view["state"]["current"]
+            begin = {"minute": at[:16] + ":00.000Z", "hour": at[:13] + ":00:00.000Z"}.get(bucket, at[:10] + "T00:00:00.000Z")
+            names = {"namespace": view["namespace"], "flow_id": view["flowId"]}
+            key = (begin, *(names[name] for name in by), state)
+            row = found.setdefault(key, {"at": begin, **{name: names[name] for name in by}, "state": state, "count": 0, "min": 1.0, "max": 1.0, "sum": 0.0})
+            row["count"] += 1
+            row["sum"] += 1.0
+        return list(found.values())
+
+    async def logs_over_time(self, *, start: datetime, end: datetime, bucket: str, **more: Any) -> list[dict[str, Any]]:
+        lines, _ = await self.search_logs(namespace=more.get("namespace"), size=100_000)
+        found: dict[tuple[str, str], int] = {}
+        for line in lines:
+            key = (line["timestamp"][:10] + "T00:00:00.000Z", line["level"])
+            found[key] = found.get(key, 0) + 1
+        return [{"at": at, "level": level, "count": count} for (at, level), count in found.items()]
+
+    def _of_flow(self, namespace: str, flow_id: str) -> list[dict[str, Any]]:
+        return [
+            each for identifier, view in self.views.items() if (view["namespace"], view["flowId"]) == (namespace, flow_id)
+            for each in self.numbers.get(identifier, [])
+        ]
+
+    async def metric_names(self, namespace: str, flow_id: str, *, task_id: str | None = None) -> list[str]:
+        return sorted({each["name"] for each in self._of_flow(namespace, flow_id) if task_id in (None, each["taskId"])})
+
+    async def metric_tasks(self, namespace: str, flow_id: str) -> list[str]:
+        return sorted({each["taskId"] for each in self._of_flow(namespace, flow_id)})
+
+    async def metric_values(self, namespace: str, flow_id: str, name: str, *, task_id: str | None = None, **more: Any) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for each in self._of_flow(namespace, flow_id):
+            if each["name"] == name and task_id in (None, each["taskId"]):
+                at = each["timestamp"][:10] + "T00:00:00.000Z"
+                found[at] = found.get(at, 0) + each["value"]
+        return found
+
+    async def kv_search(
+        self, *, namespace: str | None = None, namespaces: Any = None, text: str = "", page: int = 1, size: int = 25
+    ) -> tuple[list[dict[str, Any]], int]:
+        found = [
+            {"namespace": where, **{name: value for name, value in entry.items() if name != "value"}} for (where, key), entry in sorted(self.values.items())
+            if (namespace is None or _within(where, [namespace])) and _within(where, namespaces) and text.lower() in key.lower()
+        ]
+        return found[(page - 1) * size : page * size], len(found)
+
+    async def kv_expired(self, namespace: str, key: str) -> bool:
+        return (namespace, key) in self.expired
 
     async def health(self) -> dict[str, Any]:
         if self.fail is not None:

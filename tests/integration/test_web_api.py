@@ -63,7 +63,7 @@ async def test_other_reads_of_flows(client: Client) -> None:
     assert found["total"] == 1
     assert "[mark]extract.sh[/mark]" in found["results"][0]["fragments"][0]
     assert (await client.get("/api/v1/flows/search?labels=tier:gold")).json["total"] == 1
-    assert (await client.get("/api/v1/plugins/schemas/flow")).json == {"type": "object"}
+    assert (await client.get("/api/v1/plugins/schemas/flow")).json["type"] == "object"
 
 
 async def test_what_is_not_there_is_a_404(client: Client) -> None:
@@ -227,7 +227,18 @@ async def test_executions_are_searched(client: Client) -> None:
     assert "taskRunList" not in page["results"][0]
     assert_error(await client.get("/api/v1/executions"), 400)
     assert (await client.get("/api/v1/executions?namespace=company.team&flowId=release")).json["total"] == 1
-    assert_error(await client.get("/api/v1/executions/search?childFilter=CHILD"), 422)
+    assert await total("childFilter=CHILD") == 1
+    assert await total("filters[childFilter][NOT_EQUALS]=CHILD") == 33
+    assert await total("filters[namespace][EQUALS]=company") == 0, "exactly that one"
+    assert await total("filters[namespace][IN]=company.team,company.analytics&filters[state][NOT_IN]=SUCCESS,FAILED,WARNING") == 3
+    assert await total("filters[flowId][REGEX]=^dai.*s$") == 12
+    assert await total("filters[flowId][CONTAINS]=ell") == 21
+    assert await total("filters[flowId][NOT_EQUALS]=hello") == 13
+    assert await total("scope=USER") == 34
+    assert await total("scope=SYSTEM") == 0
+    assert await total("someone=else") == 34, "what is unknown is ignored"
+    for wrong in ("filters[flowId][REGEX]=(", "filters[flowId][LIKE]=x", "filters[password][EQUALS]=x", "filters[labels][EQUALS]=x", "childFilter=NONE", "scope=ALL"):
+        assert (await client.get(f"/api/v1/executions/search?{wrong}")).status in {400, 422}, wrong
 
 
 async def test_one_execution_and_what_belongs_to_it(client: Client) -> None:
@@ -351,14 +362,21 @@ async def test_resuming_gives_the_inputs_asked_for(client: Client) -> None:
 
 async def test_many_at_once(client: Client) -> None:
     ids = [client.world.ids[name] for name in ("failed", "success")]
-    assert (await client.post("/api/v1/executions/restart/by-ids", json=ids)).json == {"count": 2}
-    body = assert_error(await client("DELETE", "/api/v1/executions/kill/by-ids", json=[*ids, "nope"]), 400)
-    assert body["_embedded"]["errors"] == [{"message": "no execution nope", "path": "nope"}]
-    assert body["count"] == 2
-    assert (await client.post("/api/v1/executions/replay/by-query?flowId=release")).json == {"count": 1}
     labelled = {"executionsId": ids, "executionLabels": [{"key": "a", "value": "b"}]}
     assert (await client.post("/api/v1/executions/labels/by-ids", json=labelled)).json == {"count": 2}
+    assert (await client.post("/api/v1/executions/restart/by-ids", json=ids[:1])).json == {"count": 1}
+    killed = await client("DELETE", "/api/v1/executions/kill/by-ids", json=[client.world.ids["running"], ids[1], "nope"])
+    body = assert_error(killed, 400)
+    assert body["message"] == "invalid bulk kill"
+    assert [(each["path"], each["message"]) for each in body["invalids"]] == [
+        (ids[1], "not possible while the execution is SUCCESS"), ("nope", "execution not found"),
+    ]
+    assert client.world.orchestrator.views[client.world.ids["running"]]["state"]["current"] == "RUNNING", "nothing is done when one is wrong"
+    assert (await client("DELETE", "/api/v1/executions/kill/by-ids", json=[client.world.ids["running"]])).json == {"count": 1}
+    assert (await client.post("/api/v1/executions/resume/by-query?flowId=release")).json == {"count": 1}
+    assert (await client.post("/api/v1/executions/replay/by-query?labels=a:b&state=SUCCESS")).json == {"count": 1}
     assert_error(await client.post("/api/v1/executions/restart/by-ids", json="x"), 400)
+    assert_error(await client.post("/api/v1/executions/change-status/by-ids?newStatus=RUNNING", json=ids), 422)
 
 
 # ---- triggers, keys, inbound, system

@@ -14,9 +14,10 @@ from podium.base.errors import InputError
 from podium.base.limits import DEEP_MAX
 from podium.base.system.clock import Clock
 from podium.conductor.core.round import Round
+from podium.conductor.lists.figures import IndexFigures
 from podium.conductor.port import Listed, View
 from podium.engine.shape.view import iso
-from podium.store.documents import Documents
+from podium.store.documents import CLEARED, Documents
 from podium.store.finding import Asked
 from podium.store.journal import LEVELS, LogRow, decode
 from podium.store.logs import Logs
@@ -99,7 +100,7 @@ class StoreReads:
         return {"files": 0, **self._views.purgeable(filters, [LEVELS[each] for each in levels], lines=lines)}
 
 
-class Lists:
+class Lists(IndexFigures):
     """What the index gives to pages, API and commands: a part of the Orchestrator."""
 
     def __init__(self, *, views: Views, logs: Logs, old_log: Callable[[str], Awaitable[list[dict[str, Any]]]]) -> None:
@@ -163,7 +164,7 @@ class Lists:
             self._logs.of, execution_id, after_seq=after_seq, min_level=min_level, task_ids=[task_id] if task_id else [],
             task_run_id=task_run_id, attempt=attempt, limit=limit,
         )
-        if found or await self._logs.known(execution_id):
+        if found or await self._logs.known(execution_id) or self._documents.get(CLEARED, "", execution_id):
             return found
         wanted = {"taskId": task_id, "taskRunId": task_run_id, "attemptNumber": attempt}
         return [

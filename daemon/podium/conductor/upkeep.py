@@ -119,6 +119,23 @@ class Upkeep:
                 if group:
                     await self._rested(self._retention.remove_old("logs", group))
 
+    async def remove(self, one: Closed, *, logs: bool, metrics: bool, files: bool) -> None:
+        """Remove one execution that is closed, with what of it is named. In steps of its own: a pass that is under way is not waited for."""
+        for table, wanted in (("logs", logs), ("metrics", metrics)):
+            if wanted:
+                await self._of(table, [one], dry=False)
+        if files:
+            await self._remove_files([one], Freed(), dry=False)
+        await self._retention.remove([one], apart=[] if files else [one])
+
+    async def remove_logs(self, one: Closed) -> None:
+        """Remove the log of one execution."""
+        await self._of("logs", [one], dry=False)
+
+    async def remove_lines(self, numbers: Sequence[int]) -> None:
+        """Remove log lines by their numbers."""
+        await self._rested(self._retention.remove_old("logs", numbers))
+
     async def uploaded(self, namespace: str, flow_id: str, upload_id: str) -> None:
         """An upload was stored under an id of its own: its time runs from now on."""
         await self._retention.set_apart(Closed(id=upload_id, namespace=namespace, flow_id=flow_id, created_at=iso(self._clock.now())))

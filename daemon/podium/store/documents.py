@@ -9,6 +9,9 @@ from podium.engine.shape.view import iso
 from podium.store.db import Database
 from podium.store.journal import decode
 
+CLEARED = "logs_cleared"
+"""The kind of document that says that an execution's log was removed, so that the lines beside its record are not shown in its place."""
+
 
 class Documents:
     """All reads are one indexed query. An expired document is as good as none."""

@@ -10,15 +10,18 @@ from __future__ import annotations
 import heapq
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import Any
 
 from podium.base.limits import TOTAL_MAX
+from podium.base.lists.conditions import all_hold, pick
+from podium.base.patterns import RegexBudget
 from podium.base.system.ids import id_created_at
 from podium.engine.shape.view import iso
 from podium.flows.model import STATES
+from podium.store.counts.parts import below_any, row_conditions
 
 WALKS_MAX = 2_000
 """Walks that one query takes; one that would need more looks at executions one by one."""
@@ -29,7 +32,7 @@ LOOKED_AT_MAX = 20_000
 Key = tuple[str, str]
 """When an execution was created, and its id; or namespace and id of a flow."""
 _LABEL = "EXISTS (SELECT 1 FROM execution_labels AS l WHERE l.execution_id = e.id AND l.key = ? AND l.value = ?)"
-_COLUMNS = "e.id, e.namespace, e.flow_id, e.state, e.created_at, e.loop, e.trigger_execution_id, e.trigger_id"
+_COLUMNS = "e.id, e.namespace, e.flow_id, e.state, e.created_at, e.ended_at, e.loop, e.trigger_execution_id, e.trigger_id"
 _SORTS = {
     "state": "state", "namespace": "namespace", "flowId": "flow_id", "endDate": "ended_at",
     "duration": "round((julianday(ended_at) - julianday(created_at)) * 86400000)",
@@ -59,13 +62,17 @@ class Asked:
 
     @property
     def column(self) -> str | None:
-        """The column to sort by, unless that is time."""
-        return _SORTS.get(self.sort.partition(":")[0])
+        """The columns to sort by, with their directions, unless the first is time."""
+        wanted = [each.partition(":")[::2] for each in self.sort.split(",")]
+        if wanted[0][0] not in _SORTS:
+            return None
+        orders = [f"{_SORTS.get(name, 'created_at')} {'ASC' if order == 'asc' else 'DESC'}" for name, order in wanted]
+        return ", ".join((*orders, f"id {orders[0].rpartition(' ')[2]}"))
 
     @property
     def newest_first(self) -> bool:
         """The direction of the walks."""
-        return self.sort.partition(":")[2] != "asc" or self.column is not None
+        return self.sort.split(",")[0].partition(":")[2] != "asc" or self.column is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +128,7 @@ def find(connection: sqlite3.Connection, filters: Mapping[str, Any], asked: Aske
         every, horizon = _looked(connection, walks, newest_first=asked.newest_first)
         number, at_least = min(len(every), TOTAL_MAX), len(every) > TOTAL_MAX or horizon is not None
         ids = [key[1] for key in every[:TOTAL_MAX]]
-        ids = _sorted(connection, ids, column, asked.sort) if column else ids
+        ids = _sorted(connection, ids, column) if column else ids
         ids = ids[skip : skip + asked.size]
         onward = horizon[1] if horizon and len(every) <= skip + asked.size else ids[-1] if ids and len(every) > skip + len(ids) else None
     else:
@@ -184,8 +191,9 @@ def walks_of(connection: sqlite3.Connection, filters: Mapping[str, Any]) -> list
     """The walks that together find what the filters ask for, each execution once.
 
     filters: namespace (exactly, or and below), namespaces (those and below, None: all), flow_id, states, labels, query, after, before, parent,
-    trigger_id, child (started by an execution, or not). Only by its parent is an iteration found.
+    trigger_id, child (started by an execution, or not), where (base/lists/conditions). Only by its parent is an iteration found.
     """
+    filters = _chosen(connection, filters)
     labels = dict(filters.get("labels") or {})
     label_parts, label_values = (_LABEL,) * len(labels), tuple(each for pair in labels.items() for each in pair)
     window, moments = _window(filters, "e.created_at")
@@ -217,9 +225,9 @@ def _one(execution_id: str, rest: tuple[str, ...], values: tuple[Any, ...]) -> W
 
 def flows_of(connection: sqlite3.Connection, filters: Mapping[str, Any], wanted: str) -> list[Key] | None:
     """The flows that a query names, by filters or by a text `wanted` in their names; None when it names none."""
-    namespace, flow_id = filters.get("namespace"), filters.get("flow_id")
+    namespace, flow_id, chosen = filters.get("namespace"), filters.get("flow_id"), filters.get("chosen")
     if not (namespace or flow_id or wanted or filters.get("namespaces") is not None):
-        return None
+        return None if chosen is None else list(map(tuple, chosen))
     within, inside = below_any("namespace", filters.get("namespaces"))
     parts, values = [within], list[Any](inside)
     if namespace:
@@ -231,16 +239,20 @@ def flows_of(connection: sqlite3.Connection, filters: Mapping[str, Any], wanted:
     if wanted:
         parts.append("(instr(lower(flow_id), lower(?)) OR instr(lower(namespace), lower(?)))")
         values.extend((wanted, wanted))
+    if chosen is not None:
+        parts.append("(namespace, flow_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))")
+        values.append(json.dumps(chosen))
     return connection.execute(f"SELECT namespace, flow_id FROM execution_flows WHERE {' AND '.join(parts)}", values).fetchall()
 
 
-def below_any(column: str, namespaces: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
-    """The condition that a namespace is one of these or below one of them, and its values. None: any; of no namespaces nothing is found."""
-    if namespaces is None:
-        return "1", ()
-    names = sorted(namespaces)
-    part = " OR ".join(f"{column} = ? OR ({column} >= ? AND {column} < ?)" for _ in names)
-    return f"({part or '0'})", tuple(each for name in names for each in (name, name + ".", name + "/"))
+def _chosen(connection: sqlite3.Connection, filters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The filters with the flows that their conditions on namespace and flow id leave, as `chosen`: there are few flows, so each is looked at."""
+    conditions = pick(filters.get("where") or (), "namespace", "flowId")
+    if not conditions:
+        return filters
+    budget = RegexBudget()
+    rows = connection.execute("SELECT namespace, flow_id FROM execution_flows")
+    return {**filters, "chosen": [row for row in rows if all_hold(conditions, {"namespace": row[0], "flowId": row[1]}, budget)]}
 
 
 def _by_label(connection: sqlite3.Connection, filters: Mapping[str, Any], labels: Mapping[str, str], walks: list[Walk]) -> list[Walk]:
@@ -299,19 +311,23 @@ def _conditions(filters: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[Any,
         within, inside = below_any("e.namespace", namespaces)
         parts.append(within)
         values.extend(inside)
+    if (chosen := filters.get("chosen")) is not None:
+        parts.append("(e.namespace, e.flow_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))")
+        values.append(json.dumps(chosen))
     more, more_values = _looked_at(filters)
     return (*parts, *more, "e.loop = 0"), (*values, *more_values)
 
 
 def _looked_at(filters: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
-    """What no index has: the trigger, and whether an execution started it."""
+    """What no index has: the trigger, whether an execution started it, and conditions on neither flow nor state."""
     parts, values = list[str](), list[Any]()
     if trigger := filters.get("trigger_id"):
         parts.append("e.trigger_id = ?")
         values.append(trigger)
     if (child := filters.get("child")) is not None:
         parts.append(f"e.trigger_execution_id IS {'NOT ' if child else ''}NULL")
-    return tuple(parts), tuple(values)
+    more, more_values = row_conditions(filters.get("where") or ())
+    return (*parts, *more), (*values, *more_values)
 
 
 def _window(filters: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -320,11 +336,8 @@ def _window(filters: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], t
     return tuple(part for part, _ in found), tuple(moment for _, moment in found)
 
 
-def _sorted(connection: sqlite3.Connection, ids: list[str], column: str, sort: str) -> list[str]:
-    direction = "ASC" if sort.endswith(":asc") else "DESC"
-    rows = connection.execute(
-        f"SELECT id FROM executions WHERE id IN (SELECT value FROM json_each(?)) ORDER BY {column} {direction}, id {direction}", (json.dumps(ids),)
-    )
+def _sorted(connection: sqlite3.Connection, ids: list[str], order: str) -> list[str]:
+    rows = connection.execute(f"SELECT id FROM executions WHERE id IN (SELECT value FROM json_each(?)) ORDER BY {order}", (json.dumps(ids),))
     return [row[0] for row in rows]
 
 

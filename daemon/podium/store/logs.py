@@ -11,8 +11,9 @@ from typing import Any
 
 from podium.base.limits import LOG_LINES_LOOKED_AT, TOTAL_MAX
 from podium.engine.shape.view import iso
+from podium.store.counts.parts import below_any
 from podium.store.db import Database
-from podium.store.finding import WALKS_MAX, below_any, flows_of
+from podium.store.finding import WALKS_MAX, flows_of
 from podium.store.journal import LEVEL_NAMES, LEVELS, LogRow, enter_logs
 
 _COLUMNS = "seq, execution_id, namespace, flow_id, task_id, task_run_id, attempt, trigger_id, at, level, message"

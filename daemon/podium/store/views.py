@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from podium.engine.shape.view import iso
+from podium.store.counts.counts import Counts
 from podium.store.db import Database, drop_indexes, make_indexes
 from podium.store.finding import Asked, Page, find, tally, walks_of
 from podium.store.journal import ExecutionRow, _enter_executions, decode
@@ -25,6 +26,8 @@ class Views:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self.counts = Counts(database)
+        """What is counted over time."""
 
     async def find(self, filters: Mapping[str, Any], asked: Asked) -> Page:
         """A page of a list, see store/finding. filters: namespace (and below), flow_id, states, labels, query, after, before, parent."""
@@ -80,6 +83,11 @@ class Views:
         """Executions created between two moments. namespace: exactly that one."""
         filters = {"namespace": namespace, "exactly": True, "flow_id": flow_id, "states": states, "after": start, "before": end}
         return self._db.read_now(lambda c: sum(walk.count(c) for walk in walks_of(c, filters)))
+
+    async def is_closed(self, execution_id: str) -> bool:
+        """Whether an execution that the index has is over, and its record was written."""
+        query = "SELECT 1 FROM executions WHERE id = ? AND open = 0"
+        return await self._db.read(lambda c: c.execute(query, (execution_id,)).fetchone()) is not None
 
     async def empty(self) -> bool:
         """Whether there are no executions."""

@@ -133,6 +133,8 @@ def body_of(error: PodiumError, *, path: str, status: int) -> dict[str, Any]:
     plain: dict[str, Any] = {key: value for key, value in error.facts.items() if isinstance(value, (str, int, float, bool))}
     if isinstance(error, EditConflict):
         plain["conflicts"] = error.facts.get("conflicts")
+    if "invalids" in error.facts:
+        plain["invalids"] = error.facts["invalids"]
     return {
         **plain,
         "message": redact_url(message),

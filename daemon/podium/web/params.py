@@ -10,9 +10,9 @@ import asyncio
 import json
 import re
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,34 +23,38 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from podium.base import limits
 from podium.base.durations import parse_duration
+from podium.base.lists.conditions import NEGATIVE, Condition
 from podium.expressions.text import encodable
 from podium.flows.model import STATES
 from podium.web.errors import BadRequest, BodyTooLarge, BodyTooSlow, Refused
+from podium.web.filters import read_filter
 
 T = TypeVar("T")
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on", ""}), frozenset({"false", "0", "no", "off"})
 _PAGE_MAX = 1_000_000
-_FILTER = re.compile(r"filters\[(?P<field>\w+)\]\[(?P<op>[A-Z_]+)\](\[(?P<key>.+)\])?")
-_FILTER_NAMES = {
-    ("namespace", "EQUALS"): "namespace", ("namespace", "PREFIX"): "namespace", ("namespace", "STARTS_WITH"): "namespace",
-    ("flowId", "EQUALS"): "flowId", ("q", "EQUALS"): "q", ("state", "EQUALS"): "state", ("state", "IN"): "state",
-    ("startDate", "GREATER_THAN_OR_EQUAL_TO"): "startDate", ("startDate", "GREATER_THAN"): "startDate",
-    ("startDate", "LESS_THAN_OR_EQUAL_TO"): "endDate", ("startDate", "LESS_THAN"): "endDate",
-    ("endDate", "LESS_THAN_OR_EQUAL_TO"): "endDate", ("endDate", "LESS_THAN"): "endDate",
-    ("timeRange", "EQUALS"): "timeRange", ("level", "EQUALS"): "minLevel", ("minLevel", "EQUALS"): "minLevel",
-    ("triggerExecutionId", "EQUALS"): "triggerExecutionId", ("labels", "EQUALS"): "labels", ("triggerId", "EQUALS"): "triggerId",
-}
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 
 
 class Query:
-    """The query of one request; also the newer `filters[field][OP]=value` spelling."""
+    """The query of one request; also the newer `filters[field][OP]=value` spelling.
 
-    def __init__(self, request: web.Request) -> None:
+    filters: the fields on which the list takes any condition; they are in `conditions` unless they are the same as a plain parameter.
+    """
+
+    def __init__(self, request: web.Request, *, filters: Collection[str] = ()) -> None:
         self._values: dict[str, list[str]] = {}
+        self.conditions: list[Condition] = []
         for name, value in request.query.items():
-            known, text = _unfilter(name, value)
-            self._values.setdefault(known, []).append(text)
+            if "\0" in value or "\0" in name:
+                raise Refused(f"'{name[:40]!r}' holds a character that no value has", hint="send text without NUL", path=repr(name[:40]))
+            if not value and name.startswith("filters["):
+                continue
+            found = read_filter(name, value, filters) if name.startswith("filters[") else (name, value)
+            if isinstance(found, Condition):
+                dated = found.field in _DATED
+                self.conditions.append(replace(found, moment=moment(value, path=name[:80])) if dated else found)
+            else:
+                self._values.setdefault(found[0], []).append(found[1])
 
     def text(self, name: str, default: str | None = None) -> str | None:
         """The value, or `default` when it is absent or empty."""
@@ -95,7 +99,18 @@ class Query:
         found = [value.upper() for value in self.many(name)]
         for state in found:
             known_state(state, path=name)
+        for each in [each for each in self.conditions if each.field == name]:
+            named = {known_state(value.upper(), path=name) for value in each.values}
+            found = [state for state in found or STATES if (state in named) != (each.op in NEGATIVE)] or [_NO_STATE]
         return found
+
+    def chosen(self, name: str, choices: Sequence[str]) -> tuple[str | None, bool]:
+        """The one of `choices` that is asked for, if any, and whether it is what is not wanted."""
+        condition = next((each for each in self.conditions if each.field == name), None)
+        value = (condition.value if condition is not None else self.text(name) or "").upper()
+        if value and value not in choices:
+            raise Refused(f"'{value[:40]}' is no {name}", hint=f"use one of {', '.join(choices)}", path=name)
+        return value or None, condition is not None and condition.op in NEGATIVE
 
     def labels(self, name: str = "labels") -> dict[str, str]:
         """`labels=key:value`, repeated."""
@@ -114,16 +129,16 @@ class Query:
         return Page(number=number, size=self.integer("size", size, high=limits.PAGE_SIZE_MAX) or size, sort=self._sort())
 
     def _sort(self) -> str | None:
-        value = self.text("sort")
-        if value is None:
-            return None
-        name, _, order = value.partition(":")
-        name = name.removeprefix("state.")
-        if name == "current":
-            name = "state"
-        if name not in _SORTS or order not in {"", "asc", "desc"}:
-            raise Refused(f"cannot sort by '{value[:40]}'", hint=f"write field:asc or field:desc, field one of {', '.join(_SORTS)}", path="sort")
-        return f"{name}:{order or 'asc'}"
+        found = []
+        for value in self._values.get("sort", []):
+            for part in filter(None, value.split(",")):
+                name, _, order = part.partition(":")
+                name = {"current": "state"}.get(name.removeprefix("state."), name.removeprefix("state."))
+                if name not in _SORTS or order.lower() not in {"", "asc", "desc"}:
+                    hint = f"write field:asc or field:desc, field one of {', '.join(_SORTS)}"
+                    raise Refused(f"cannot sort by '{part[:40]}'", hint=hint, path="sort")
+                found.append(f"{name}:{order.lower() or 'asc'}")
+        return ",".join(found[:_SORTS_MAX]) or None
 
     def window(self, now: datetime) -> tuple[datetime | None, datetime | None]:
         """`startDate` and `endDate`, or `timeRange` back from now."""
@@ -138,6 +153,10 @@ class Query:
             raise Refused("'timeRange' reaches too far back", hint="write something like PT24H or P7D", path="timeRange") from error
 
 
+_SORTS_MAX = 5
+_NO_STATE = "-"
+"""What an execution is never in: a list of no state at all would ask for all."""
+_DATED = frozenset({"startDate", "endDate"})
 _SORTS = ("startDate", "endDate", "duration", "state", "namespace", "flowId", "id")
 
 
@@ -153,17 +172,6 @@ class Page:
         """The items of this page out of all."""
         start = (self.number - 1) * self.size
         return list(items[start : start + self.size])
-
-
-def _unfilter(name: str, value: str) -> tuple[str, str]:
-    if not name.startswith("filters["):
-        return name, value
-    match = _FILTER.fullmatch(name)
-    known = _FILTER_NAMES.get((match["field"], match["op"])) if match else None
-    if match is None or known is None:
-        fields = ", ".join(sorted({f"{field}:{op}" for field, op in _FILTER_NAMES}))
-        raise Refused(f"the filter '{name[:80]}' is not supported", hint=f"supported: {fields}", path=name[:80])
-    return known, f"{match['key']}:{value}" if match["key"] else value
 
 
 def boolean(value: str, *, path: str) -> bool:

@@ -1,27 +1,26 @@
-"""What is done to executions over the API: kill, restart, replay, pause, resume, states, labels; one by one and in bulk.
+"""What is done to one execution over the API: kill, restart, replay, pause, resume, states, labels. Many at once: commands/bulk.
 
 Source: flow-language 9.4-9.7 and 10.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from aiohttp import web
 
 from podium.base import limits
-from podium.base.errors import PodiumError
 from podium.base.system.base62 import LENGTH
 from podium.conductor.port import Orchestrator, View
 from podium.flows.model import Approval, Pause
-from podium.web.api.executions import FIND, execution_id, find_arguments, with_url
+from podium.web.api.executions import execution_id, with_url
 from podium.web.api.flows import find_task
 from podium.web.api.inputs import inputs_of
-from podium.web.context import Context, context
+from podium.web.context import context
 from podium.web.errors import BadRequest, Refused
-from podium.web.params import Page, Query, known_state, label_list, read_form, read_json, read_object
-from podium.web.routes import FLAG, INTEGER, OBJECT, TEXT, Body, Handler, Param, Route, ref
+from podium.web.params import Query, known_state, label_list, read_form, read_json, read_object
+from podium.web.people.roles import Role
+from podium.web.routes import FLAG, INTEGER, OBJECT, TEXT, Body, Param, Route, ref
 from podium.web.wire import answer
 
 
@@ -146,86 +145,10 @@ async def _unqueue(request: web.Request) -> web.Response:
     return answer(await context(request).orchestrator.unqueue(execution_id(request), state=cast(Any, state)))
 
 
-Act = Callable[[Orchestrator, Query, str, Any], Awaitable[Any]]
-_BULK: dict[str, Act] = {
-    "restart": lambda orchestrator, query, each, body: orchestrator.restart(each),
-    "replay": lambda orchestrator, query, each, body: orchestrator.replay(each),
-    "pause": lambda orchestrator, query, each, body: orchestrator.pause(each),
-    "resume": lambda orchestrator, query, each, body: orchestrator.resume(each),
-    "force-run": lambda orchestrator, query, each, body: orchestrator.force_run(each),
-    "unqueue": lambda orchestrator, query, each, body: orchestrator.unqueue(each),
-    "kill": lambda orchestrator, query, each, body: orchestrator.kill(each, cascade=False),
-    "change-status": lambda orchestrator, query, each, body: orchestrator.change_status(
-        each, known_state(query.required("newStatus").upper(), path="newStatus")
-    ),
-    "labels": lambda orchestrator, query, each, body: orchestrator.set_labels(each, body),
-}
-
-
-def _bulk(verb: str, chosen: str) -> Handler:
-    """The handler that does `verb` to many, named by ids or found by a query."""
-
-    async def handler(request: web.Request) -> web.Response:
-        here, query = context(request), Query(request)
-        body = await read_json(request, limit=limits.BODY_BYTES_MAX)
-        labels = None
-        if verb == "labels":
-            labels = label_list(body.get("executionLabels") if isinstance(body, dict) else body)
-            body = body.get("executionsId") if isinstance(body, dict) else None
-        ids = _listed(body) if chosen == "by-ids" else await _found(here, query)
-        return await _each(here.orchestrator, query, verb, ids, labels)
-
-    return handler
-
-
-def _listed(body: Any) -> list[str]:
-    if not isinstance(body, list) or not all(isinstance(each, str) for each in body) or len(body) > limits.PAGE_SIZE_MAX:
-        raise BadRequest("the body is not a list of execution ids", hint=f'send ["id1", "id2"], at most {limits.PAGE_SIZE_MAX}')
-    return list(dict.fromkeys(body))
-
-
-async def _found(here: Context, query: Query) -> list[str]:
-    page = Page(number=1, size=limits.PAGE_SIZE_MAX)
-    found, total = await here.orchestrator.executions(**find_arguments(query, here, page))
-    if total > page.size:
-        raise BadRequest(f"{total} executions match, at most {page.size} can be changed at once", hint="narrow the query")
-    return [each["id"] for each in found]
-
-
-async def _each(orchestrator: Orchestrator, query: Query, verb: str, ids: list[str], labels: Any) -> web.Response:
-    """Do it to every one; those that refuse are listed and the answer is a 400, as the others were still done."""
-    done, refused = 0, []
-    for each in ids:
-        try:
-            await _BULK[verb](orchestrator, query, each, labels)
-            done += 1
-        except PodiumError as error:
-            refused.append({"message": error.what, "path": each})
-    if not refused:
-        return answer({"count": done})
-    raise BadRequest(
-        f"invalid bulk {verb}: {len(refused)} of {len(ids)} could not be changed, {done} were", hint="each refusal is listed",
-        errors=refused, count=done
-    )
-
-
 _ONE = f"/executions/{{execution:{'[0-9A-Za-z]' * LENGTH}}}"
 """Ids only, so that a flow may be called `pause` or `state`: its start has the same form, /executions/<namespace>/<flow>."""
 _EXECUTION = ref("Execution")
 _REVISION = Param(name="revision", schema=INTEGER)
-
-_NEW_STATUS = Param(name="newStatus", required=True)
-_IDS = Body(content={"application/json": {"type": "array", "items": TEXT}}, required=True, about="ids of executions")
-_LABEL_LIST = {"type": "array", "items": ref("Label")}
-_BULK_BODIES = {
-    ("labels", "by-query"): Body(content={"application/json": _LABEL_LIST}, required=True),
-    ("labels", "by-ids"): Body(
-        required=True,
-        content={
-            "application/json": {"type": "object", "properties": {"executionsId": _IDS.content["application/json"], "executionLabels": _LABEL_LIST}},
-        },
-    ),
-}
 
 
 def _verb(method: str, verb: str, handler: Any, about: str, **more: Any) -> Route:
@@ -255,7 +178,7 @@ ROUTES = [
         body=Body(content={"multipart/form-data": OBJECT, "application/json": OBJECT}),
     ),
     _verb(
-        "POST", "resume/validate", _validate_resume, "Check what a resume would be given; resumes nothing", answers={200: OBJECT},
+        "POST", "resume/validate", _validate_resume, "Check what a resume would be given; resumes nothing", needs=Role.VIEWER, answers={200: OBJECT},
         body=Body(content={"multipart/form-data": OBJECT, "application/json": OBJECT}),
     ),
     _verb(
@@ -289,15 +212,5 @@ ROUTES = [
     _verb(
         "POST", "unqueue", _unqueue, "Begin a QUEUED execution whatever the limit, or end it without having run", errors=(400, 404, 409, 422),
         query=(Param(name="state", about="RUNNING (default), CANCELLED or FAILED"),),
-    ),
-    *(
-        Route(
-            method="DELETE" if verb == "kill" else "POST", path=f"/executions/{verb}/{chosen}", handler=_bulk(verb, chosen), tag="executions",
-            about=f"{verb} for many executions", answers={200: ref("Count")}, errors=(400, 404, 422),
-            query=(*(FIND[:8] if chosen == "by-query" else ()), *((_NEW_STATUS,) if verb == "change-status" else ())),
-            body=_BULK_BODIES.get((verb, chosen), _IDS if chosen == "by-ids" else None),
-        )
-        for verb in _BULK
-        for chosen in ("by-ids", "by-query")
     ),
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from podium.base import limits
@@ -14,8 +12,9 @@ from podium.web.api.inputs import inputs_of
 from podium.web.context import Context, base_url, context
 from podium.web.errors import Refused
 from podium.web.live import follow_changes, follow_execution
-from podium.web.params import Form, Page, Query, read_form
-from podium.web.routes import FLAG, INTEGER, MOMENT, OBJECT, TEXT, Body, Param, Route, paged, ref
+from podium.web.params import Form, Query, read_form
+from podium.web.people.roles import Role
+from podium.web.routes import FLAG, INTEGER, MOMENT, OBJECT, TEXT, Body, Param, Route, ref
 from podium.web.wire import answer, header_text
 
 WAIT_S_DEFAULT = 600
@@ -73,34 +72,6 @@ async def _validate(request: web.Request) -> web.Response:
     return answer({"id": flow_id, "namespace": namespace, "inputs": found, "checks": failing})
 
 
-def find_arguments(query: Query, here: Context, page: Page) -> dict[str, Any]:
-    """What a query asks of Orchestrator.executions."""
-    if query.text("childFilter"):
-        raise Refused("'childFilter' is not supported", hint="use triggerExecutionId=<id> for the children of one execution", path="childFilter")
-    start, end = query.window(here.clock.now())
-    return {
-        "namespace": query.text("namespace"), "flow_id": query.text("flowId"), "states": query.states(), "labels": query.labels() or None,
-        "query": query.text("q"), "started_after": start, "started_before": end, "trigger_execution_id": query.text("triggerExecutionId"),
-        "page": page.number, "size": page.size, "sort": page.sort or "startDate:desc",
-    }
-
-
-async def _search(request: web.Request) -> web.Response:
-    query = Query(request)
-    listed = await context(request).orchestrator.list_executions(
-        after=query.text("after"), **find_arguments(query, context(request), query.page())
-    )
-    more = {"next": listed.next} if listed.next else {}
-    return answer({"results": listed.found, "total": listed.total, **more})
-
-
-async def _list(request: web.Request) -> web.Response:
-    query = Query(request)
-    query.required("namespace")
-    query.required("flowId")
-    return await _search(request)
-
-
 async def _get(request: web.Request) -> web.Response:
     return answer(await context(request).orchestrator.execution(execution_id(request)))
 
@@ -133,14 +104,6 @@ async def _changes(request: web.Request) -> web.StreamResponse:
     return await follow_changes(request, context(request).hub, Query(request).text("executionId"))
 
 
-FIND = (
-    Param(name="q", about="part of id, namespace or flow id"), Param(name="namespace", about="a namespace and those below it"), Param(name="flowId"),
-    Param(name="state", about="may repeat, or a list with commas"), Param(name="labels", about="key:value, may repeat"),
-    Param(name="startDate", schema=MOMENT, about="started at or after"), Param(name="endDate", schema=MOMENT, about="started at or before"),
-    Param(name="timeRange", about="instead of startDate: PT24H"), Param(name="triggerExecutionId"), Param(name="page", schema=INTEGER),
-    Param(name="size", schema=INTEGER), Param(name="sort", about="startDate:desc"),
-    Param(name="after", about="instead of page: what follows after this execution, the `next` of the answer before"),
-)
 _START = (
     Param(name="labels", about="key:value, may repeat"), Param(name="revision", schema=INTEGER),
     Param(name="scheduleDate", schema=MOMENT, about="start later"),
@@ -154,18 +117,6 @@ _ONE = "/executions/{execution}"
 _EXECUTION = ref("Execution")
 
 LOOKS = [
-    Route(
-        method="GET", path="/executions/search", handler=_search, about="Search executions (without their task runs)", tag="executions", query=FIND,
-        answers={200: paged(_EXECUTION)}, errors=(422,),
-    ),
-    Route(
-        method="GET", path="/executions", handler=_list, about="Executions of one flow", tag="executions", errors=(400, 422),
-        query=(
-            Param(name="namespace", required=True), Param(name="flowId", required=True), Param(name="page", schema=INTEGER),
-            Param(name="size", schema=INTEGER),
-        ),
-        answers={200: paged(_EXECUTION)},
-    ),
     Route(
         method="GET", path="/events", handler=_changes, about="Changes of executions, flows and triggers as they happen", tag="executions",
         query=(Param(name="executionId"),), content="text/event-stream", answers={200: TEXT}, errors=(429,), stream=True,
@@ -189,6 +140,7 @@ LOOKS = [
 ]
 STARTS = [
     Route(
+        needs=Role.VIEWER,
         method="POST", path=_FLOW + "/validate", handler=_validate, about="Check inputs; starts nothing", tag="executions", query=_START[:2],
         body=_INPUTS, errors=(404, 409, 422),
     ),

@@ -22,12 +22,13 @@ _ON_EXECUTIONS = {
     "wait": Role.VIEWER, "logs": Role.VIEWER, "log_index": Role.VIEWER, "log_find": Role.VIEWER, "metrics": Role.VIEWER, "record": Role.VIEWER,
     "validate_answers": Role.VIEWER, "evaluate": Role.OPERATOR, "kill": Role.OPERATOR, "restart": Role.OPERATOR, "replay": Role.OPERATOR,
     "pause": Role.OPERATOR, "resume": Role.OPERATOR, "review": Role.OPERATOR, "change_status": Role.OPERATOR, "change_task_run_state": Role.OPERATOR,
-    "set_labels": Role.OPERATOR, "force_run": Role.OPERATOR, "unqueue": Role.OPERATOR,
+    "set_labels": Role.OPERATOR, "force_run": Role.OPERATOR, "unqueue": Role.OPERATOR, "delete_execution": Role.EDITOR, "delete_logs": Role.EDITOR,
 }
 """Methods whose first argument is an execution → what they need in its namespace."""
 _IN_NAMESPACES = {
     "kv": Role.VIEWER, "kv_list": Role.VIEWER, "kv_put": Role.EDITOR, "kv_delete": Role.EDITOR, "remember_trigger": Role.OPERATOR,
-    "store_upload": Role.OPERATOR, "trigger_state": Role.VIEWER,
+    "store_upload": Role.OPERATOR, "trigger_state": Role.VIEWER, "metric_names": Role.VIEWER, "metric_tasks": Role.VIEWER,
+    "metric_values": Role.VIEWER, "kv_expired": Role.VIEWER, "delete_flow_logs": Role.EDITOR,
 }
 """Methods whose first argument is a namespace → what they need there."""
 _ON_SOURCES = {"commits": Role.NONE, "look": Role.OPERATOR, "confirm": Role.EDITOR}
@@ -133,6 +134,18 @@ class Scoped:
     async def search_logs(self, **wanted: Any) -> tuple[list[dict[str, Any]], int]:
         """See Orchestrator."""
         return await self._real.search_logs(**{**wanted, "namespaces": self._within(wanted)})
+
+    async def executions_over_time(self, **wanted: Any) -> list[dict[str, Any]]:
+        """See Orchestrator."""
+        return await self._real.executions_over_time(**{**wanted, "namespaces": self._within(wanted)})
+
+    async def logs_over_time(self, **wanted: Any) -> list[dict[str, Any]]:
+        """See Orchestrator."""
+        return await self._real.logs_over_time(**{**wanted, "namespaces": self._within(wanted)})
+
+    async def kv_search(self, **wanted: Any) -> tuple[list[dict[str, Any]], int]:
+        """See Orchestrator."""
+        return await self._real.kv_search(**{**wanted, "namespaces": self._within(wanted)})
 
     def _within(self, wanted: Mapping[str, Any]) -> Collection[str] | None:
         asked: Collection[str] | None = wanted.get("namespaces")

@@ -1,0 +1,1 @@
+"""Parts of the orchestrator beside lists: figures over time, and removing."""

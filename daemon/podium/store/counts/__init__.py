@@ -1,0 +1,1 @@
+"""Conditions of lists as SQL, and what is counted for statistics."""

@@ -1,0 +1,1 @@
+"""What is done to many executions at once, and removing them."""
