@@ -83,12 +83,12 @@ _PARTS = (
 )
 ROUTES = [
     Route(
-        method="DELETE", path="/executions/by-ids", handler=_by_ids, about="Remove executions", tag="executions", needs=Role.OPERATOR, query=_PARTS,
+        method="DELETE", path="/executions/by-ids", handler=_by_ids, about="Remove executions", tag="executions", needs=Role.EDITOR, query=_PARTS,
         body=IDS, answers={200: ref("Count")}, errors=(400, 422),
     ),
     Route(
         method="DELETE", path="/executions/by-query", handler=_by_query, about="Remove the executions that a query finds", tag="executions",
-        query=(*FIND, *_PARTS), answers={200: ref("Count")}, errors=(400, 422),
+        needs=Role.EDITOR, query=(*FIND, *_PARTS), answers={200: ref("Count")}, errors=(400, 422),
         body=Body(content={"application/json": {}}, about="nothing is read of it"),
     ),
     Route(
