@@ -33,7 +33,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """A delivery and its answer. body: what is kept of it. body_bytes: how long it was. whole: whether what is kept is what came.
+    """A delivery and its answer. body: what is kept of it. body_bytes: how long it was. whole: whether what is kept stands there as it came.
 
     took_ms: until it was answered. resent_of: the delivery that it repeats. by: the person who sent it from here; "" for a program outside.
     """
@@ -62,9 +62,9 @@ class Delivered:
         """Why it cannot be sent again, as a key of strings.json below `webhooks`; "" when it can."""
         if not self.judged.verified:
             return "not_again_unproved"
-        if self.body_bytes > len(self.body):
-            return "not_again_cut"
-        return "" if self.whole else "not_again_masked"
+        if not self.whole:
+            return "not_again_masked"
+        return "not_again_cut" if self.body_bytes > len(self.body) else ""
 
 
 class DeliveryLog(Protocol):

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 from podium.base.redact import MASK, Redactor
 
 _TELLING = re.compile(
-    r"auth(?!or)|token|secret|signature|passw|pwd|api[-_]?key|access[-_]?key|private[-_]?key|cookie|credential|hmac|session|^key$|^sig$",
+    r"auth(?!or(?!i[sz]))|token|secret|signature|passw|pwd|api[-_]?key|access[-_]?key|private[-_]?key|cookie|credential|hmac|session|^key$|^sig$",
     re.IGNORECASE,
 )
 _DEPTH_MAX = 40

@@ -61,7 +61,7 @@ def environment() -> Environment:
         "t": text_for, "asset": asset, "flow_url": flow_url, "execution_url": execution_url, "link": link, "states": STATES, "terminal": TERMINAL,
     }
     found.filters |= {
-        "clock": clock_text, "length_of_time": length_of_time, "pretty": _shown, "plain": plain, "with_files": with_files,
+        "clock": clock_text, "length_of_time": length_of_time, "pretty": _shown, "bytes": readable, "plain": plain, "with_files": with_files,
         "short": lambda text: str(text)[:8],
         "first_line": first_line, "breakable": breakable, "short_type": short_type,
     }
@@ -130,6 +130,24 @@ def hide(value: Any) -> Any:
     return value
 
 
+def _since(value: Any, now: datetime) -> Markup:
+    moment = value if isinstance(value, datetime) else moment_of(value)
+    if moment is None:
+        return Markup("–")
+    return Markup('<time datetime="{0}Z" title="{0} UTC">{1}</time>').format(moment.strftime("%Y-%m-%dT%H:%M:%S"), ago(moment, now))
+
+
+def fragment(request: web.Request, template: str, **values: Any) -> Markup:
+    """A piece of a page, with what every page may print, without what stands around it."""
+    here = context(request)
+    now = here.clock.now()
+    text = environment().get_template(template).render(
+        **values, since=lambda value: _since(value, now), now=now, took=lambda state: took(state, now), instance=here.instance, version=here.version,
+        path=request.path, who=request.get(CALLER),
+    )
+    return Markup(text)  # noqa: S704  # a template escapes what it prints
+
+
 async def render(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
     """A page. Around it: what is refused, held back and not pushed."""
     here = context(request)
@@ -137,10 +155,7 @@ async def render(request: web.Request, template: str, *, status: int = 200, **va
     inside = bool(request.get(TRUST)) and who is not None
 
     def since(value: Any) -> Markup:
-        moment = value if isinstance(value, datetime) else moment_of(value)
-        if moment is None:
-            return Markup("–")
-        return Markup('<time datetime="{0}Z" title="{0} UTC">{1}</time>').format(moment.strftime("%Y-%m-%dT%H:%M:%S"), ago(moment, now))
+        return _since(value, now)
 
     text = environment().get_template(template).render(
         **values, since=since, now=now, took=lambda state: took(state, now), instance=here.instance, version=here.version, path=request.path,

@@ -17,16 +17,19 @@ from podium.web.context import TRUST, context
 from podium.web.errors import headers_for
 from podium.web.pages.dashboards import page as dashboards
 from podium.web.pages.editor import page as editor
+from podium.web.pages.executions import files as execution_files
+from podium.web.pages.executions import live as execution_live
 from podium.web.pages.executions import page as executions
 from podium.web.pages.flows import page as flows
 from podium.web.pages.home import page as home
 from podium.web.pages.lists import executions as execution_list
 from podium.web.pages.lists import flows as flow_list
 from podium.web.pages.lists import logs as log_search
-from podium.web.pages.people import login
 from podium.web.pages.namespaces import page as namespaces
+from podium.web.pages.people import login
 from podium.web.pages.plugins import page as plugins
 from podium.web.pages.render import HERE, TAG, digest, link, page, render
+from podium.web.pages.results import page as results
 from podium.web.pages.syncs import page as syncs
 from podium.web.pages.triggers import page as triggers
 from podium.web.pages.webhooks import page as webhooks
@@ -77,7 +80,7 @@ async def old_address(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES: tuple[Route, ...] = (
-    *home.ROUTES, *flow_list.ROUTES, *execution_list.ROUTES, *log_search.ROUTES, *flows.ROUTES, *executions.ROUTES, *triggers.ROUTES, *webhooks.ROUTES,
+    *home.ROUTES, *flow_list.ROUTES, *execution_list.ROUTES, *log_search.ROUTES, *flows.ROUTES, *execution_files.ROUTES, *execution_live.ROUTES, *executions.ROUTES, *results.ROUTES, *triggers.ROUTES, *webhooks.ROUTES,
     *dashboards.ROUTES, *syncs.ROUTES, *namespaces.ROUTES, *editor.ROUTES, *plugins.ROUTES, *login.ROUTES,
     page("GET", "/assets/{name:.+}", asset, to_all=True),
     page("GET", "/ui{rest:(/.*)?}", old_address),
