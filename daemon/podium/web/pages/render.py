@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from aiohttp import web
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
 
-from podium.base.errors import PodiumError
 from podium.base.system.disk import readable
 from podium.flows.model import STATES, TERMINAL
 from podium.flows.types import short_type
 from podium.storage.crypto import is_sealed
 from podium.web.context import TRUST, context
+from podium.web.pages.banners import banners
 from podium.web.pages.navigation import FLASH_COOKIE, flashed, navigation
 from podium.web.pages.text import breakable, first_line, plain, with_files
 from podium.web.pages.timeline import ago, clock_text, length_of_time, moment_of, took
@@ -34,8 +34,6 @@ from podium.web.wire import encode, pretty
 
 HERE = Path(__file__).parent.parent
 TAG = "pages"
-_UNPUSHED_OLD_S = 120
-"""Records wait this long for their push before a page says so."""
 PAGE_SIZE = 25
 _SHORT_CHARS = 80
 """JSON up to this length stays on one line."""
@@ -159,47 +157,13 @@ async def render(request: web.Request, template: str, *, status: int = 200, **va
 
     text = environment().get_template(template).render(
         **values, since=since, now=now, took=lambda state: took(state, now), instance=here.instance, version=here.version, path=request.path,
-        banners=await _banners(request) if inside else [], trusted=inside, session=request.get(TRUST) == "session", flash=flashed(request),
+        banners=await banners(request, text_for) if inside else [], trusted=inside, session=request.get(TRUST) == "session", flash=flashed(request),
         navigation=await navigation(request) if inside else (), person=who.name if who else "", person_mail=who.email if who else "", who=who,
     )
     response = web.Response(status=status, body=text.encode("utf-8", "replace"), content_type="text/html", charset="utf-8")
     if FLASH_COOKIE in request.cookies:
         response.del_cookie(FLASH_COOKIE, path="/")
     return response
-
-
-async def _banners(request: web.Request) -> list[dict[str, Any]]:
-    here = context(request)
-    banners: list[dict[str, Any]] = []
-    rejected = here.orchestrator.rejected()
-    if rejected:
-        what = "1 file was refused" if len(rejected) == 1 else f"{len(rejected)} files were refused"
-        text = f"{what} by the last deployment; the last good revisions keep running."
-        banners.append({"kind": "bad", "text": text, "href": "/syncs#rejected", "more": "See why"})
-    for source in here.sources.status():
-        if source.get("held"):
-            text = f"Source {source['name']} holds a deployment back: {source['held']}"
-            banners.append({"kind": "warn", "text": text, "href": "/syncs", "more": "Review"})
-        elif source.get("error"):
-            banners.append({"kind": "warn", "text": f"Source {source['name']}: {source['error']}", "href": "/syncs", "more": "Details"})
-    try:
-        health = await here.orchestrator.health()
-    except PodiumError as error:
-        return [*banners, {"kind": "bad", "text": error.what, "href": "/health", "more": "Health"}]
-    unpushed, disk = health.get("unpushed") or {}, health.get("disk") or {}
-    if paused := (health.get("waiting") or {}).get("paused"):
-        why = f" ({paused['reason']})" if paused.get("reason") else ""
-        text = f"Everything is paused{why}: new executions are accepted and wait, running ones go on. Let them begin: podium resume --all"
-        banners.append({"kind": "warn", "text": text, "href": "/executions?state=QUEUED", "more": "What waits"})
-    if disk.get("low"):
-        text = f"The disk is nearly full ({readable(disk['freeBytes'])} left): new executions are refused, running ones go on."
-        banners.append({"kind": "bad", "text": text, "href": "", "more": ""})
-    if unpushed.get("count") and (unpushed.get("oldestSeconds") or 0) >= _UNPUSHED_OLD_S:
-        waits = length_of_time(timedelta(seconds=float(unpushed["oldestSeconds"])))
-        what = "1 record is" if unpushed["count"] == 1 else f"{unpushed['count']} records are"
-        text = f"{what} not pushed yet; the oldest waits {waits}. Nothing is lost: pushing is tried again."
-        banners.append({"kind": "warn", "text": text, "href": "", "more": ""})
-    return banners
 
 
 async def form_page(request: web.Request) -> web.Response:
