@@ -75,8 +75,22 @@ class RoleNeeded(AuthError):
     code = "role-needed"
 
 
+class Expired(NotFound):
+    """It was there, and its time is over."""
+
+    code = "expired"
+
+
+class RangeNotThere(PodiumError):
+    """The part of a file that is asked for is not there."""
+
+    code = "range-not-there"
+
+
 _STATUS: tuple[tuple[type[PodiumError], int], ...] = (
     (BadRequest, 400),
+    (Expired, 410),
+    (RangeNotThere, 416),
     (BodyTooSlow, 408),
     (NotAllowedHere, 403),
     (RoleNeeded, 403),

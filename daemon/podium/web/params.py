@@ -10,10 +10,10 @@ import asyncio
 import json
 import re
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,8 +87,7 @@ class Query:
 
     def moment(self, name: str) -> datetime | None:
         """A date-time (UTC when it names no zone) or a date (its midnight, UTC)."""
-        value = self.text(name)
-        return None if value is None else moment(value, path=name)
+        return None if (value := self.text(name)) is None else moment(value, path=name)
 
     def many(self, name: str) -> list[str]:
         """Every value, also those written as one list with commas."""
@@ -123,19 +122,19 @@ class Query:
             raise Refused(f"'{value[:40]}' is no log level", hint=f"use one of {', '.join(LEVELS)}", path=name)
         return value
 
-    def page(self, *, size: int = 10) -> Page:
-        """The page asked for: `page` from 1, `size`, `sort=field:asc|desc`."""
+    def page(self, *, size: int = 10, sorts: Collection[str] | None = None) -> Page:
+        """The page asked for: `page` from 1, `size`, `sort=field:asc|desc`, repeated. sorts: the fields, default those of executions."""
         number = self.integer("page", 1, high=_PAGE_MAX) or 1
-        return Page(number=number, size=self.integer("size", size, high=limits.PAGE_SIZE_MAX) or size, sort=self._sort())
+        return Page(number=number, size=self.integer("size", size, high=limits.PAGE_SIZE_MAX) or size, sort=self._sort(sorts or _SORTS))
 
-    def _sort(self) -> str | None:
+    def _sort(self, sorts: Collection[str]) -> str | None:
         found = []
         for value in self._values.get("sort", []):
             for part in filter(None, value.split(",")):
                 name, _, order = part.partition(":")
                 name = {"current": "state"}.get(name.removeprefix("state."), name.removeprefix("state."))
-                if name not in _SORTS or order.lower() not in {"", "asc", "desc"}:
-                    hint = f"write field:asc or field:desc, field one of {', '.join(_SORTS)}"
+                if name not in sorts or order.lower() not in {"", "asc", "desc"}:
+                    hint = f"write field:asc or field:desc, field one of {', '.join(sorts)}"
                     raise Refused(f"cannot sort by '{part[:40]}'", hint=hint, path="sort")
                 found.append(f"{name}:{order.lower() or 'asc'}")
         return ",".join(found[:_SORTS_MAX]) or None
@@ -167,6 +166,15 @@ class Page:
     number: int
     size: int
     sort: str | None = None
+
+    def order(self, items: Sequence[T], keys: Mapping[str, Callable[[T], Any]]) -> list[T]:
+        """All items in the order asked for, by what each field's key gives; without an order as they are."""
+        found = list(items)
+        for part in reversed((self.sort or "").split(",")):
+            name, _, order = part.partition(":")
+            if name in keys:
+                found.sort(key=keys[name], reverse=order == "desc")
+        return found
 
     def cut(self, items: Sequence[Any]) -> list[Any]:
         """The items of this page out of all."""
@@ -390,11 +398,3 @@ async def _part_to_file(part: BodyPartReader, target: Path, left: int, limit: in
                 raise too_large(limit)
             await asyncio.to_thread(file.write, chunk)
     return written
-
-
-def is_date(text: str) -> bool:
-    """Whether `text` is a date without a time."""
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False

@@ -233,8 +233,8 @@ def _responses(route: Route) -> dict[str, Any]:
 
 
 _STATUS_TEXT = {
-    200: "Done", 202: "Accepted", 204: "Done, nothing to say", 302: "It is elsewhere", 303: "See the page", 405: "Not possible",
-    503: "Not ready",
+    200: "Done", 202: "Accepted", 204: "Done, nothing to say", 206: "The part that was asked for", 302: "It is elsewhere", 303: "See the page",
+    304: "As it was", 405: "Not possible", 503: "Not ready",
 }
 _PATH_SCHEMAS: Mapping[str, Schema] = {"page": INTEGER}
 _SECURITY = {

@@ -44,10 +44,14 @@ from podium.web.api.editing import routes as editing
 from podium.web.api.figures import routes as figures
 from podium.web.api.graphs import dependencies
 from podium.web.api.graphs import flows as graphs
+from podium.web.api.instance import routes as instance_routes
+from podium.web.api.instance.port import InstanceReads
 from podium.web.api.looks import eval as evaluating
 from podium.web.api.looks import routes as lists
 from podium.web.api.looks.port import TableReads
+from podium.web.api.people import routes as accounts
 from podium.web.api.plugins import language
+from podium.web.api.switching import bulk as switching
 from podium.web.context import CONTEXT, AcceptWebhook, CheckFlow, Context, context
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
@@ -70,7 +74,7 @@ API_ROUTES: tuple[Route, ...] = (
     *system.ROUTES, *inbound.ROUTES, *lists.ROUTES, *figures.ROUTES, *executions.LOOKS[:1], *removing.ROUTES[:2], *bulk.ROUTES,
     *logs.ROUTES, *evaluating.ROUTES, *actions.ROUTES, *executions.LOOKS[1:], *removing.ROUTES[2:],
     *executions.STARTS, *graphs.TEXTS, *editing.ROUTES, *flows.ROUTES, *graphs.ROUTES, *dependencies.ROUTES,
-    *triggers.ROUTES, *kv.ROUTES, *dashboards.ROUTES, *transfers.ROUTES,
+    *switching.ROUTES, *triggers.ROUTES, *kv.ROUTES, *dashboards.ROUTES, *transfers.ROUTES, *accounts.ROUTES, *instance_routes.ROUTES,
     *language.ROUTES, *deliveries_api.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
@@ -107,6 +111,7 @@ def make_app(
     tables: TableReads | None = None,
     door: Door | None = None,
     calls: Buckets | None = None,
+    about: InstanceReads | None = None,
     deliveries: DeliveryLog | None = None,
 ) -> web.Application:
     """The application. check_flow: (text, file name) → Parsed of each document. public_url: where callers reach it, if not by the Host they use.
@@ -123,7 +128,7 @@ def make_app(
     hub.listen(metrics.changed)
     app[CONTEXT] = Context(
         orchestrator=orchestrator, accept_webhook=accept_webhook, sources=sources, triggers=triggers, check_flow=check_flow, flow_schema=flow_schema,
-        clock=clock, door=door, calls=calls, hub=hub, metrics=metrics, instance=instance, version=version,
+        clock=clock, door=door, calls=calls, about=about, hub=hub, metrics=metrics, instance=instance, version=version,
         public_url=public_url.rstrip("/"), body_limit=body_limit, upload_limit=upload_limit, openapi=document(API_ROUTES, version=version),
         transfers=desk, edits=edits, files=files, secrets=secrets, deliveries=deliveries,
         types=types if types is not None else Types.build(), charts=charts,

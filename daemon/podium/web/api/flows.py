@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 
 from podium.base import limits
 from podium.base.errors import FlowNotFound
+from podium.base.lists.conditions import all_hold, pick
 from podium.base.moments import to_text
+from podium.base.patterns import RegexBudget
 from podium.base.ports import FlowRevision
 from podium.flows.model import Task
-from podium.web.context import context
+from podium.web.api.looks.finding import in_scope
+from podium.web.context import Context, context
 from podium.web.errors import MethodNotAllowed
 from podium.web.params import Query, read_text
-from podium.web.routes import FLAG, INTEGER, LIST, TEXT, Body, Param, Route, paged, ref
+from podium.web.people.roles import Role
+from podium.web.routes import FLAG, INTEGER, OBJECT, TEXT, Body, Handler, Param, Route, paged, ref
 from podium.web.wire import answer, dump, dump_flow
 
+FILTERS = ("namespace", "flowId", "labels", "scope")
+"""On which any condition can be set: filters[field][OP]=value."""
 _FRAGMENTS_MAX = 5
+_INDENT = 4
+_AROUND = {
+    "task": "id: part\nnamespace: part\ntasks:\n",
+    "trigger": "id: part\nnamespace: part\ntasks:\n  - {id: none, type: io.kestra.plugin.core.log.Log, message: none}\ntriggers:\n",
+}
+_SORTED: Mapping[str, Callable[[FlowRevision], Any]] = {
+    "id": lambda flow: flow.flow_id, "namespace": lambda flow: flow.namespace, "revision": lambda flow: flow.revision,
+    "updated": lambda flow: flow.deployed_at,
+}
 _CONTEXT_CHARS = 60
 
 
@@ -77,13 +93,39 @@ def find_task(flow: Any, task_id: str) -> Task | None:
     return next((task for task in every_task(flow) if task.id == task_id), None)
 
 
+def find_flows(query: Query, here: Context) -> list[FlowRevision]:
+    """The deployed flows that a query finds: q, namespace (and below), flowId, labels, scope, and conditions on these. By namespace and id."""
+    found = here.orchestrator.flows(namespace=query.text("namespace"), query=query.text("q"))
+    labels, flow_id, budget = query.labels(), query.text("flowId"), RegexBudget()
+    named = [*pick(query.conditions, "namespace", "flowId"), *in_scope(query)]
+    labelled = pick(query.conditions, "labels")
+    found = [
+        each for each in found
+        if flow_id in (None, each.flow_id) and all_hold(named, {"namespace": each.namespace, "flowId": each.flow_id}, budget)
+    ]
+    if labels or labelled:
+        found = [
+            each for each in found
+            if all(_label(each, key) == value for key, value in labels.items())
+            and all(one.holds(_label(each, one.key), budget) for one in labelled)
+        ]
+    return found
+
+
+def _label(flow: FlowRevision, key: str | None) -> str | None:
+    value = flow.model.labels.get(key)
+    return None if value is None else str(value)
+
+
+def flow_query(request: web.Request) -> Query:
+    """The query of a list of flows."""
+    return Query(request, filters=FILTERS)
+
+
 async def _search(request: web.Request) -> web.Response:
-    query = Query(request)
-    page, labels = query.page(), query.labels()
-    found = context(request).orchestrator.flows(namespace=query.text("namespace"), query=query.text("q"))
-    found = [each for each in found if all(each.model.labels.get(key) == value for key, value in labels.items())]
-    if (page.sort or "").endswith(":desc"):
-        found = found[::-1]
+    query = flow_query(request)
+    page = query.page(sorts=tuple(_SORTED))
+    found = page.order(await asyncio.to_thread(find_flows, query, context(request)), _SORTED)
     return answer({"results": [flow_view(each, source=False) for each in page.cut(found)], "total": len(found)})
 
 
@@ -94,11 +136,15 @@ async def _of_namespace(request: web.Request) -> web.Response:
 
 
 async def _search_source(request: web.Request) -> web.Response:
-    query = Query(request)
-    page, text = query.page(), query.text("q") or ""
-    found = context(request).orchestrator.flows(namespace=query.text("namespace"))
-    hits = [(each, fragments) for each in found if (fragments := _fragments(each.text, text))]
-    results = [{"model": flow_view(each, source=False), "fragments": fragments} for each, fragments in page.cut(hits)]
+    query = flow_query(request)
+    page, text = query.page(sorts=tuple(_SORTED)), query.text("q") or ""
+    narrowed, budget = pick(query.conditions, "namespace", "flowId"), RegexBudget()
+    found = [
+        each for each in context(request).orchestrator.flows(namespace=query.text("namespace"))
+        if all_hold(narrowed, {"namespace": each.namespace, "flowId": each.flow_id}, budget)
+    ]
+    hits = [each for each in found if text.lower() in each.text.lower()]
+    results = [{"model": flow_view(each, source=False), "fragments": _fragments(each.text, text)} for each in page.cut(page.order(hits, _SORTED))]
     return answer({"results": results, "total": len(hits)})
 
 
@@ -126,14 +172,48 @@ async def _validate(request: web.Request) -> web.Response:
     return answer([_verdict(index, each) for index, each in enumerate(parsed)])
 
 
+def _part(section: str) -> Handler:
+    """The handler that checks one task or trigger: it is looked at as that of a flow that has nothing else."""
+
+    async def handler(request: web.Request) -> web.Response:
+        text = await read_text(request, limit=limits.FLOW_BYTES_MAX)
+        head = _AROUND[section]
+        body = "\n".join(f"    {line}" for line in text.expandtabs(2).splitlines())
+        (parsed, *_) = await asyncio.to_thread(context(request).check_flow, f"{head}  -\n{body}\n", f"{section}.yaml")
+        prefix, above = f"{section}s[0]", head.count("\n") + 1
+        verdict = _verdict(0, parsed)
+        for name in ("problems", "notes"):
+            verdict[name] = [_moved(each, prefix, above) for each in verdict[name]]
+        if verdict["problems"]:
+            verdict["constraints"] = _constraints(verdict["problems"])
+        return answer({key: value for key, value in verdict.items() if key not in {"namespace", "flow"}})
+
+    return handler
+
+
+def _moved(problem: Mapping[str, Any], prefix: str, above: int) -> dict[str, Any]:
+    """Where it is in the text that was sent."""
+    line, column = problem.get("line"), problem.get("column")
+    path = str(problem.get("path") or "").removeprefix(prefix).removeprefix(".")
+    moved = {"line": line - above} if isinstance(line, int) and line > above else {}
+    if isinstance(column, int) and column > _INDENT:
+        moved["column"] = column - _INDENT
+    return {**problem, **moved, "path": path}
+
+
+def _constraints(problems: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(f"{each['path']}: {each['message']}" if each.get("path") else str(each["message"]) for each in problems)
+
+
 def _verdict(index: int, parsed: Any) -> dict[str, Any]:
     verdict = {
-        "index": index, "namespace": parsed.namespace, "flow": parsed.flow_id, "outdated": False, "deprecationPaths": [], "infos": [],
+        "index": index, "namespace": parsed.namespace, "flow": parsed.flow_id, "outdated": False, "infos": [],
+        "deprecationPaths": [each.path for each in parsed.warnings if each.code in {"deprecated", "replaced-type"}],
         "warnings": [str(each.message) for each in parsed.warnings], "problems": [each.as_dict() for each in parsed.problems],
         "notes": [each.as_dict() for each in parsed.warnings],
     }
     if parsed.problems:
-        verdict["constraints"] = "\n".join(f"{each.path}: {each.message}" if each.path else each.message for each in parsed.problems)
+        verdict["constraints"] = _constraints(verdict["problems"])
     return verdict
 
 
@@ -141,12 +221,22 @@ async def _patch(request: web.Request) -> web.Response:
     raise MethodNotAllowed("one task cannot be replaced by itself", hint=f"replace the flow: PUT {request.path.rpartition('/')[0]}", path="flows")
 
 
+_TEXTS = {"type": "array", "items": TEXT}
 _YAML = {"application/x-yaml": TEXT, "text/plain": TEXT, "application/yaml": TEXT}
 _FIND = (
     Param(name="q", about="part of id, namespace, description"), Param(name="namespace", about="a namespace and those below it"),
-    Param(name="labels", about="key:value, may repeat"), Param(name="page", schema=INTEGER), Param(name="size", schema=INTEGER),
-    Param(name="sort", about="field:asc or field:desc"),
+    Param(name="labels", about="key:value, may repeat"), Param(name="scope", schema={"enum": ["USER", "SYSTEM"]}), Param(name="flowId"),
+    Param(name="page", schema={**INTEGER, "minimum": 1}), Param(name="size", schema={**INTEGER, "minimum": 1, "maximum": 1000}),
+    Param(name="sort", about="field:asc or field:desc, field one of " + ", ".join(_SORTED)),
 )
+_VERDICT = {
+    "type": "object", "required": ["index", "warnings", "infos", "deprecationPaths", "problems"],
+    "properties": {
+        "index": INTEGER, "namespace": {"type": ["string", "null"]}, "flow": {"type": ["string", "null"]}, "outdated": FLAG,
+        "constraints": {"type": "string", "description": "absent: valid"}, "warnings": _TEXTS, "infos": _TEXTS, "deprecationPaths": _TEXTS,
+        "problems": {"type": "array", "items": OBJECT}, "notes": {"type": "array", "items": OBJECT},
+    },
+}
 _REVISION = Param(name="revision", schema=INTEGER, about="default the newest")
 _FLOW = "/flows/{namespace}/{id}"
 
@@ -156,16 +246,24 @@ ROUTES = [
         answers={200: paged(ref("Flow"))}, errors=(422,),
     ),
     Route(
-        method="GET", path="/flows/source", handler=_search_source, about="Search the text of flows", tag="flows", query=_FIND[:2] + _FIND[3:5],
-        answers={200: paged()}, errors=(422,),
+        method="GET", path="/flows/source", handler=_search_source, about="Search the text of flows", tag="flows", query=_FIND,
+        answers={200: paged({"type": "object", "properties": {"model": ref("Flow"), "fragments": _TEXTS}})}, errors=(422,),
     ),
     Route(
         method="GET", path="/flows/distinct-namespaces", handler=_namespaces, about="Namespaces that have flows", tag="flows",
         query=(Param(name="q"),), answers={200: {"type": "array", "items": TEXT}}, errors=(),
     ),
     Route(
+        needs=Role.VIEWER,
         method="POST", path="/flows/validate", handler=_validate, about="Check the text of flows; documents are separated by ---", tag="flows",
-        body=Body(content=_YAML, required=True), answers={200: LIST}, errors=(400,),
+        body=Body(content=_YAML, required=True), answers={200: {"type": "array", "items": _VERDICT}}, errors=(400,),
+    ),
+    *(
+        Route(
+            method="POST", path=f"/flows/validate/{section}", handler=_part(section), about=f"Check one {section}, YAML or JSON", tag="flows",
+            body=Body(content={**_YAML, "application/json": OBJECT}, required=True), answers={200: _VERDICT}, errors=(400,), needs=Role.VIEWER,
+        )
+        for section in _AROUND
     ),
     Route(
         method="GET", path=_FLOW, handler=_get, about="One flow", tag="flows", answers={200: ref("Flow")}, errors=(404, 422),
@@ -182,5 +280,5 @@ ROUTES = [
         method="GET", path="/flows/{namespace}", handler=_of_namespace, about="Flows of one namespace", tag="flows",
         answers={200: {"type": "array", "items": ref("Flow")}}, errors=(),
     ),
-    Route(method="PATCH", path=_FLOW + "/{task}", handler=_patch, about="Refused: replace the flow", tag="flows", hidden=True),
+    Route(method="PATCH", path=_FLOW + "/{task}", needs=Role.EDITOR, handler=_patch, about="Refused: replace the flow", tag="flows", hidden=True),
 ]

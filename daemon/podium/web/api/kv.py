@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 from aiohttp import web
@@ -11,10 +12,10 @@ from podium.base import limits
 from podium.base.durations import parse_duration
 from podium.base.errors import NotFound
 from podium.web.context import context
-from podium.web.errors import BadRequest, Refused
-from podium.web.params import Query, duration, is_date, moment, parse_json, read_object, read_text
-from podium.web.people.roles import Role
-from podium.web.routes import FLAG, TEXT, Body, Param, Route, paged, ref
+from podium.web.errors import BadRequest, Expired, Refused
+from podium.web.params import Query, duration, moment, parse_json, read_object, read_text
+from podium.web.people.roles import Role, sees
+from podium.web.routes import FLAG, INTEGER, TEXT, Body, Param, Route, paged, ref
 from podium.web.wire import answer
 
 TYPES = ("STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON")
@@ -32,10 +33,24 @@ async def _list(request: web.Request) -> web.Response:
 
 
 async def _search(request: web.Request) -> web.Response:
+    """Of one namespace and those below it, or of all that the caller sees."""
     query = Query(request)
-    namespace, page, wanted = query.required("namespace"), query.page(), (query.text("q") or "").lower()
-    found = [_entry(each) for each in await context(request).orchestrator.kv_list(namespace) if wanted in str(each.get("key", "")).lower()]
-    return answer({"results": page.cut(found), "total": len(found)})
+    page = query.page(sorts=("key", "namespace"))
+    found, total = await context(request).orchestrator.kv_search(
+        namespace=query.text("namespace"), text=query.text("q") or "", page=page.number, size=page.size
+    )
+    return answer({"results": found, "total": total})
+
+
+async def _inherited(request: web.Request) -> web.Response:
+    """The keys of the namespaces above, the nearest first; the caller sees those of namespaces that they may read."""
+    here, namespace = context(request), request.match_info["namespace"]
+    found = []
+    while "." in namespace:
+        namespace = namespace.rpartition(".")[0]
+        if sees(request, namespace):
+            found += [{**_entry(each), "namespace": namespace} for each in await here.orchestrator.kv_list(namespace)]
+    return answer(found)
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
@@ -46,6 +61,8 @@ def _entry(entry: dict[str, Any]) -> dict[str, Any]:
 async def _get(request: web.Request) -> web.Response:
     namespace, key = _where(request)
     entry = await context(request).orchestrator.kv(namespace, key)
+    if entry is None and await context(request).orchestrator.kv_expired(namespace, key):
+        raise Expired(f"the key '{key}' of namespace '{namespace}' has expired", hint="set it again, with a longer ttl", key=key)
     if entry is None:
         raise NotFound(f"namespace '{namespace}' has no key '{key}'", hint=f"list the keys: podium kv list {namespace}", key=key)
     return answer({"type": entry.get("type") or kind_of(entry.get("value")), "value": entry.get("value")})
@@ -87,6 +104,14 @@ def inferred(text: str, *, plain: bool) -> tuple[Any, str]:
             return text, "STRING"
         raise Refused("the value is not a JSON literal", hint='put text in quotes: "hello"', path="value") from error
     return value, kind_of(value)
+
+
+def is_date(text: str) -> bool:
+    """Whether `text` is a date without a time."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def kind_of(value: Any) -> str:
@@ -148,10 +173,17 @@ ROUTES = [
         body=Body(content={"application/json": _KEYS}, required=True),
     ),
     Route(
-        method="GET", path="/kv", handler=_search, about="Search keys", tag="kv",
-        query=(Param(name="namespace", required=True), Param(name="q")), answers={200: paged(ref("KV"))}, errors=(400, 422),
+        method="GET", path="/kv", handler=_search, about="Search keys", tag="kv", answers={200: paged(ref("KV"))}, errors=(400, 422),
+        query=(
+            Param(name="namespace", about="this and those below it; default all"), Param(name="q", about="part of the key"),
+            Param(name="page", schema=INTEGER), Param(name="size", schema=INTEGER),
+        ),
     ),
-    Route(method="GET", path=_ONE, handler=_get, about="One value with its type", tag="kv", errors=(404,)),
+    Route(
+        method="GET", path=_ALL + "/inheritance", handler=_inherited, about="Keys of the namespaces above", tag="kv", errors=(),
+        answers={200: {"type": "array", "items": ref("KV")}},
+    ),
+    Route(method="GET", path=_ONE, handler=_get, about="One value with its type", tag="kv", errors=(404, 410)),
     Route(
         method="PUT", path=_ONE, needs=Role.EDITOR, handler=_put, about="Set a value", tag="kv", body=_VALUE, answers={200: None}, errors=(400, 422),
         query=(

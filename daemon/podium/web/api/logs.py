@@ -14,6 +14,7 @@ from aiohttp import web
 from podium.base import limits
 from podium.base.errors import NotFound
 from podium.web.api.executions import execution_id
+from podium.web.api.looks.ranges import send_stored
 from podium.web.context import Context, base_url, context
 from podium.web.errors import Refused
 from podium.web.live import follow_logs
@@ -132,21 +133,8 @@ async def _file(request: web.Request) -> web.StreamResponse:
     owner = await own_file(here, identifier, uri)
     if owner is not None:
         raise web.HTTPFound(f"{base_url(request)}/api/v1/executions/{quote(owner)}/file?path={quote(uri, safe='')}")
-    size = await here.orchestrator.file_size(uri)
-    name = uri.rsplit("/", 1)[-1]
-    response = web.StreamResponse(
-        headers={"Content-Type": "application/octet-stream", "Content-Disposition": _attachment(unquote(name)), "Content-Length": str(size)}
-    )
-    await response.prepare(request)
-    sent = 0
-    while sent < size and request.method != "HEAD":
-        chunk = await here.orchestrator.read_file(uri, offset=sent, length=min(_CHUNK_BYTES, size - sent))
-        if not chunk:
-            break
-        await response.write(chunk)
-        sent += len(chunk)
-    await response.write_eof()
-    return response
+    headers = {"Content-Type": "application/octet-stream", "Content-Disposition": _attachment(unquote(uri.rsplit("/", 1)[-1]))}
+    return await send_stored(request, here, uri, headers)
 
 
 def _attachment(name: str) -> str:
@@ -207,6 +195,7 @@ def _json_or_text(line: str) -> Any:
 _ONE_LOG = "/logs/{execution}"
 _WHICH = (Param(name="minLevel"), Param(name="taskId"), Param(name="taskRunId"), Param(name="attempt", schema=INTEGER))
 _AFTER = Param(name="afterSeq", schema=INTEGER, about="only entries after this seq")
+_BYTES = {"type": "string", "format": "binary"}
 _PATH = Param(name="path", required=True, about="kestra:///…")
 _FILE = "/executions/{execution}/file"
 ROUTES = [
@@ -237,7 +226,7 @@ ROUTES = [
     ),
     Route(
         method="GET", path=_FILE, handler=_file, about="A file of an execution", tag="files", query=(_PATH,), content="application/octet-stream",
-        answers={200: TEXT, 302: None}, errors=(400, 404), stream=True,
+        answers={200: _BYTES, 206: _BYTES, 302: None}, errors=(400, 404, 416), stream=True,
     ),
     Route(method="GET", path=_FILE + "/metas", handler=_file_metas, about="Size of a file", tag="files", query=(_PATH,), errors=(400, 404)),
     Route(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from podium.base import limits
 from podium.base.errors import FlowNotFound
+from podium.base.lists.conditions import all_hold, pick
+from podium.base.patterns import RegexBudget
 from podium.base.ports import FlowRevision
 from podium.flows.model import Trigger
+from podium.web.api.looks.finding import in_scope
 from podium.web.context import Context, context
 from podium.web.errors import BadRequest, Refused
 from podium.web.params import Page, Query, label_list, moment, read_object
@@ -19,6 +22,12 @@ from podium.web.routes import FLAG, INTEGER, MOMENT, OBJECT, TEXT, Body, Param, 
 from podium.web.wire import answer, dump
 
 Found = tuple[FlowRevision, Trigger]
+FILTERS = ("namespace", "flowId", "triggerId", "scope")
+"""On which any condition can be set: filters[field][OP]=value."""
+_SORTED: Mapping[str, Callable[[Found], Any]] = {
+    "triggerId": lambda found: found[1].id, "id": lambda found: found[1].id, "flowId": lambda found: found[0].flow_id,
+    "namespace": lambda found: found[0].namespace, "type": lambda found: found[1].type,
+}
 
 
 def every_trigger(here: Context, *, namespace: str | None = None, query: str | None = None) -> Iterator[Found]:
@@ -46,10 +55,27 @@ def state_view(namespace: str, flow_id: str, trigger: Trigger, state: Mapping[st
     return {**known, "namespace": namespace, "flowId": flow_id, "triggerId": trigger.id, "disabled": disabled}
 
 
+def trigger_query(request: web.Request) -> Query:
+    """The query of a list of triggers."""
+    return Query(request, filters=FILTERS)
+
+
+def find_triggers(query: Query, here: Context) -> list[Found]:
+    """The triggers that a query finds: q, namespace (and below), flowId, triggerId, type, and conditions on these."""
+    named, budget = [*pick(query.conditions, "namespace", "flowId", "triggerId"), *in_scope(query)], RegexBudget()
+    wanted = {name: value for name in ("flowId", "triggerId", "type") if (value := query.text(name))}
+    found = []
+    for flow, trigger in every_trigger(here, namespace=query.text("namespace"), query=query.text("q")):
+        row: dict[str, str | None] = {"namespace": flow.namespace, "flowId": flow.flow_id, "triggerId": trigger.id, "type": trigger.type}
+        if all(row[name] == value for name, value in wanted.items()) and all_hold(named, row, budget):
+            found.append((flow, trigger))
+    return found
+
+
 async def _search(request: web.Request) -> web.Response:
-    query, here = Query(request), context(request)
-    page = query.page()
-    found = list(every_trigger(here, namespace=query.text("namespace"), query=query.text("q")))
+    query, here = trigger_query(request), context(request)
+    page = query.page(sorts=tuple(_SORTED))
+    found = page.order(await asyncio.to_thread(find_triggers, query, here), _SORTED)
     return answer({"results": await with_state(here, page.cut(found)), "total": len(found)})
 
 
@@ -61,7 +87,7 @@ async def _of_flow(request: web.Request) -> web.Response:
     return answer({"results": [each["triggerContext"] for each in states], "total": len(found)})
 
 
-async def _named(here: Context, body: Mapping[str, Any]) -> tuple[str, str, str]:
+async def name_in(here: Context, body: Mapping[str, Any]) -> tuple[str, str, str]:
     """The trigger that a body names; it must exist."""
     names = [body.get(name) for name in ("namespace", "flowId", "triggerId")]
     if not all(isinstance(name, str) and name for name in names):
@@ -87,7 +113,7 @@ def _shown(name: tuple[str, str, str], state: Mapping[str, Any]) -> web.Response
 async def _put(request: web.Request) -> web.Response:
     """The older way: a `backfill` in the body makes one, else `disabled` is set."""
     here, body = context(request), await read_object(request, limit=limits.BODY_BYTES_MAX)
-    name = await _named(here, body)
+    name = await name_in(here, body)
     if body.get("backfill") is not None:
         return _shown(name, await _make_backfill(here, name, body["backfill"]))
     return _shown(name, await here.triggers.set_disabled(*name, disabled=_disabled(body)))
@@ -95,7 +121,7 @@ async def _put(request: web.Request) -> web.Response:
 
 async def _set_disabled(request: web.Request) -> web.Response:
     here, body = context(request), await read_object(request, limit=limits.BODY_BYTES_MAX)
-    name = await _named(here, body)
+    name = await name_in(here, body)
     return _shown(name, await here.triggers.set_disabled(*name, disabled=_disabled(body)))
 
 
@@ -122,14 +148,14 @@ async def _make_backfill(here: Context, name: tuple[str, str, str], wanted: Any)
 
 async def _backfill(request: web.Request) -> web.Response:
     here, body = context(request), await read_object(request, limit=limits.BODY_BYTES_MAX)
-    name = await _named(here, body)
+    name = await name_in(here, body)
     wanted = body.get("backfill") or {key: body.get(key) for key in ("start", "end", "inputs", "labels")}
     return _shown(name, await _make_backfill(here, name, wanted))
 
 
 async def _pause_backfill(request: web.Request) -> web.Response:
     here, body = context(request), await read_object(request, limit=limits.BODY_BYTES_MAX)
-    name = await _named(here, body)
+    name = await name_in(here, body)
     return _shown(name, await here.triggers.pause_backfill(*name, paused=not request.path.endswith("/unpause")))
 
 
@@ -139,8 +165,13 @@ async def _unpause_backfill(request: web.Request) -> web.Response:
 
 async def _delete_backfill(request: web.Request) -> web.Response:
     here, body = context(request), await read_object(request, limit=limits.BODY_BYTES_MAX)
-    name = await _named(here, body)
+    name = await name_in(here, body)
     return _shown(name, await here.triggers.delete_backfill(*name))
+
+
+async def _restart(request: web.Request) -> web.Response:
+    """A trigger here has no process of its own to be started again: what keeps it from its next evaluation is forgotten."""
+    return await _unlock(request)
 
 
 async def _unlock(request: web.Request) -> web.Response:
@@ -165,12 +196,24 @@ def _with(**properties: Any) -> Body:
     return Body(content={"application/json": {**_NAMED, "properties": {**_NAME, **properties}}}, required=True)
 
 
+FIND = (
+    Param(name="q", about="part of namespace, flow, trigger or type"), Param(name="namespace", about="a namespace and those below it"),
+    Param(name="flowId"), Param(name="triggerId"), Param(name="type"), Param(name="scope", schema={"enum": ["USER", "SYSTEM"]}),
+)
 _PAGING = (Param(name="page", schema=INTEGER), Param(name="size", schema=INTEGER))
+_STATE = {
+    "type": "object", "required": ["namespace", "flowId", "triggerId", "disabled"],
+    "properties": {
+        **_NAME, "disabled": FLAG, "date": MOMENT, "nextExecutionDate": MOMENT, "executionId": TEXT, "backfill": {"type": ["object", "null"]},
+    },
+}
+_WITH_STATE = {"type": "object", "properties": {"abstractTrigger": OBJECT, "triggerContext": _STATE}}
 _ERRORS = (400, 404, 409, 422)
 ROUTES = [
     Route(
-        method="GET", path="/triggers/search", handler=_search, about="Search triggers", tag="triggers", answers={200: paged()}, errors=(422,),
-        query=(Param(name="q"), Param(name="namespace"), *_PAGING),
+        method="GET", path="/triggers/search", handler=_search, about="Search triggers", tag="triggers", answers={200: paged(_WITH_STATE)},
+        errors=(422,),
+        query=(*FIND, *_PAGING, Param(name="sort", about="field:asc or field:desc, field one of " + ", ".join(_SORTED))),
     ),
     Route(
         method="PUT", path="/triggers", handler=_put, about="Switch a trigger on or off, or backfill it", tag="triggers", errors=_ERRORS,
@@ -201,7 +244,11 @@ ROUTES = [
         tag="triggers", errors=(404, 409),
     ),
     Route(
+        method="POST", path="/triggers/{namespace}/{flow}/{trigger}/restart", handler=_restart, about="Let a trigger be evaluated again",
+        tag="triggers", errors=(404, 409),
+    ),
+    Route(
         method="GET", path="/triggers/{namespace}/{flow}", handler=_of_flow, about="Triggers of a flow with their state", tag="triggers",
-        query=_PAGING, answers={200: paged()}, errors=(404, 422),
+        query=_PAGING, answers={200: paged(_STATE)}, errors=(404, 422),
     ),
 ]
