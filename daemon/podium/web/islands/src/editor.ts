@@ -89,7 +89,6 @@ class Page {
       this.checks?.later();
       this.marks();
       this.form?.update();
-      this.picture?.update();
       clearTimeout(this.draftTimer);
       this.draftTimer = window.setTimeout(() => this.keep(), DRAFT_MS);
     }
@@ -119,7 +118,7 @@ class Page {
 
   private startChecks(): Checks | null {
     const { data } = this;
-    if (data.kind === "flow") return liveChecks(this.view, this.parts.problems, this.parts.status, validate, () => undefined);
+    if (data.kind === "flow") return liveChecks(this.view, this.parts.problems, this.parts.status, validate, (found) => { if (!found.some((each) => each.severity === "error")) this.picture?.update(); });
     if (!/\.ya?ml$/.test(data.path) || data.why !== null) return null;
     return liveChecks(this.view, this.parts.problems, this.parts.status, (text, signal) => check(data.source, data.path, text, data.branch, signal), () => undefined);
   }
@@ -201,6 +200,7 @@ class Page {
       const root = outline(lines(this.view.state)).map((each) => taskEntry(each.root, id)).find((each) => each !== null);
       if (root) { this.parts.choose("text"); this.jump(root.line); }
     });
+    if (this.checks?.asked() && !this.checks.problems().some((each) => each.severity === "error")) this.picture.update();
   }
 
   /** Another text in the place of this one, as one step that can be undone. */

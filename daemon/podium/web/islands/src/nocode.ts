@@ -1,5 +1,4 @@
 // The flow as a form: blocks at the left, the properties of one at the right. It changes the text, and only that: both views are always in step.
-import { redo, undo } from "@codemirror/commands";
 import type { EditorView } from "@codemirror/view";
 import { nocode as words } from "../../strings.json";
 import { every, fill, find, make, toast } from "./lib/dom";
@@ -151,12 +150,6 @@ class Panel {
       const choose = make("select", { "aria-label": words.which_flow, "data-path": "part" }, ...this.found.values.map((each, index) => make("option", { value: index, selected: index === this.part }, String((each as { id?: unknown } | null)?.id ?? index + 1))));
       choose.addEventListener("change", () => { this.part = Number(choose.value); this.selected = FLOW; this.soon(0); });
       made.push(choose);
-    }
-    if (!this.options.readOnly) {
-      const [back, again] = [make("button", { type: "button", class: "button small" }, words.undo), make("button", { type: "button", class: "button small" }, words.redo)];
-      back.addEventListener("click", () => undo(this.view));
-      again.addEventListener("click", () => redo(this.view));
-      made.push(make("div", { class: "nc-undo" }, back, again));
     }
     made.push(this.entry(FLOW, words.flow, "", false));
     for (const each of this.lists) made.push(this.section(each));

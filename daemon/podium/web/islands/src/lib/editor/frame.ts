@@ -37,8 +37,9 @@ export function frame(host: HTMLElement, shape: Shape): Frame {
   const more = remove ? make("details", { class: "menu" }, make("summary", { class: "button small" }, words.more), make("div", { class: "panel" }, rename, remove)) : null;
   const branch = shape.branches.length > 1 ? make("select", { "aria-label": words.branch_label }, ...shape.branches.map((each) => make("option", { value: each, selected: each === shape.branch }, each === shape.deployed ? fill(words.deployed_branch, { branch: each }) : each))) : null;
   const assistant = make("span", { class: "ed-slot" });
+  const drawing = shape.isFlow ? button(words.picture, { "aria-pressed": "true" }) : null;
   const bar = make("div", { class: "ed-bar", role: "group", "aria-label": words.toolbar },
-    files, tablist, branch, shape.readOnly ? null : undo, shape.readOnly ? null : redo, assistant, make("span", { class: "ed-gap" }), dirty, help, more, run, shape.readOnly ? null : save);
+    files, tablist, branch, shape.readOnly ? null : undo, shape.readOnly ? null : redo, assistant, make("span", { class: "ed-gap" }), dirty, drawing, help, more, run, shape.readOnly ? null : save);
   const filePane = make("aside", { class: "ed-files", id: "ed-files", hidden: true, "aria-label": words.files });
   const pane = (key: Tab): HTMLElement => make("div", { class: `ed-pane ed-${key}`, id: `ed-${key}`, role: key === "conflict" ? "region" : "tabpanel", "aria-labelledby": key === "conflict" ? null : `ed-tab-${key}`, "aria-label": key === "conflict" ? words.conflict_title : null, hidden: key !== "text" });
   const panes = { text: pane("text"), form: pane("form"), changes: pane("changes"), conflict: pane("conflict") };
@@ -52,6 +53,14 @@ export function frame(host: HTMLElement, shape: Shape): Frame {
   const notices = make("div", { class: "ed-notices" });
   host.classList.add("ed");
   host.replaceChildren(notices, bar, make("div", { class: "ed-body" }, filePane, make("div", { class: "ed-main" }, ...Object.values(panes)), side), make("div", { class: "ed-foot" }, status, place), problems);
+  let wanted: boolean | null = null; // whether somebody chose to see the picture, or not
+  let current: Tab = "text";
+  const arrange = (): void => {
+    const seen = current === "text" || current === "form" ? (wanted ?? (current === "text" || window.innerWidth > 1700)) : false;
+    side.classList.toggle("away", !seen);
+    drawing?.setAttribute("aria-pressed", String(seen));
+  };
+  drawing?.addEventListener("click", () => { wanted = side.classList.contains("away"); arrange(); });
   let chosen: (tab: Tab) => void = () => undefined;
   const select = (tab: Tab): void => {
     for (const each of tabs) {
@@ -78,7 +87,7 @@ export function frame(host: HTMLElement, shape: Shape): Frame {
     host, ...panes, text: mounted, picture, filePane, problems, notices, status, place, dirty, save, run, undo, redo, files, remove, rename, branch,
     onTab: (listener) => { chosen = listener; },
     choose: select,
-    show: (tab) => { for (const [key, each] of Object.entries(panes)) each.hidden = key !== tab; side.classList.toggle("away", tab === "conflict" || tab === "changes"); },
+    show: (tab) => { for (const [key, each] of Object.entries(panes)) each.hidden = key !== tab; current = tab; arrange(); },
     offerCopilot: (open) => {
       const made = button(words.copilot, { "aria-expanded": "false" });
       const drawer = make("div", { class: "ed-copilot", hidden: true });

@@ -1,10 +1,10 @@
-// The topology beside the text, kept live: asked of the server when the text rests, left as it was while the text is no flow.
+// The topology beside the text, kept live: asked of the server once the checks found no mistake, left as it was while the text has mistakes.
 import { editor as words } from "../../../../strings.json";
 import { make } from "../dom";
 import { drawTopology, type Graph } from "../topology";
 import { graph } from "./server";
 
-const QUIET_MS = 500;
+const QUIET_MS = 50;
 
 /** Draw the text's flow in a host; `chosen` is told which task somebody points at. */
 export function livePicture(host: HTMLElement, text: () => string, chosen: (id: string) => void): { update(): void; select(id: string | null): void } {
@@ -12,7 +12,7 @@ export function livePicture(host: HTMLElement, text: () => string, chosen: (id: 
   let timer = 0;
   let asking: AbortController | null = null;
   let selected: string | null = null;
-  const note = make("p", { class: "pad dim" });
+  const note = make("p", { class: "pad dim", hidden: true });
   const pane = make("div", { class: "ed-picture" });
   host.replaceChildren(note, pane);
   const draw = async (): Promise<void> => {
@@ -23,13 +23,14 @@ export function livePicture(host: HTMLElement, text: () => string, chosen: (id: 
       if (mine.signal.aborted) return;
       if (drawn) drawn.update(found);
       else drawn = drawTopology(pane, found, { onSelect: (id) => { if (id) chosen(id); } });
-      note.textContent = "";
+      note.hidden = true;
       if (selected) drawn.select(selected);
     } catch {
-      if (!mine.signal.aborted) note.textContent = words.picture_failed;
+      if (mine.signal.aborted) return;
+      note.hidden = false;
+      note.textContent = words.picture_failed;
     }
   };
-  void draw();
   return {
     update: () => { clearTimeout(timer); timer = window.setTimeout(() => void draw(), QUIET_MS); },
     select: (id) => { if (id !== selected) { selected = id; if (id) drawn?.select(id); } },

@@ -12,6 +12,8 @@ export interface Checks {
   /** The text changed. */
   later(): void;
   problems(): readonly Problem[];
+  /** Whether there was an answer yet. */
+  asked(): boolean;
   destroy(): void;
 }
 
@@ -21,6 +23,7 @@ export function liveChecks(
   let timer = 0;
   let asking: AbortController | null = null;
   let found: Problem[] = [];
+  let answered = false;
   const run = async (): Promise<void> => {
     asking?.abort();
     const mine = asking = new AbortController();
@@ -29,6 +32,7 @@ export function liveChecks(
       const problems = await look(text, mine.signal);
       if (mine.signal.aborted) return;
       found = problems;
+      answered = true;
       view.dispatch(setDiagnostics(view.state, problems.slice(0, SHOWN_MAX).map((each) => mark(view, each))));
       show(view, list, status, problems);
       changed(problems);
@@ -40,7 +44,7 @@ export function liveChecks(
   };
   const later = (): void => { clearTimeout(timer); timer = window.setTimeout(() => void run(), QUIET_MS); };
   void run();
-  return { later, problems: () => found, destroy: () => { clearTimeout(timer); asking?.abort(); } };
+  return { later, problems: () => found, asked: () => answered, destroy: () => { clearTimeout(timer); asking?.abort(); } };
 }
 
 /** Where a problem stands in the text. The server counts characters, the editor halves of pairs. */

@@ -102,6 +102,21 @@ const expressions = ViewPlugin.fromClass(
   { decorations: (plugin) => plugin.decorations },
 );
 
+/** `{{` is closed as it is opened, also in quotes; who types the end themselves types over it. */
+const closing = EditorView.inputHandler.of((view, from, to, text) => {
+  if (from !== to || view.state.readOnly || (text !== "{" && text !== "}")) return false;
+  const [before, after] = [view.state.sliceDoc(Math.max(0, from - 2), from), view.state.sliceDoc(from, from + 2)];
+  if (text === "{" && before.endsWith("{") && before !== "{{" && !after.startsWith("}")) {
+    view.dispatch({ changes: { from, insert: "{}}" }, selection: { anchor: from + 1 }, userEvent: "input.type" });
+    return true;
+  }
+  if (text === "}" && after.startsWith("}") && view.state.doc.lineAt(from).text.slice(0, from - view.state.doc.lineAt(from).from).includes("{{")) {
+    view.dispatch({ selection: { anchor: from + 1 }, userEvent: "input.type" });
+    return true;
+  }
+  return false;
+});
+
 export interface Options {
   text: string;
   name: string;
@@ -121,9 +136,9 @@ export function extensions(options: Options): Extension[] {
   const small = options.small === true;
   return [
     THEME, COLOURS, expressions, languageOf(options.name), history(), highlightSpecialChars(), drawSelection(), indentUnit.of("  "), EditorState.tabSize.of(4),
-    EditorView.contentAttributes.of({ "aria-label": options.label, ...(options.readOnly ? { "aria-readonly": "true" } : {}) }),
-    options.readOnly ? [EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.contentAttributes.of({ tabindex: "0" })] : [],
-    bracketMatching(), closeBrackets(), indentOnInput(),
+    EditorView.contentAttributes.of({ "aria-label": options.label, tabindex: "0", ...(options.readOnly ? { "aria-readonly": "true" } : {}) }),
+    options.readOnly ? [EditorState.readOnly.of(true), EditorView.editable.of(false)] : [],
+    bracketMatching(), closing, closeBrackets(), indentOnInput(),
     small ? EditorView.lineWrapping : [
       lineNumbers(), foldGutter(), highlightActiveLine(), highlightActiveLineGutter(), dropCursor(), rectangularSelection(), crosshairCursor(),
       EditorState.allowMultipleSelections.of(true), highlightSelectionMatches(), search({ top: true }), lintGutter(),
