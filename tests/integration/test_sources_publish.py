@@ -369,3 +369,75 @@ async def test_a_remote_that_is_away_can_be_read_from_what_is_here_and_not_writt
         assert (await here.publisher.read("main", "a.txt"))["data"] == b"one\n"
         with pytest.raises(GitError):
             await here.save(FileChange(path="a.txt", data=b"two\n", blob=blob("one\n")), base=base)
+
+
+# ---- a directory
+
+
+async def test_a_directory_is_saved_where_it_lies_and_its_repository_is_not_touched(tmp_path: Path, clock: Any) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "a.yaml").write_text(flow_text("a"))
+    (work / "run.sh").write_text("#!/bin/sh\n")
+    (work / "run.sh").chmod(0o755)
+    subprocess.run(["git", "init", "-q", "-b", "main", str(work)], check=True)
+    before = sorted((work / ".git").rglob("*"))
+    async with house(tmp_path, clock, Source(name="main", directory=work, poll_interval_s=0)) as here:
+        assert here.publisher.editable("main") is None
+        seen = await here.publisher.read("main", "a.yaml")
+        assert [*await here.publisher.branches("main")] == ["main"]
+        made = await here.save(
+            FileChange(path="a.yaml", data=flow_text("a", message="2").encode(), blob=seen["blob"]),
+            FileChange(path="run.sh", data=b"#!/bin/sh\necho\n", blob=blob("#!/bin/sh\n")), FileChange(path="new/b.yaml", data=flow_text("b").encode(), blob=""),
+            base=seen["commit"],
+        )
+        assert (await here.publisher.deployed("main", made.commit, timeout_s=30))["deployed"]
+        assert here.orchestrator.known["team", "a"].revision == 2
+        assert here.orchestrator.known["team", "b"].path == "new/b.yaml"
+        assert (work / "run.sh").stat().st_mode & 0o777 == 0o755
+        # ---- somebody saved it in their own editor meanwhile
+        (work / "a.yaml").write_text(flow_text("a", message="theirs"))
+        with pytest.raises(EditConflict) as caught:
+            await here.save(
+                FileChange(path="zzz.txt", data=b"x", blob=""), FileChange(path="a.yaml", data=b"mine", blob=blob(flow_text("a", message="2"))),
+                base=made.commit,
+            )
+        conflicts: Any = caught.value.facts["conflicts"]
+        assert (conflicts[0]["theirs"], conflicts[0]["base"]) == (flow_text("a", message="theirs"), flow_text("a", message="2"))
+        assert not (work / "zzz.txt").exists()
+        await here.save(FileChange(path="new/b.yaml", data=None, blob=blob(flow_text("b"))), base=made.commit)
+        assert not (work / "new/b.yaml").exists()
+        with pytest.raises(ConflictError, match="no branches"):
+            await here.save(FileChange(path="c.txt", data=b"x"), base=made.commit, branch="other", new_branch=True)
+    assert sorted((work / ".git").rglob("*")) == before
+
+
+async def test_nothing_is_written_out_of_a_directory(tmp_path: Path, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, outside = tmp_path / "work", tmp_path / "outside"
+    work.mkdir()
+    outside.mkdir()
+    (work / "a.txt").write_text("one")
+    (work / "b.txt").write_text("one")
+    (work / "link").symlink_to(outside)
+    (outside / "secret").write_text("s")
+    (work / "file-link").symlink_to(outside / "secret")
+    async with house(tmp_path, clock, Source(name="main", directory=work, poll_interval_s=0)) as here:
+        for path in ("link/x", "link", "file-link", "../outside/x", ".git/config", "a.txt/b"):
+            with pytest.raises(PathRefused):
+                await here.save(FileChange(path=path, data=b"x"), base="")
+        assert (outside / "secret").read_text() == "s"
+        assert sorted(each.name for each in outside.iterdir()) == ["secret"]
+        real = Path.replace
+
+        def full(self: Path, target: Path) -> Path:
+            if target.name == "b.txt":
+                raise OSError(28, "No space left on device")
+            return real(self, target)
+
+        monkeypatch.setattr(Path, "replace", full)
+        with pytest.raises(GitError, match="No space left"):
+            await here.save(FileChange(path="a.txt", data=b"two"), FileChange(path="b.txt", data=b"two"), base="")
+        assert ((work / "a.txt").read_text(), (work / "b.txt").read_text()) == ("one", "one")
+        assert not [each for each in work.iterdir() if each.name.endswith(".podium")]
+    async with house(tmp_path, clock, Source(name="main", directory=tmp_path / "nowhere", poll_interval_s=0)) as here:
+        assert "there is no directory" in str(here.publisher.editable("main"))

@@ -26,6 +26,7 @@ from podium.flows.types import Types
 from podium.git.remote import is_branch_name
 from podium.git.repo import PODIUM, Content, Identity, Repository
 from podium.sources.editing.checking import check_changes
+from podium.sources.editing.directory import conflicts_on_disk, why_not_writable, write_files
 from podium.sources.editing.in_force import in_force
 from podium.sources.editing.places import find_place, home_of
 from podium.sources.editing.state import EDITS, HEADS, Tree, check_changes_fit, conflicts_of, kind_of
@@ -34,9 +35,12 @@ from podium.sources.mirror import Mirror
 from podium.sources.reading.tree import project_path
 from podium.sources.source import Source
 from podium.sources.watch import SourceWatcher
+from podium.sources.worktree import TREE_REF
 
 log = get_logger(__name__)
 _TRIES = 5
+_LOOK_S = 20.0
+"""How long a save into a directory waits until it is looked at."""
 _UNSURE = frozenset({"unreachable", "timeout", "failed"})
 """Reasons after which the remote may have taken the push all the same."""
 
@@ -79,9 +83,8 @@ class Publisher:
 
     def editable(self, source: str) -> str | None:
         """See EditControls."""
-        if self._watcher.source(source).directory is not None:
-            return "this source is a directory: its files are edited where they lie, and deployed as soon as they are saved"
-        return None
+        directory = self._watcher.source(source).directory
+        return why_not_writable(directory) if directory is not None else None
 
     def forge(self, source: str) -> Forge | None:
         """The forge that the repository of a source is at, if it is a known one. Raises NotFound."""
@@ -205,7 +208,7 @@ class Publisher:
     ) -> Published:
         """See EditControls."""
         found = self._watcher.source(source)
-        if (why := self.editable(source)) is not None:
+        if (why := await asyncio.to_thread(self.editable, source)) is not None:
             raise ConflictError(f"source '{source}' cannot be written to: {why}", hint="change the files there", source=source)
         check_changes_fit(changes)
         edit = _Edit(
@@ -213,6 +216,10 @@ class Publisher:
             message=(message.strip() or _message_for(changes))[:MESSAGE_CHARS_MAX],
         )
         async with self._one_by_one.setdefault(source, asyncio.Lock()):
+            if found.directory is not None:
+                await asyncio.to_thread(self._save, found, found.directory, edit)
+                state = await self._watcher.looked(source, timeout_s=_LOOK_S)
+                return Published(commit=state.commit or "", branch=edit.branch)
             commit = await asyncio.to_thread(self._publish, found, edit)
         log.info("source_edited", source=source, commit=commit, branch=edit.branch, files=len(changes), author=author.email)
         forge = self.forge(source)
@@ -222,6 +229,14 @@ class Publisher:
             commit=commit, branch=edit.branch, url=forge.commit(commit) if forge else None,
             review=forge.review(edit.branch, found.branch) if forge and edit.branch != found.branch else None,
         )
+
+    def _save(self, source: Source, directory: Path, edit: _Edit) -> None:
+        """Into a directory: no commit is made, that is the person's."""
+        if edit.new_branch or edit.branch != source.branch:
+            raise ConflictError(f"source '{source.name}' is a directory, which has no branches", hint="save without a branch", path="branch")
+        if conflicts := conflicts_on_disk(directory, self._repository(source), edit.changes):
+            raise _conflict(conflicts, self._resolve(source, None), edit.branch)
+        write_files(directory, edit.changes)
 
     def _publish(self, source: Source, edit: _Edit) -> str:
         repository, branch = self._repository(source), edit.branch
@@ -305,10 +320,12 @@ class Publisher:
     def _resolve(self, source: Source, ref: str | None) -> str:
         """The commit of an id or a branch. For the deployed branch what is here if the remote does not answer; "" if it has no commit."""
         repository, origin = self._repository(source), self._watcher.origin(source.name)
-        if not isinstance(origin, Mirror):
-            return repository.resolve("refs/heads/work-tree") or ""
         if ref is not None and len(ref) >= 40 and (commit := repository.resolve(ref)) is not None:
             return commit
+        if not isinstance(origin, Mirror):
+            if ref is not None and ref != source.branch:
+                raise NotFound(f"source '{source.name}' has no branch or commit '{ref[:100]}'", hint="it is a directory", path="ref")
+            return repository.resolve(TREE_REF) or ""
         branch = ref or source.branch
         try:
             head = self._head(source, branch)

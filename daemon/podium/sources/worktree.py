@@ -22,7 +22,7 @@ from podium.sources.mirror import Snapshot, begin_again
 from podium.sources.source import Source
 
 log = get_logger(__name__)
-_REF = "refs/heads/work-tree"
+TREE_REF = "refs/heads/work-tree"
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv"})
 
 
@@ -52,14 +52,14 @@ class WorkTree:
         if not self._directory.is_dir():
             raise GitError(f"there is no directory {self._directory}", hint="give another with --dir", reason="no-repository")
         now, bodies = self._scan()
-        parent = self.repository.resolve(_REF)
+        parent = self.repository.resolve(TREE_REF)
         if self._committed is None:
             self._committed = self.repository.files(parent) if parent else {}
         changes: dict[str, bytes | None] = {path: bodies[path] for path, blob in now.items() if self._committed.get(path) != blob}
         changes |= dict.fromkeys(self._committed.keys() - now.keys())
         if parent is None or changes:
             parent = self.repository.commit(
-                ref=_REF, parent=parent, changes=changes, message=f"Work tree {self._directory}", at=self._clock.now(),
+                ref=TREE_REF, parent=parent, changes=changes, message=f"Work tree {self._directory}", at=self._clock.now(),
             )
             self._committed = now
         return Snapshot(commit=parent, dirty=True)

@@ -148,11 +148,16 @@ def conflicts_of(repository: Repository, changes: Sequence[FileChange], *, base:
         if theirs in (each.blob, wanted):
             continue
         old = each.blob or (before.entries[each.path].blob if each.path in before.entries else "")
-        sides = {"base": _body(repository, old), "theirs": _body(repository, theirs), "ours": each.data}
-        shown = {side: _text(body) for side, body in sides.items()}
-        binary = any(body is not None and shown[side] is None for side, body in sides.items())
-        found.append({"path": each.path, **shown, "blob": theirs, **({"binary": True} if binary else {})})
+        found.append(sides(each, base=_body(repository, old), theirs=_body(repository, theirs), blob=theirs))
     return found
+
+
+def sides(change: FileChange, *, base: bytes | None, theirs: bytes | None, blob: str) -> dict[str, Any]:
+    """A conflict as it is told. blob: of theirs."""
+    bodies = {"base": base, "theirs": theirs, "ours": change.data}
+    shown = {side: _text(body) for side, body in bodies.items()}
+    binary = any(body is not None and shown[side] is None for side, body in bodies.items())
+    return {"path": change.path, **shown, "blob": blob, **({"binary": True} if binary else {})}
 
 
 def _body(repository: Repository, blob: str) -> bytes | None:
