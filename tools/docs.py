@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
 import sys
-import textwrap
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,6 +13,7 @@ from pydantic import BaseModel, SecretStr
 
 from podium.app.layers import shown
 from podium.app.settings import Settings
+from podium.app.wiring.about import meanings_of
 from podium.cli.main import cli
 from tools.catalogue import types_page
 
@@ -89,23 +86,12 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 
 def _table(model: type[BaseModel], prefix: str) -> Iterator[str]:
     yield "| setting | type | default | meaning |\n|---|---|---|---|\n"
-    meanings = _meanings(model)
+    meanings = meanings_of(model)
     for name, field in model.model_fields.items():
         if _section(field.annotation) is not None:
             continue
         default = "required" if field.is_required() else "see meaning" if field.default_factory else _literal(field.default)
         yield f"| `{prefix}{name}` | {_type(field.annotation)} | {default} | {meanings[name]} |\n"
-
-
-def _meanings(model: type[BaseModel]) -> dict[str, str]:
-    """What the text below each field says. Not left to pydantic, which would read the source of the settings at every start."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    found: dict[str, str] = {}
-    for field, text in pairwise(body.body):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-            found[field.target.id] = inspect.cleandoc(ast.literal_eval(text.value))
-    return found
 
 
 def _literal(value: Any) -> str:

@@ -13,6 +13,7 @@ import pytest
 import podium
 from podium import plugin
 from podium.app.settings import Settings
+from podium.app.wiring.about import meanings_of
 from podium.base import errors
 from tools import docs
 
@@ -27,7 +28,7 @@ def test_generated_page_is_that_of_the_code(page: str) -> None:
 
 def test_every_setting_says_what_it_means() -> None:
     def check(model: type, path: str) -> list[str]:
-        found, said = [], docs._meanings(model)
+        found, said = [], meanings_of(model)
         for name, field in model.model_fields.items():  # type: ignore[attr-defined]  # a pydantic model
             section = docs._section(field.annotation)
             found += check(section, f"{path}{name}.") if section else [] if said.get(name) else [path + name]

@@ -47,7 +47,8 @@ NEEDS: dict[str, Role] = {
     r"GET /executions/\{execution\}/replay": OPERATOR,
     r"POST /edits/\{source\}.*|POST /editor/\{source\}": EDITOR,
     r"(POST|PUT|DELETE|PATCH) /flows.*": EDITOR,
-    r"POST /account.*|POST /basicAuth": VIEWER,
+    r"(GET|POST) /account.*|GET /basicAuthValidationErrors": Role.NONE,
+    r"POST /basicAuth": VIEWER,
     r"GET /(settings|people|system|instance)\b.*": ADMIN,
 }
 

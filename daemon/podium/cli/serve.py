@@ -33,14 +33,14 @@ def serve(
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C. Running containers go on meanwhile and are taken up at the next start."""
     with loading(), late_trust():
-        from podium.app.settings import load_settings
+        from podium.app.settings import load_with_origins
         from podium.app.wiring.daemon import run_daemon
         from podium.base.system.log import configure_logging
 
     overrides: dict[str, Any] = {
         "home": home, "server.host": host, "server.port": port, "runner.type": runner, "telemetry.log_level": log_level,
     }
-    settings = load_settings(config, overrides=overrides)
+    settings, origins = load_with_origins(config, overrides=overrides)
     configure_logging(level=settings.telemetry.log_level, json_lines=settings.telemetry.log_json)
 
     def ready(daemon: Daemon) -> None:
@@ -50,4 +50,4 @@ def serve(
         click.echo(f"Podium stands by: process {owner.pid} serves from {settings.home}")
 
     tree = work_tree.resolve() if work_tree else None
-    asyncio.run(run_daemon(settings, work_tree=tree, ready=ready, standby=waits if standby else None))
+    asyncio.run(run_daemon(settings, work_tree=tree, ready=ready, standby=waits if standby else None, origins=origins))

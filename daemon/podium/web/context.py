@@ -9,14 +9,17 @@ from typing import Any, cast
 from aiohttp import web
 
 from podium.base.inbound.deliveries import DeliveryLog
-from podium.base.ports import Answer, Delivery, EditControls, SourceControls, TriggerControls
+from podium.base.ports import Answer, Delivery, CopilotControls, EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock
 from podium.conductor.port import Orchestrator
 from podium.flows.dashboards.scope import ChartReads
 from podium.flows.types import Types
+from podium.records.browsing.port import ResultsControls
 from podium.runners.remote.desk import Desk
 from podium.storage.reader import FileReader
 from podium.storage.secrets import Secrets
+from podium.web.api.instance.port import InstanceReads
+from podium.web.api.looks.port import TableReads
 from podium.web.live import Hub
 from podium.web.metrics import Metrics
 from podium.web.people.access import Access
@@ -64,10 +67,14 @@ class Context:
     """Reads Parquet files for who looks at them."""
     charts: ChartReads | None = None
     """Dashboards as deployed, and what their charts are made of."""
+    copilot: CopilotControls | None = None
+    """Writes flows; None where no model is set."""
     transfers: Desk | None = None
     """Where containers on other machines fetch and bring files; None where there are none."""
     deliveries: DeliveryLog | None = None
     """What came to webhooks; None where no log is kept."""
+    about: InstanceReads | None = None
+    """The daemon itself: its settings, process and machine; None where there is only a server."""
     calls: Buckets | None = None
     """How often one caller may change something; None is no limit."""
 

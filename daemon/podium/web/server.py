@@ -24,7 +24,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from podium.base import limits
 from podium.base.errors import PodiumError, SettingsError
 from podium.base.inbound.deliveries import DeliveryLog
-from podium.base.ports import EditControls, SourceControls, TriggerControls
+from podium.base.ports import CopilotControls, EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock, monotonic_s
 from podium.base.system.log import get_logger
 from podium.conductor.port import Orchestrator
@@ -38,6 +38,7 @@ from podium.storage.secrets import Secrets
 from podium.web import errors
 from podium.web.api import actions, executions, flows, inbound, kv, logs, system, triggers
 from podium.web.api.commands import bulk, removing
+from podium.web.api.copilot import handlers as copilots
 from podium.web.api.dashboards import handlers as dashboards
 from podium.web.api.deliveries import routes as deliveries_api
 from podium.web.api.editing import routes as editing
@@ -50,7 +51,7 @@ from podium.web.api.looks import eval as evaluating
 from podium.web.api.looks import routes as lists
 from podium.web.api.looks.port import TableReads
 from podium.web.api.people import routes as accounts
-from podium.web.api.plugins import language
+from podium.web.api.plugins import groups, language
 from podium.web.api.switching import bulk as switching
 from podium.web.context import CONTEXT, AcceptWebhook, CheckFlow, Context, context
 from podium.web.live import Hub
@@ -74,8 +75,8 @@ API_ROUTES: tuple[Route, ...] = (
     *system.ROUTES, *inbound.ROUTES, *lists.ROUTES, *figures.ROUTES, *executions.LOOKS[:1], *removing.ROUTES[:2], *bulk.ROUTES,
     *logs.ROUTES, *evaluating.ROUTES, *actions.ROUTES, *executions.LOOKS[1:], *removing.ROUTES[2:],
     *executions.STARTS, *graphs.TEXTS, *editing.ROUTES, *flows.ROUTES, *graphs.ROUTES, *dependencies.ROUTES,
-    *switching.ROUTES, *triggers.ROUTES, *kv.ROUTES, *dashboards.ROUTES, *transfers.ROUTES, *accounts.ROUTES, *instance_routes.ROUTES,
-    *language.ROUTES, *deliveries_api.ROUTES,
+    *switching.ROUTES, *triggers.ROUTES, *kv.ROUTES, *dashboards.ROUTES, *copilots.ROUTES, *transfers.ROUTES, *accounts.ROUTES, *instance_routes.ROUTES,
+    *groups.ROUTES, *language.ROUTES, *deliveries_api.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)
 ASKED: web.AppKey[set[Any]] = web.AppKey("asked", set)
@@ -107,6 +108,7 @@ def make_app(
     secrets: Secrets | None = None,
     types: Types | None = None,
     charts: ChartReads | None = None,
+    copilot: CopilotControls | None = None,
     results: ResultsControls | None = None,
     tables: TableReads | None = None,
     door: Door | None = None,
@@ -131,7 +133,7 @@ def make_app(
         clock=clock, door=door, calls=calls, about=about, hub=hub, metrics=metrics, instance=instance, version=version,
         public_url=public_url.rstrip("/"), body_limit=body_limit, upload_limit=upload_limit, openapi=document(API_ROUTES, version=version),
         transfers=desk, edits=edits, files=files, secrets=secrets, deliveries=deliveries,
-        types=types if types is not None else Types.build(), charts=charts,
+        types=types if types is not None else Types.build(), charts=charts, copilot=copilot,
         results=results, tables=tables,
     )
     language.keep(app)

@@ -82,6 +82,11 @@ class Worker:
 
     # ---- attempts
 
+    @property
+    def warm(self) -> int:
+        """How many containers wait started for their task."""
+        return sum(int(getattr(runner, "warm", 0)) for runner in self._runners.values())
+
     async def run(self, work: Work, sink: LogSink) -> Ended:
         """Carry out an attempt. Never raises for a task's failure. work.started: take up what a crash has interrupted."""
         self._held.add(work.attempt_id)

@@ -80,6 +80,7 @@ class Core:
     views: Views
     catalog: Catalog
     database: Database
+    worker: Worker
 
 
 def env_variables(environ: Mapping[str, str], prefixes: Sequence[str]) -> dict[str, str]:
@@ -159,7 +160,7 @@ async def open_core(
         stack.push_async_callback(conductor.close, drain_s=DRAIN_S if results else 0.0)
         yield Core(
             podium=podium, conductor=conductor, closer=closer, renderer=renderer, queue=queue, branch=branch, clock=clock, zone=zone,
-            instance=instance, cipher=cipher, journal=journal, views=views, catalog=catalog, database=database,
+            instance=instance, cipher=cipher, journal=journal, views=views, catalog=catalog, database=database, worker=worker,
         )
 
 

@@ -8,32 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
-import resource
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from podium.app.layers import Layer, first_line
 from podium.app.plugins import load_types, load_vocabulary
 from podium.app.sdnotify import Notifier, listen_sockets
 from podium.app.settings import Settings
+from podium.app.wiring.about import About
 from podium.app.wiring.core import DRAIN_S, Core, ended, open_core
-from podium.app.wiring.home import BEAT_S, Heart, Hold, Owner, end_fenced, home_lock, stand_by
+from podium.app.wiring.home import BEAT_S, Heart, Hold, Owner, disk_trouble_told, end_fenced, home_lock, stand_by, take_descriptors
 from podium.app.wiring.people import PeopleKeeper, calls_of, door_of
 from podium.app.wiring.rebuild import restore_home, until_free
 from podium.app.wiring.results import ResultsBranch
-from podium.base.errors import GitError, PodiumError, SettingsError, StoreError
+from podium.base.errors import GitError, PodiumError, StoreError
+from podium.base.ports import CopilotControls
 from podium.base.system import faults
 from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
 from podium.flows.load import parse_flows
 from podium.flows.schema import json_schema
+from podium.flows.types import Types
 from podium.git import process
 from podium.git.credentials import Credentials
 from podium.git.remote import is_local
@@ -54,7 +56,6 @@ from podium.workers.polls import Polls
 log = get_logger(__name__)
 RELEASE_EVERY_S = 3_600.0
 HOME_LOOK_S = 1.0
-DESCRIPTORS = 65_536
 BLOCKED = GitError("this home is empty and waits for the results repository", hint="see `results` in /health; results.first_wait_s says how long")
 FIRST_LOOK_S = 5.0
 """Seconds that the start waits for the results branch, for an empty home; after that the pages say what it waits for."""
@@ -98,18 +99,6 @@ class Daemon:
     """If one of these broke, it would only seem to work."""
 
 
-@contextmanager
-def _disk_trouble_told(home: Path) -> Iterator[None]:
-    """A home that is full or cannot be written is the operator's to mend: say so instead of where we noticed. Raises SettingsError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise
-        hint = "free some space or mount it for writing, then start again; nothing acknowledged is lost"
-        raise SettingsError(f"the home {home} cannot be written: {error.strerror}", hint=hint, path="home") from error
-
-
 def sources_of(settings: Settings, work_tree: Path | None) -> list[Source]:
     """The sources to follow: those of the settings, and a work tree given by flag."""
     found = [
@@ -128,14 +117,16 @@ def sources_of(settings: Settings, work_tree: Path | None) -> list[Source]:
 
 
 @asynccontextmanager
-async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold: Hold | None = None) -> AsyncIterator[Daemon]:
-    """Everything, serving while the context is open. hold: the lock of the home if we have it already; closed at the end."""
+async def open_daemon(
+    settings: Settings, *, work_tree: Path | None = None, hold: Hold | None = None, origins: tuple[Layer, ...] = ()
+) -> AsyncIterator[Daemon]:
+    """Everything, serving while the context is open. hold: the lock of the home if we have it already; closed at the end. origins: of settings."""
     repositories = _Repositories()
     types = load_types()
     for name, reason in types.broken:
         log.error("plugin_disabled", plugin=name, reason=reason)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_disk_trouble_told(settings.home))
+        stack.enter_context(disk_trouble_told(settings.home))
         hold = stack.enter_context(home_lock(settings.home) if hold is None else contextlib.closing(hold))
         heart = stack.enter_context(Heart(hold))
         desk = Desk(settings.home)
@@ -184,9 +175,11 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
             check_flow=lambda text, file: parse_flows(text, file=file, types=types), clock=core.clock,
             flow_schema=lambda: json_schema(types, load_vocabulary()),
             instance=core.instance, version=_version(), door=door, calls=calls_of(settings), deliveries=deliveries,
+            about=About(core, settings, origins),
             public_url=settings.server.public_url,
             body_limit=settings.limits.body_bytes_max, upload_limit=settings.limits.upload_bytes_max,
             desk=desk, edits=publisher, files=core.renderer.file_reader, secrets=core.renderer.secrets, types=types, charts=charts,
+            copilot=_copilot(settings, core, types),
             results=browser, tables=tables,
         )
         handed = listen_sockets(os.environ)
@@ -205,6 +198,22 @@ async def open_daemon(settings: Settings, *, work_tree: Path | None = None, hold
         stack.callback(heart.rest)
         stack.push_async_callback(ended, [turning])
         yield Daemon(core=core, sources=watcher, triggers=board, url=listening.url, socket=socket_path, vital=[*vital, *inbound])
+
+
+def _copilot(settings: Settings, core: Core, types: Types) -> CopilotControls | None:
+    """The copilot, if there is a server for it."""
+    ai, secrets = settings.ai, core.renderer.secrets
+    if not ai.url:
+        return None
+    from podium.copilot.made import make_copilot
+    from podium.copilot.provider import ProviderSettings
+
+    key = ai.key.get_secret_value() if ai.key else first_line(ai.key_file, key="ai.key_file") if ai.key_file else ""
+    provider = ProviderSettings(
+        url=ai.url, model=ai.model, key=secrets.get("", ai.secret) if ai.secret else key, timeout_s=ai.timeout_s, max_tokens=ai.max_tokens,
+        headers=ai.headers,
+    )
+    return make_copilot(provider, types=types, schema=lambda: json_schema(types, load_vocabulary()), secrets=lambda _: secrets.every())
 
 
 async def _turn(heart: Heart) -> None:
@@ -293,7 +302,10 @@ def _version() -> str:
     return version("podium")
 
 
-async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready: Any = None, standby: Callable[[Owner], None] | None = None) -> None:
+async def run_daemon(
+    settings: Settings, *, work_tree: Path | None = None, ready: Any = None, standby: Callable[[Owner], None] | None = None,
+    origins: tuple[Layer, ...] = (),
+) -> None:
     """Serve until SIGTERM or SIGINT. SIGHUP looks at all sources at once. ready: called with the Daemon once it serves.
 
     standby: if given, a home that another daemon has is waited for; called once when that is so.
@@ -301,7 +313,7 @@ async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready
     settings = settings.model_copy(update={"home": settings.home.absolute()})
     if os.environ.get(faults.VARIABLE):
         faults.arm(os.environ[faults.VARIABLE])
-    _take_descriptors()
+    take_descriptors()
     notifier = Notifier(os.environ)
     stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -318,7 +330,7 @@ async def run_daemon(settings: Settings, *, work_tree: Path | None = None, ready
     if (rows := upgrade_due(settings.home / "journal.db")) is not None:
         notifier.more_time(upgrade_s(rows))
         notifier.status("upgrading the database")
-    async with open_daemon(settings, work_tree=work_tree, hold=hold) as daemon:
+    async with open_daemon(settings, work_tree=work_tree, hold=hold, origins=origins) as daemon:
         took = monotonic_s() - started
         log.info("serving", url=daemon.url, socket=str(daemon.socket), home=str(settings.home), took_s=round(took, 3))
         notifier.ready(f"serves at {daemon.url}")
@@ -355,14 +367,6 @@ async def _our_turn(settings: Settings, notifier: Notifier, stop: asyncio.Event,
         return waiting.result()
     finally:
         await ended([waiting, stopped])
-
-
-def _take_descriptors() -> None:
-    """As many open files as the system lets us have: its usual 1,024 are fewer than the connections and commands of a busy day."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _until_over(told: asyncio.Task[Any], vital: Sequence[asyncio.Task[None]]) -> BaseException | None:

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ BEAT_S = 1.0
 STALLED_S = 3.0
 """A loop that does not turn for so long gives no sign of life."""
 EXIT_HOME_TAKEN = 4
+DESCRIPTORS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +292,23 @@ def end_fenced() -> None:
     """Another daemon has taken this home: end as a crash would. Nothing of ours may have an effect any more, not even an orderly stop."""
     log.error("home_taken", hint="another daemon has this home; this one ends without writing")
     os._exit(EXIT_HOME_TAKEN)
+
+
+@contextmanager
+def disk_trouble_told(home: Path) -> Iterator[None]:
+    """A home that is full or cannot be written is the operator's to mend: say so instead of where we noticed. Raises SettingsError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        hint = "free some space or mount it for writing, then start again; nothing acknowledged is lost"
+        raise SettingsError(f"the home {home} cannot be written: {error.strerror}", hint=hint, path="home") from error
+
+
+def take_descriptors() -> None:
+    """As many open files as the system lets us have: its usual 1,024 are fewer than the connections and commands of a busy day."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

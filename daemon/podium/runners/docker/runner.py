@@ -75,6 +75,11 @@ class DockerRunner:
             instance=instance, life=self._life, supervision=self._supervision, sites=lambda: {self._default_site(), *self._sites.values()},
         )
 
+    @property
+    def warm(self) -> int:
+        """How many containers wait for their task."""
+        return self._supervision.warm if self._supervision is not None else 0
+
     def places(self, directory: Path, private: Path) -> Places:
         """Always the same, so that absolute paths (of a venv, say) hold from task to task."""
         return Places(working=WORKING, outputs=OUTPUTS, private=PRIVATE)

@@ -22,11 +22,12 @@ from podium.web.pages.executions import live as execution_live
 from podium.web.pages.executions import page as executions
 from podium.web.pages.flows import page as flows
 from podium.web.pages.home import page as home
+from podium.web.pages.instance import settings, system
 from podium.web.pages.lists import executions as execution_list
 from podium.web.pages.lists import flows as flow_list
 from podium.web.pages.lists import logs as log_search
 from podium.web.pages.namespaces import page as namespaces
-from podium.web.pages.people import login
+from podium.web.pages.people import account, login
 from podium.web.pages.plugins import page as plugins
 from podium.web.pages.render import HERE, TAG, digest, link, page, render
 from podium.web.pages.results import page as results
@@ -81,7 +82,7 @@ async def old_address(request: web.Request) -> web.StreamResponse:
 
 ROUTES: tuple[Route, ...] = (
     *home.ROUTES, *flow_list.ROUTES, *execution_list.ROUTES, *log_search.ROUTES, *flows.ROUTES, *execution_files.ROUTES, *execution_live.ROUTES, *executions.ROUTES, *results.ROUTES, *triggers.ROUTES, *webhooks.ROUTES,
-    *dashboards.ROUTES, *syncs.ROUTES, *namespaces.ROUTES, *editor.ROUTES, *plugins.ROUTES, *login.ROUTES,
+    *dashboards.ROUTES, *syncs.ROUTES, *namespaces.ROUTES, *editor.ROUTES, *plugins.ROUTES, *login.ROUTES, *account.ROUTES, *settings.ROUTES, *system.ROUTES,
     page("GET", "/assets/{name:.+}", asset, to_all=True),
     page("GET", "/ui{rest:(/.*)?}", old_address),
 )

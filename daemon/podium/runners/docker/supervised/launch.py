@@ -58,6 +58,11 @@ class Supervision:
         """Image → when supervision is tried again."""
         self._waiting: set[str] = set()
 
+    @property
+    def warm(self) -> int:
+        """How many containers wait for their task."""
+        return self._pool.ready
+
     async def begin(self, site: Site, job: Job, image: Image, killing: asyncio.Event) -> Claim | None:
         """Start the command under supervision; None where that cannot be, or when it was killed: nothing was started then."""
         program = programs.supervise(image.arch)

@@ -77,6 +77,11 @@ class Pool:
             self._background(self._discard(slot))
         return None
 
+    @property
+    def ready(self) -> int:
+        """How many wait for their task."""
+        return sum(len(kind.ready) for kind in self._kinds.values())
+
     async def close(self) -> None:
         """Remove all."""
         if self._tending is not None:
