@@ -188,3 +188,29 @@ async def test_executions_that_belong_together_are_followed(client: Client) -> N
     assert answered.text.count("id: progress") == 1
     assert f'"executionId":"{identifier}"' in answered.text
     assert answered.text.rstrip().endswith("id: end-all\ndata: {}")
+
+
+async def test_clients_of_kestra_2_get_problems(client: Client) -> None:
+    answered = await client.get(f"{API}/executions/{'x' * 22}", headers={"Accept": "application/problem+json, application/json"})
+    assert (answered.status, answered.headers["Content-Type"].partition(";")[0]) == (404, "application/problem+json")
+    assert answered.json["type"].endswith("/not-found")
+    assert (answered.json["status"], answered.json["instance"]) == (404, f"{API}/executions/{'x' * 22}")
+    plain = await client.get(f"{API}/executions/{'x' * 22}")
+    assert (plain.json["message"], plain.json["_links"]["self"]["href"]) == (answered.json["detail"], answered.json["instance"])
+
+
+async def test_plugins_by_group(client: Client) -> None:
+    groups = {each["name"]: each for each in (await client.get(f"{API}/plugins/groups/subgroups")).json}
+    assert [each["cls"] for each in groups["core.log"]["tasks"]] == ["io.kestra.plugin.core.log.Log"]
+    assert "STRING" in {each["type"] for each in (await client.get(f"{API}/plugins/inputs")).json}
+    assert (await client.get(f"{API}/plugins/inputs/string")).json["type"] == "STRING"
+    assert (await client.get(f"{API}/plugins/inputs/nope")).status == 404
+    icons = (await client.get(f"{API}/plugins/icons")).json
+    assert icons["io.kestra.plugin.core.log.Log"]["name"] == "Log"
+    assert "core.log" in (await client.get(f"{API}/plugins/icons/groups")).json
+    assert (await client.get(f"{API}/plugins/schemas/plugindefault?arrayOf=true")).json["type"] == "array"
+    dashboard = (await client.get(f"{API}/plugins/schemas/dashboard")).json
+    assert {"title", "charts"} <= set(dashboard["properties"])
+    assert "$defs" not in str(dashboard)
+    configs = (await client.get(f"{API}/configs")).json
+    assert (configs["systemNamespace"], configs["preview"]["initial"]) == ("system", 100)

@@ -175,9 +175,28 @@ def error_body(status: int, said: Mapping[str, Any], *, path: str) -> dict[str, 
     }
 
 
+PROBLEM = "application/problem+json"
+PROBLEM_TYPES = "https://kestra.io/docs/api-reference/problems/"
+"""What the type of a problem begins with (Kestra 2.0); what follows is our code."""
+
+
+def problem_of(body: Mapping[str, Any], *, status: int) -> dict[str, Any]:
+    """An error's body as RFC 9457 has it, which is how clients of Kestra 2.0 read errors."""
+    code = str(body["code"])
+    listed = [{"detail": each["message"], "field": each.get("path") or None} for each in body["_embedded"]["errors"]]
+    more = {key: value for key, value in body.items() if key not in {"_links", "_embedded", "message"}}
+    return {
+        "type": f"{PROBLEM_TYPES}{code}", "title": code.replace("-", " ").capitalize(), "status": status, "detail": body["message"],
+        "instance": body["_links"]["self"]["href"], "errors": listed, **more,
+    }
+
+
 def answer_for(error: PodiumError, request: web.Request) -> web.Response:
-    """The JSON answer for `error`."""
+    """The JSON answer for `error`: as a problem (RFC 9457) to who accepts that."""
     status = status_of(error)
+    if PROBLEM in request.headers.get("Accept", ""):
+        problem = problem_of(body_of(error, path=request.path, status=status), status=status)
+        return web.Response(status=status, body=encode(problem), content_type=PROBLEM, charset="utf-8", headers=headers_for(error, status))
     return web.Response(
         status=status, body=encode(body_of(error, path=request.path, status=status)), content_type="application/json", charset="utf-8",
         headers=headers_for(error, status),

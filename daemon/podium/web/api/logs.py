@@ -23,7 +23,7 @@ from podium.web.routes import INTEGER, MOMENT, TEXT, Param, Route, paged, ref
 from podium.web.wire import answer
 
 _CHUNK_BYTES = 1024 * 1024
-_PREVIEW_ROWS, _PREVIEW_ROWS_MAX = 100, 5_000
+PREVIEW_ROWS, PREVIEW_ROWS_MAX = 100, 5_000
 _IMAGES = frozenset({"png", "jpg", "jpeg", "gif", "webp", "bmp"})
 _LINES = frozenset({"jsonl", "ndjson", "ion"})
 
@@ -151,7 +151,7 @@ async def _file_metas(request: web.Request) -> web.Response:
 async def _file_preview(request: web.Request) -> web.Response:
     here, query = context(request), Query(request)
     uri, encoding = query.required("path"), query.text("encoding") or "utf-8"
-    rows = query.integer("maxRows", _PREVIEW_ROWS, high=_PREVIEW_ROWS_MAX) or _PREVIEW_ROWS
+    rows = query.integer("maxRows", PREVIEW_ROWS, high=PREVIEW_ROWS_MAX) or PREVIEW_ROWS
     try:
         "".encode(encoding)
     except LookupError as error:

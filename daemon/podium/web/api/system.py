@@ -8,6 +8,8 @@ from aiohttp import web
 
 from podium.base.errors import PodiumError
 from podium.base.redact import redact_url
+from podium.web.api.logs import PREVIEW_ROWS, PREVIEW_ROWS_MAX
+from podium.web.api.looks.finding import SYSTEM_NAMESPACE
 from podium.web.context import TRUST, context
 from podium.web.metrics import CONTENT_TYPE
 from podium.web.params import Query
@@ -52,7 +54,11 @@ async def _configs(request: web.Request) -> web.Response:
     return answer(
         {
             "product": "podium", "version": here.version, "instance": here.instance, "isBasicAuthEnabled": here.door.has_accounts,
-            "systemNamespace": "system", "hiddenLabelsPrefixes": ["system.", "internal."],
+            "systemNamespace": SYSTEM_NAMESPACE, "hiddenLabelsPrefixes": ["system.", "internal."],
+            "uuid": here.instance, "commitId": None, "commitDate": None, "edition": "OSS", "tenants": {"enabled": False, "static": "main"},
+            "preview": {"initial": PREVIEW_ROWS, "max": PREVIEW_ROWS_MAX}, "isAnonymousUsageEnabled": False, "isUiAnonymousUsageEnabled": False,
+            "isTemplateEnabled": False, "isCustomDashboardsEnabled": True, "isTaskRunEnabled": True, "isConcurrencyViewEnabled": True,
+            "url": here.public_url or None,
         }
     )
 
