@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from podium.conductor.port import StartRequest
 from podium.web.server import serve
 from web_client import streaming
 from web_demo import EVIL, HELLO, World
-from web_tour import patterns, stops, tour
+from web_tour import ELSEWHERE, patterns, stops, tour
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
 BACKGROUND = {"light": "rgb(248, 249, 251)", "dark": "rgb(14, 16, 20)"}
 
 
@@ -62,6 +64,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 async def test_the_tour_visits_every_page_there_is() -> None:
     assert patterns() == set(tour((await World(MovingClock()).fill()).ids)), "name the page in tests/web_tour.py"
+    assert [file for file in ELSEWHERE.values() if not (ROOT / file).exists()] == []
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])

@@ -56,6 +56,15 @@ function choices(): void {
 function enhance(root: ParentNode): void {
   every("[data-copy]", root).forEach((each) => { each.hidden = false; });
   every("[data-script]", root).forEach((each) => { each.hidden = false; });
+  scrollable(root);
+}
+
+/** What can be scrolled can be focused, so that the keyboard scrolls it, unless there is something in it to focus. */
+function scrollable(root: ParentNode): void {
+  for (const each of every(".scroll, .code, .log, pre, .revisions", root)) {
+    const moves = each.scrollWidth > each.clientWidth + 1 || each.scrollHeight > each.clientHeight + 1;
+    if (moves && !find("a[href], button, input, [tabindex]", each)) each.tabIndex = 0;
+  }
 }
 
 function clicks(): void {
@@ -116,8 +125,11 @@ enhance(document);
 clicks();
 keys();
 keepTimes();
+// A script changed a part of the page by itself.
+document.addEventListener("podium:shown", (event) => { if (event.target instanceof Element) { enhance(event.target); showTimes(event.target); } });
 document.addEventListener("htmx:after:swap", () => { enhance(document); showTimes(); });
 document.addEventListener("podium:refresh", refresh);
+addEventListener("resize", () => scrollable(document));
 const tab = find(".tabs a[aria-current]");
 if (tab?.parentElement) tab.parentElement.scrollLeft = tab.offsetLeft - 40;
 if (document.body.hasAttribute("data-live")) parts = goLive(enhance);
