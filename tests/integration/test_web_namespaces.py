@@ -104,6 +104,7 @@ async def test_files_are_changed_by_forms(tmp_path: Path, clock: Any) -> None:
         await send(house, target, {"_do": "move", "path": "jobs/one.py", "to": "jobs/two.py"})
         assert house.bare.text("_files/company.team/jobs/two.py") == "1"
         await send(house, target, {"_do": "folder", "path": "", "name": "fresh"})
+        assert (await send(house, target, {"_do": "remove", "path": "jobs/in/z.txt"})).headers["Location"].endswith("path=jobs"), "the folder is gone"
         await send(house, target, {"_do": "remove", "path": "jobs"})
         assert house.bare.files() == sorted([*FILES, "_files/company.team/fresh/.gitkeep"])
         for fields, status in (

@@ -105,7 +105,6 @@ async def _apply(files: Files, form: Form) -> tuple[str, str, Mapping[str, Any]]
         told = await files.write({f"{inner}/{KEEP}": b""}, message=message or f"Make folder {inner}")
         return inner, text_for("namespaces.folder_made", path=inner), told
     inner = clean(path)
-    above = inner.rpartition("/")[0]
     if do == "move":
         to = clean(form.first("to"))
         moved = await plan_move(files, inner, to)
@@ -117,8 +116,15 @@ async def _apply(files: Files, form: Form) -> tuple[str, str, Mapping[str, Any]]
         if not gone:
             raise missing(inner, files.home.namespace)
         told = await files.write(dict.fromkeys(gone), message=message or f"Remove {inner}")
-        return above, text_for("namespaces.file_removed", path=inner), told
+        return _nearest(files, inner.rpartition("/")[0], set(gone)), text_for("namespaces.file_removed", path=inner), told
     raise BadRequest(f"the form asks for '{do[:40]}', which is nothing known", hint="reload the page", path="_do")
+
+
+def _nearest(files: Files, folder: str, gone: set[str]) -> str:
+    """The folder, or the nearest above it that still has files."""
+    while folder and not set(files.below(folder)) - gone:
+        folder = folder.rpartition("/")[0]
+    return folder
 
 
 async def _upload(files: Files, form: Form, folder: str, message: str) -> tuple[str, str, Mapping[str, Any]]:
