@@ -68,6 +68,33 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {**FAR, "Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
+class FakeAbout:
+    """See web/api/instance/port.InstanceReads."""
+
+    async def settings(self) -> Any:
+        return [
+            {"key": "server.port", "section": "server", "value": 9090, "origin": "podium.toml:3", "changed": True, "about": "TCP port; 0 takes a free one."},
+            {"key": "server.token", "section": "server", "value": "********", "origin": "PODIUM_SERVER__TOKEN", "changed": True, "about": "Token <b>."},
+            {"key": "instance", "section": "", "value": "", "origin": "default", "changed": False, "about": "Name of this daemon."},
+        ]
+
+    def places(self) -> Any:
+        return {"file": "/etc/podium/podium.toml", "looked": ["podium.toml"], "variable": "PODIUM_"}
+
+    async def facts(self) -> Any:
+        return {
+            "process": {"pid": 4711, "startedAt": "2026-01-05T07:00:00.000Z", "uptimeSeconds": 3600.0, "residentBytes": 80_000_000, "threads": 9,
+                        "openFiles": 42, "openFilesMax": 65_536},
+            "home": {"path": "/var/lib/podium", "journalBytes": 12_000_000, "walBytes": 0, "freeBytes": 10**11, "totalBytes": 10**12},
+            "lock": {"owner": 4711, "standby": False}, "runner": {"type": "docker", "warm": 2, "pool": 8, "supervised": True},
+            "versions": {"podium": "0.1.0", "python": "3.11.7"},
+            "machine": {"system": "Linux", "host": "host", "cpus": 2, "load": [0.5, 0.4, 0.3], "zone": "UTC"},
+        }
+
+    async def checks(self) -> Any:
+        return [{"check": "git", "status": "ok", "found": "2.47", "todo": ""}, {"check": "docker", "status": "error", "found": "away", "todo": "start it"}]
+
+
 async def world(clock: Any) -> World:
     """The demo, and something in the hidden namespace: flow `hushhush`, a running execution, a key."""
     made = await World(clock).fill()

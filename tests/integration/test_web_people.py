@@ -34,7 +34,8 @@ NEEDS: dict[str, Role] = {
     # Pattern → role; the first that matches counts. What reads and is not here needs VIEWER. A route that writes and has no line here fails.
     r"POST /system/.*|POST /gc|POST /instance/.*": ADMIN,
     r"POST /(sources|syncs)/\{source\}/confirm": EDITOR,
-    r"POST /syncs/\{source\}/look": OPERATOR,
+    r"POST /syncs/\{source\}/look|POST /results/.*": OPERATOR,
+    r"POST /copilot/.*|POST /executions/\{execution\}/delete": EDITOR,
     r"POST /executions/latest|POST /executions/\{namespace\}/\{flow\}/validate|POST /flows/validate.*|POST .*/resume/validate|POST /flows/graph|POST /flows/export/.*": VIEWER,
     r"DELETE /executions/\{execution\}|DELETE /executions/by-.*|DELETE /logs/.*": EDITOR,
     r"(POST|DELETE) /executions/.*": OPERATOR,
