@@ -146,6 +146,7 @@ export function drawTopology(host: HTMLElement, first: Graph, options: Options =
       draw("g", { class: "topo-state", transform: `translate(${-WIDTH / 2 + 18} 0)` }, draw("circle", { r: 9 }), draw("path", { d: each.triggerDeclaration ? "m1-5-5 6h4l-1 4 5-6H0z" : "M0 0h.01" })),
       name, kind, draw("text", { class: "topo-count", x: WIDTH / 2 - 8, y: -3, "text-anchor": "end" }),
     );
+    kind.before(" "); // two words, also for who reads the text without seeing it
     made.addEventListener("click", () => select(chosen === idOf(each) ? null : idOf(each), true));
     groups.set(each.uid, made);
     return made;
@@ -167,7 +168,9 @@ export function drawTopology(host: HTMLElement, first: Graph, options: Options =
       const text = counts > 1 ? (ended < counts ? `${ended}/${counts}` : `×${counts}`) : "";
       const place = group.querySelector(".topo-count");
       if (place && place.textContent !== text) place.textContent = text;
-      group.setAttribute("aria-label", fill(each.triggerDeclaration ? words.trigger : known ? words.task_in_state : words.task, { id: idOf(each), type: each.task?.type ?? each.triggerDeclaration?.type ?? "", state: known ? stateWord(known.state) : "" }));
+      // Begins with what is to be read on it, so that who speaks it to the browser is understood.
+      const read = Array.from(group.querySelectorAll(":scope > text"), (one) => one.textContent ?? "").filter(Boolean).join(" ");
+      group.setAttribute("aria-label", `${read}. ` + fill(each.triggerDeclaration ? words.trigger : known ? words.task_in_state : words.task, { id: idOf(each), type: each.task?.type ?? each.triggerDeclaration?.type ?? "", state: known ? stateWord(known.state) : "" }));
       group.setAttribute("aria-pressed", String(idOf(each) === chosen));
       group.classList.toggle("chosen", idOf(each) === chosen);
     }
