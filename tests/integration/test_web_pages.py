@@ -67,7 +67,7 @@ def checked(text: str) -> Tags:
     """The tags of a page that holds no script of its own, no inline style, no unsafe link, and is well nested."""
     tags = Tags()
     tags.feed(text)
-    assert all(str(each.get("src", "")).startswith("/assets/") for each in tags.scripts), tags.scripts
+    assert all(str(each.get("src", "")).startswith("/assets/") or each.get("type") == "application/json" for each in tags.scripts), tags.scripts
     assert tags.handlers == []
     assert tags.styles == []
     assert not [each for each in tags.links if re.match(r"\s*(javascript|data|vbscript):", each, re.IGNORECASE)]
@@ -96,14 +96,22 @@ def pages(world: World) -> dict[str, list[str]]:
         "/executions?page=2": ["Page 2 of 2"],
         "/executions?state=FAILED&flowId=daily-sales&labels=run:manual": [ids["failed"], 'value="run:manual"'],
         "/executions?q=nothing-like-this": ["No execution matches"],
-        f"/executions/{ids['failed']}": ["s-FAILED", "Restart", "Replay", "duplicate key value", "exit code 1", "alpine:3", "l-ERROR", "load", "south", "f-FAILED"],
-        f"/executions/{ids['failed']}?minLevel=ERROR": ["duplicate key value"],
-        f"/executions/{ids['failed']}?q=1240": ["1240 rows fetched"],
-        f"/executions/{ids['success']}": ["6 task runs", "took", "every_morning", "https://git.example.org/company/flows/commit/02c0ffee"],
-        f"/executions/{ids['success']}?tab=data": ["2026-01-04", "1240", "orders.csv", "Executions it started", "Variables", "system.correlationId"],
+        f"/executions/{ids['failed']}": ["s-FAILED", "Restart", "Replay", "Why it failed", "exit code 1", "f-FAILED", "Started by", "tab=logs&amp;taskRunId="],
+        f"/executions/{ids['failed']}?tab=gantt": ["exit code 1", "alpine:3", "load", "south", "f-FAILED", "Replay from here", "2 attempts"],
+        f"/executions/{ids['failed']}?tab=logs": ["duplicate key value", "l-ERROR", "Download"],
+        f"/executions/{ids['failed']}?tab=logs&minLevel=ERROR": ["duplicate key value"],
+        f"/executions/{ids['failed']}?tab=logs&q=1240": ["1240 rows fetched"],
+        f"/executions/{ids['failed']}?tab=topology": ["topology-graph", "extract"],
+        f"/executions/{ids['failed']}/replay": ['name="day"', "2026-01-04", "the beginning"],
+        f"/executions/{ids['success']}": ["took", "every_morning", "https://git.example.org/company/flows/commit/02c0ffee", "Executions it started", "Variables", "system.correlationId", "2026-01-04"],
+        f"/executions/{ids['success']}?tab=gantt": ["6 task runs"],
+        f"/executions/{ids['success']}?tab=outputs": ["1240", "orders.csv", "Try an expression", "{{ outputs.", "outputs.extract"],
+        f"/executions/{ids['success']}?tab=files": ["orders.csv", "outputs.extract"],
+        f"/executions/{ids['success']}?tab=trigger": ["every_morning", "2026-01-05T06:00:00+01:00"],
         f"/executions/{ids['success']}?tab=metrics": ["rows", "counter", "1240", "3.2 s", "table"],
         f"/executions/{ids['success']}?tab=record": ["executions/2026/01/05/07/", "ab54a98c", "&#34;schema&#34;: 1"],
-        f"/executions/{ids['running']}": ["s-RUNNING", "Kill", "Pause", "data-log="],
+        f"/executions/{ids['running']}": ["s-RUNNING", "Kill", "Pause", "data-since="],
+        f"/executions/{ids['running']}?tab=logs": ["data-log=", "Hello"],
         f"/executions/{ids['running']}?tab=record": ["Not committed yet"],
         f"/executions/{ids['running']}?tab=metrics": ["No task published a metric"],
         f"/executions/{ids['paused']}": ["It is paused", "approved", "Ship it?", "Resume"],
@@ -206,7 +214,7 @@ async def test_nothing_foreign_becomes_markup(client: Client) -> None:
     paths = [
         "/", "/flows", f"/flows?q={evil}&namespace={evil}", "/flows/company.team/evil", "/flows/company.team/evil?tab=run", "/flows/company.team/evil?tab=source",
         "/flows/company.team/evil?tab=revisions", "/flows/company.team/evil?tab=triggers", "/executions", f"/executions?labels=x:{evil.replace(' ', '')}&flowId={evil}&q={evil}", f"/executions/{identifier}",
-        f"/executions/{identifier}?q={evil}&taskRunId={evil}", f"/executions/{identifier}?tab=data", f"/executions/{identifier}?tab=metrics", f"/executions/{identifier}?tab=record", "/triggers", "/syncs",
+        f"/executions/{identifier}?q={evil}&taskRunId={evil}", *(f"/executions/{identifier}?tab={tab}" for tab in ("gantt", "logs", "topology", "outputs", "files", "metrics", "trigger")), f"/executions/{identifier}?tab=record", "/triggers", "/syncs",
         f"/search?q={evil}", f"/{evil}",
     ]
     for path in paths:
@@ -219,7 +227,7 @@ async def test_nothing_foreign_becomes_markup(client: Client) -> None:
 
 async def test_secrets_stay_hidden_on_pages(client: Client) -> None:
     view = (await client.post("/api/v1/executions/company.team/everything", json={"name": "Ada", "password": "hunter2"})).json
-    page = (await client.page(f"/executions/{view['id']}?tab=data")).text
+    page = "".join([(await client.page(f"/executions/{view['id']}?tab={tab}")).text for tab in ("overview", "outputs")])
     assert "********" in page
     assert "hunter2" not in page
     assert "c2VhbGVk" not in page
@@ -335,9 +343,9 @@ async def test_a_huge_execution_is_paged(client: Client) -> None:
         orchestrator.task_run(view["id"], "say", ("CREATED", 0), ("SUCCESS", 1), outputs={"x": 1})
     for number in range(900):
         orchestrator.log(view["id"], f"line {number}")
-    page = (await client.page(f"/executions/{view['id']}")).text
-    assert page.count("data-keep=") == 200
-    assert f"/executions/{view['id']}?runs=2" in page
-    assert "The last 300 of 900 lines" in page
-    assert (await client.page(f"/executions/{view['id']}?runs=7")).text.count("data-keep=") == 0
-    assert (await client.page(f"/executions/{view['id']}?runs=6")).text.count("data-keep=") == 200
+    page = (await client.page(f"/executions/{view['id']}?tab=gantt")).text
+    assert page.count('id="run-') == 200
+    assert f"/executions/{view['id']}?tab=gantt&amp;runs=2" in page
+    assert "The last 300 of 900 lines" in (await client.page(f"/executions/{view['id']}?tab=logs")).text
+    assert (await client.page(f"/executions/{view['id']}?tab=gantt&runs=7")).text.count('id="run-') == 0
+    assert (await client.page(f"/executions/{view['id']}?tab=gantt&runs=6")).text.count('id="run-') == 200

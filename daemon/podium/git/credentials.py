@@ -99,6 +99,18 @@ def sign(payload: bytes, key: Path) -> str:
     return done.stdout.decode()
 
 
+def public_key(key: Path) -> str:
+    """The public half of an SSH key: `<type> <key>`. key: private, or public already. Raises GitError."""
+    _readable(key, "signing key")
+    beside = key if key.suffix == ".pub" else key.with_name(key.name + ".pub")
+    if beside.is_file():
+        return " ".join(beside.read_text("utf-8").split()[:2])
+    done = run_program(["ssh-keygen", "-y", "-P", "", "-f", str(key)], timeout_s=_SIGN_TIMEOUT_S, env={"SSH_ASKPASS_REQUIRE": "never"})
+    if done.code != 0:
+        raise GitError(f"cannot read the public half of {key}: {done.stderr.strip()}", hint="put it beside the key, as <key>.pub", reason="signing")
+    return " ".join(done.stdout.decode().split()[:2])
+
+
 def _ssh_command(given: Credentials) -> list[str]:
     command = ["ssh", *_SSH_OPTIONS]
     if given.ssh_key:

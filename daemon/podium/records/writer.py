@@ -102,7 +102,7 @@ class ResultsWriter:
         local = remote_url is None or is_local(remote_url)
         self._push_interval_s = push_interval_s if push_interval_s is not None else 0.0 if local else NETWORK_PUSH_INTERVAL_S
         self._push_rest = 3.0 if local else 0.0
-        self._draining = asyncio.Event()
+        self._draining, self._at_once = asyncio.Event(), asyncio.Event()
         self._wake = asyncio.Event()
         self._push_due = asyncio.Event()
         self._waiting: deque[_Waiting] = deque()
@@ -115,6 +115,12 @@ class ResultsWriter:
     def wake(self) -> None:
         """Something was queued."""
         self._wake.set()
+
+    def push_soon(self) -> None:
+        """Somebody wants it now: commit what is queued and push, also when the pause after a failure is not over."""
+        self._wake.set()
+        self._at_once.set()
+        self._push_due.set()
 
     async def run(self) -> None:
         """Work until cancelled. A step that is under way then is finished first, so that repository and queue agree."""
@@ -240,12 +246,16 @@ class ResultsWriter:
                 self._push_due.set()
 
     async def _rest_until(self, allowed_at: float, *, cut_short: bool) -> None:
-        """Wait out the pause; a drain ends the usual one, not that of a failure."""
+        """Wait out the pause; a drain ends the usual one, not that of a failure; who wants a push now ends both."""
         left = allowed_at - monotonic_s()
-        if left > 0 and cut_short:
-            await _set_within(self._draining, left)
-        elif left > 0:
-            await asyncio.sleep(left)
+        if left > 0:
+            either = {asyncio.create_task(each.wait()) for each in (self._at_once, *([self._draining] if cut_short else []))}
+            try:
+                await asyncio.wait(either, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in either:
+                    each.cancel()
+        self._at_once.clear()
 
     async def _push_all(self) -> None:
         names = await self._thread(self._branch.unpushed)

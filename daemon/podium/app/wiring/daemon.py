@@ -18,24 +18,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podium.app.layers import Layer, first_line
+from podium.app.layers import Layer
 from podium.app.plugins import load_types, load_vocabulary
 from podium.app.sdnotify import Notifier, listen_sockets
 from podium.app.settings import Settings
 from podium.app.wiring.about import About
-from podium.app.wiring.core import DRAIN_S, Core, ended, open_core
+from podium.app.wiring.core import DRAIN_S, Core, copilot_of, ended, open_core
 from podium.app.wiring.home import BEAT_S, Heart, Hold, Owner, disk_trouble_told, end_fenced, home_lock, stand_by, take_descriptors
 from podium.app.wiring.people import PeopleKeeper, calls_of, door_of
 from podium.app.wiring.rebuild import restore_home, until_free
 from podium.app.wiring.results import ResultsBranch
 from podium.base.errors import GitError, PodiumError, StoreError
-from podium.base.ports import CopilotControls
 from podium.base.system import faults
 from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
 from podium.flows.load import parse_flows
 from podium.flows.schema import json_schema
-from podium.flows.types import Types
 from podium.git import process
 from podium.git.credentials import Credentials
 from podium.git.remote import is_local
@@ -179,7 +177,7 @@ async def open_daemon(
             public_url=settings.server.public_url,
             body_limit=settings.limits.body_bytes_max, upload_limit=settings.limits.upload_bytes_max,
             desk=desk, edits=publisher, files=core.renderer.file_reader, secrets=core.renderer.secrets, types=types, charts=charts,
-            copilot=_copilot(settings, core, types),
+            copilot=copilot_of(settings, core, types),
             results=browser, tables=tables,
         )
         handed = listen_sockets(os.environ)
@@ -198,22 +196,6 @@ async def open_daemon(
         stack.callback(heart.rest)
         stack.push_async_callback(ended, [turning])
         yield Daemon(core=core, sources=watcher, triggers=board, url=listening.url, socket=socket_path, vital=[*vital, *inbound])
-
-
-def _copilot(settings: Settings, core: Core, types: Types) -> CopilotControls | None:
-    """The copilot, if there is a server for it."""
-    ai, secrets = settings.ai, core.renderer.secrets
-    if not ai.url:
-        return None
-    from podium.copilot.made import make_copilot
-    from podium.copilot.provider import ProviderSettings
-
-    key = ai.key.get_secret_value() if ai.key else first_line(ai.key_file, key="ai.key_file") if ai.key_file else ""
-    provider = ProviderSettings(
-        url=ai.url, model=ai.model, key=secrets.get("", ai.secret) if ai.secret else key, timeout_s=ai.timeout_s, max_tokens=ai.max_tokens,
-        headers=ai.headers,
-    )
-    return make_copilot(provider, types=types, schema=lambda: json_schema(types, load_vocabulary()), secrets=lambda _: secrets.every())
 
 
 async def _turn(heart: Heart) -> None:

@@ -14,6 +14,7 @@ from podium.base.system.clock import Clock
 from podium.base.system.log import get_logger
 from podium.git.credentials import Credentials
 from podium.git.repo import Repository
+from podium.records.browsing.browser import ResultsBrowser
 from podium.records.layout import parse
 from podium.records.read import ResultsReader
 from podium.records.writer import ResultsWriter
@@ -47,6 +48,8 @@ class ResultsBranch:
         self.home = home
         self.remote_names = remote_names
         """Names of the branches of results that the remote has. Blocking. Raises GitError."""
+        self.browser: ResultsBrowser | None = None
+        """For pages; set once it is opened."""
         self.trouble: PodiumError | None = None
         """Why nothing is written to the branch yet (rebuild.py)."""
 
@@ -104,9 +107,13 @@ def open_branch(settings: Settings, *, queue: Queue, home: Path, instance: str, 
         queue=queue, repository=repository, instance=instance, clock=clock, branch=settings.results.branch, remote_url=results_url(settings),
         credentials=results_credentials(settings), rotate=settings.results.rotate, signing_key=settings.results.sign_key,
     )
-    return ResultsBranch(
-        writer, ResultsReader(repository, branch=settings.results.branch), home=home, remote_names=lambda: _remote_names(settings, repository)
+    reader = ResultsReader(repository, branch=settings.results.branch)
+    made = ResultsBranch(writer, reader, home=home, remote_names=lambda: _remote_names(settings, repository))
+    made.browser = ResultsBrowser(
+        repository, reader, branch=settings.results.branch, remote=results_url(settings), rotate=settings.results.rotate,
+        sign_key=settings.results.sign_key, home=home, clock=clock, status=made.status, push=writer.push_soon,
     )
+    return made
 
 
 def _remote_names(settings: Settings, repository: Repository) -> list[str]:

@@ -101,14 +101,17 @@ class Shared(Generic[F]):
         return len(self._kept)
 
     @asynccontextmanager
-    async def following(self, key: Hashable, make: Callable[[], F]) -> AsyncIterator[tuple[F, asyncio.Event]]:
-        """The feed of `key`, made if nobody follows it yet, and an event that is set at each news. Raises what its `begin` raises."""
+    async def following(self, key: Hashable, make: Callable[[], F], news: asyncio.Event | None = None) -> AsyncIterator[tuple[F, asyncio.Event]]:
+        """The feed of `key`, made if nobody follows it yet, and an event that is set at each news. Raises what its `begin` raises.
+
+        news: an event that is set by several feeds.
+        """
         kept = self._kept.get(key)
         if kept is None:
             feed: Any = make()
             kept = self._kept[key] = _Kept(feed, asyncio.get_running_loop().create_future(), [0])
             self._tasks[feed] = asyncio.create_task(self._work(key, kept), name="web-feed")
-        news = asyncio.Event()
+        news = news or asyncio.Event()
         kept.users[0] += 1
         try:
             await asyncio.shield(kept.begun)
@@ -330,22 +333,31 @@ class Feeds:
         self._orchestrator, self._subscribe = orchestrator, subscribe
         self._states: Shared[StateFeed] = Shared()
         self._lines: Shared[LineFeed] = Shared()
+        self._shown: Shared[Feed] = Shared()
 
     def state(self, execution_id: str) -> AbstractAsyncContextManager[tuple[StateFeed, asyncio.Event]]:
         """An execution's state for as long as the context is open. Raises NotFound."""
         return self._states.following(execution_id, lambda: StateFeed(self._orchestrator, self._subscribe, execution_id))
 
     def lines(
-        self, execution_id: str, only: Only, *, pack: Pack = as_events, batch: int = LINES_A_BATCH
+        self, execution_id: str, only: Only, *, pack: Pack = as_events, batch: int = LINES_A_BATCH, news: asyncio.Event | None = None
     ) -> AbstractAsyncContextManager[tuple[LineFeed, asyncio.Event]]:
         """An execution's log lines. Raises NotFound."""
         key = (execution_id, pack, batch, *sorted(only.items()))
-        return self._lines.following(key, lambda: LineFeed(self._orchestrator, self._subscribe, execution_id, only, pack=pack, batch=batch))
+        return self._lines.following(
+            key, lambda: LineFeed(self._orchestrator, self._subscribe, execution_id, only, pack=pack, batch=batch), news
+        )
+
+    def shown(
+        self, key: Hashable, make: Callable[[Feeds], Feed], news: asyncio.Event | None = None
+    ) -> AbstractAsyncContextManager[tuple[Any, asyncio.Event]]:
+        """A feed of another kind, of which `key` tells what it shows and to whom."""
+        return self._shown.following(key, lambda: make(self), news)
 
     @property
     def open(self) -> int:
         """How many feeds there are."""
-        return self._states.count + self._lines.count
+        return self._states.count + self._lines.count + self._shown.count
 
 
 async def news_or(news: asyncio.Event, timeout_s: float, idle: Callable[[], Awaitable[None]]) -> None:

@@ -1,204 +1,231 @@
-"""The pages of executions: the list, one execution, and what is done to it."""
+"""The page of one execution: its head with the buttons that are possible, and a tab below. What is done by a button, and the form to replay with.
+
+What always holds: everything can be read and every button works without scripts; the pieces that change are those that the stream of the page
+(live.py) sends, made by the same function.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
+from markupsafe import Markup
 
-from podium.base import limits
-from podium.base.errors import FlowNotFound, NotFound, PodiumError
+from podium.base.errors import ConflictError, FlowNotFound, NotFound, PodiumError
 from podium.base.ports import FlowRevision
 from podium.conductor.port import Orchestrator, View
-from podium.flows.model import STATES, TERMINAL, Approval
+from podium.flows.model import TERMINAL, Approval
 from podium.web.api.actions import asked_for, waiting_task
 from podium.web.api.executions import execution_id
-from podium.web.api.inputs import inputs_of
 from podium.web.context import context
-from podium.web.errors import BadRequest, details_of, status_of
-from podium.web.pages.flows.fields import Filled, fields_of, sent
-from podium.web.pages.render import execution_url, form_page, page, render
+from podium.web.errors import details_of, status_of
+from podium.web.pages.executions import actions, runs, tabs
+from podium.web.pages.navigation import flash
+from podium.web.pages.flows.fields import Field, Filled, fields_of, sent
+from podium.web.pages.render import execution_url, form_page, fragment, hide, link, page, render, text_for
 from podium.web.pages.text import commit_url
-from podium.web.pages.timeline import timeline
-from podium.web.params import Form, Query, known_state, parse_labels, read_form
-from podium.web.wire import pretty
+from podium.web.params import Query, read_form
+from podium.web.people.roles import Role, caller
+from podium.web.wire import encode
 
-TABS = ("overview", "data", "metrics", "record")
-LOGS_SHOWN = 300
-_RUNS_SHOWN = 200
-_LOG_BATCH, _LOG_BATCHES = 10_000, 20
-"""How much of a log is looked through for its last lines; the rest is for the download."""
+TABS = ("overview", "gantt", "logs", "topology", "outputs", "files", "metrics", "trigger", "record")
+OLD_TABS = {"data": "outputs"}
+_MOVING = frozenset({"overview", "outputs", "files", "metrics", "trigger", "record"})
+"""Tabs whose content comes anew as a piece; the others are drawn by a script of their own."""
+_REVISIONS_SHOWN = 30
 
 
 async def execution_page(request: web.Request) -> web.Response:
     """One execution. ?tab= chooses what is shown below the head."""
-    return await _execution_page(request)
+    return await _show(request)
 
 
-async def _execution_page(request: web.Request, *, filled: Filled | None = None, problem: PodiumError | None = None) -> web.Response:
-    here, query = context(request), Query(request)
-    orchestrator, tab = here.orchestrator, query.text("tab") or "overview"
+def tab_of(query: Query) -> str:
+    """The tab that the address asks for. Raises NotFound."""
+    tab = query.text("tab") or "overview"
+    tab = OLD_TABS.get(tab, tab)
     if tab not in TABS:
         raise NotFound(f"an execution has no page '{tab[:40]}'", hint=f"there are {', '.join(TABS)}")
-    execution = await orchestrator.execution(execution_id(request))
-    flow = await _flow_of(orchestrator, execution)
-    pinned = execution.get("git") or ({"source": flow.source, "commit": flow.commit} if flow else {})
-    commit = pinned.get("commit")
+    return tab
+
+
+async def _show(request: web.Request, *, filled: Filled | None = None, problem: PodiumError | None = None) -> web.Response:
+    tab = tab_of(Query(request))
+    execution = await context(request).orchestrator.execution(execution_id(request))
+    values = await facts_of(request, execution, tab, filled=filled, problem=problem)
+    parts = await _drawn(request, execution, tab, values)
+    return await render(request, "executions/execution.html", status=status_of(problem) if problem else 200, parts=parts, **values)
+
+
+async def parts_of(request: web.Request, execution: View, tab: str) -> Mapping[str, str]:
+    """The pieces of the page that change: id of the element → its content."""
+    values = await facts_of(request, execution, tab)
+    drawn = await _drawn(request, execution, tab, values)
+    return {name: str(text) for name, text in drawn.items() if name != "tab" or tab in _MOVING}
+
+
+async def _drawn(request: web.Request, execution: View, tab: str, values: Mapping[str, Any], **also: Any) -> dict[str, Markup]:
+    more = await tabs.VALUES[tab](request, execution) | also
+    names = {"head": "executions/head.html", "asks": "executions/asks.html", "tab": f"executions/tabs/{tab}.html"}
+    return {name: fragment(request, template, **values, **(more if name == "tab" else {})) for name, template in names.items()}
+
+
+async def facts_of(
+    request: web.Request, execution: View, tab: str, *, filled: Filled | None = None, problem: PodiumError | None = None
+) -> dict[str, Any]:
+    """What the head, its buttons and every tab may show."""
+    here = context(request)
+    flow = await flow_of(here.orchestrator, execution)
+    pinned = execution.get("git") or ({"source": flow.source, "commit": flow.commit, "path": flow.path} if flow else {})
     source = next((each for each in here.sources.status() if each.get("name") == pinned.get("source")), {})
-    state = execution["state"]["current"]
-    waiting, waiting_run = await waiting_task(orchestrator, execution) if state == "PAUSED" and flow else (None, "")
-    values: dict[str, Any] = {
-        "execution": execution, "state": state, "flow": flow, "commit": commit,
+    commit, state = pinned.get("commit"), execution["state"]["current"]
+    verbs = actions.allowed(request, execution)
+    waits = state == "PAUSED" and flow is not None and "resume" in verbs
+    waiting, waiting_run = await waiting_task(here.orchestrator, execution) if waits else (None, "")
+    return {
+        "execution": execution, "state": state, "ended": state in TERMINAL, "flow": flow, "tab": tab, "tabs": TABS, "verbs": verbs,
+        "address": execution_url(execution["id"]), "git": pinned, "commit": commit,
         "commit_href": commit_url(str(source.get("url") or ""), commit) if commit else None,
-        "tab": tab, "paused": fields_of(asked_for(waiting), filled), "approval": waiting if isinstance(waiting, Approval) else None,
-        "waiting_run": waiting_run,
-        "filled": filled or Filled(), "problem": problem, "ended": state in TERMINAL,
-        "ends": sorted(TERMINAL - {"SKIPPED", "RETRIED", state}),
-        "children": (await orchestrator.executions(trigger_execution_id=execution["id"], size=20))[0],
-        "logs_shown": LOGS_SHOWN, "tabs": TABS,
+        "paused": fields_of(asked_for(waiting), filled), "approval": waiting if isinstance(waiting, Approval) else None, "waiting_run": waiting_run,
+        "filled": filled or Filled(), "problem": problem, "ends": [each for each in actions.ENDS if each != state], "run_states": actions.RUN_STATES,
+        "newest_revision": await _newest(here.orchestrator, execution) if "restart" in verbs else None,
+        "operates": caller(request).may(Role.OPERATOR, execution["namespace"]), "files": len(runs.files_of(execution)),
     }
-    values |= await _TAB_VALUES[tab](orchestrator, execution, query, here.clock.now())
-    return await render(request, "executions/execution.html", status=status_of(problem) if problem else 200, **values)
 
 
-async def _flow_of(orchestrator: Orchestrator, execution: View) -> FlowRevision | None:
+async def _newest(orchestrator: Orchestrator, execution: View) -> int | None:
+    """The flow's newest revision, if it is another."""
+    try:
+        revision = (await orchestrator.flow(execution["namespace"], execution["flowId"])).revision
+    except FlowNotFound:
+        return None
+    return revision if revision != execution.get("flowRevision") else None
+
+
+async def flow_of(orchestrator: Orchestrator, execution: View) -> FlowRevision | None:
+    """The revision that it runs, if that is still known."""
     try:
         return await orchestrator.flow(execution["namespace"], execution["flowId"], revision=execution.get("flowRevision"))
     except FlowNotFound:
         return None
 
 
-async def _overview(orchestrator: Orchestrator, execution: View, query: Query, now: Any) -> dict[str, Any]:
-    number = query.integer("runs", 1, high=limits.TASK_RUNS_MAX) or 1
-    tree = timeline(execution, now, skip=(number - 1) * _RUNS_SHOWN, limit=_RUNS_SHOWN)
-    level, task_run_id, wanted = query.level(), query.text("taskRunId"), query.text("q") or ""
-    entries, total, last_seq = await _last_lines(orchestrator, execution["id"], wanted.lower(), level=level, task_run_id=task_run_id)
-    return {
-        "tree": tree, "runs_page": number, "runs_size": _RUNS_SHOWN, "entries": entries, "log_total": total, "level": level,
-        "task_run_id": task_run_id or "", "wanted": wanted, "last_seq": last_seq,
-    }
-
-
-async def _last_lines(
-    orchestrator: Orchestrator, execution: str, wanted: str, *, level: str, task_run_id: str | None
-) -> tuple[list[dict[str, Any]], int, int]:
-    """The last lines that match, how many match, and the seq of the last line looked at."""
-    kept: deque[dict[str, Any]] = deque(maxlen=LOGS_SHOWN)
-    total = seen = 0
-    for _ in range(_LOG_BATCHES):
-        entries = await orchestrator.logs(execution, after_seq=seen, min_level=level, task_run_id=task_run_id, limit=_LOG_BATCH)
-        found = [each for each in entries if wanted in str(each.get("message", "")).lower()] if wanted else entries
-        kept.extend(found)
-        total += len(found)
-        seen = max((int(each.get("seq", 0)) for each in entries), default=seen)
-        if len(entries) < _LOG_BATCH:
-            break
-    return list(kept), total, seen
-
-
-async def _data(_orchestrator: Orchestrator, execution: View, _query: Query, _now: Any) -> dict[str, Any]:
-    runs = [run for run in execution.get("taskRunList") or [] if run.get("outputs")]
-    return {"with_outputs": runs[:_RUNS_SHOWN], "more_outputs": max(0, len(runs) - _RUNS_SHOWN)}
-
-
-async def _metrics(orchestrator: Orchestrator, execution: View, _query: Query, _now: Any) -> dict[str, Any]:
-    return {"metrics": await orchestrator.metrics(execution["id"])}
-
-
-async def _record(orchestrator: Orchestrator, execution: View, _query: Query, _now: Any) -> dict[str, Any]:
-    record = await orchestrator.record(execution["id"])
-    body = record.get("body") if record else None
-    return {"record": record, "body": body if isinstance(body, str) else pretty(body) if body is not None else ""}
-
-
-_TAB_VALUES: Mapping[str, Callable[[Orchestrator, View, Query, Any], Awaitable[dict[str, Any]]]] = {
-    "overview": _overview, "data": _data, "metrics": _metrics, "record": _record,
-}
-
-
 async def act(request: web.Request) -> web.StreamResponse:
     """Do what a button says, then show the execution (a new one after a replay). What is refused is said on the page."""
     here, identifier, verb = context(request), execution_id(request), request.match_info["verb"]
-    action = _ACTIONS.get(verb)
-    if action is None:
-        raise NotFound(f"there is no action '{verb[:40]}'", hint=f"there are {', '.join(_ACTIONS)}")
+    if verb not in actions.VERBS:
+        raise NotFound(f"there is no action '{verb[:40]}'", hint=f"there are {', '.join(sorted(actions.VERBS))}")
     async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as raw:
         form, filled = sent(raw)
         try:
-            after = await action(here.orchestrator, identifier, form, filled)
+            after = await actions.do(request, here.orchestrator, identifier, verb, form, filled)
         except PodiumError as error:
             await here.orchestrator.execution(identifier)
             for each in details_of(error):
                 filled.errors.setdefault(each["path"], []).append(each["message"])
-            return await _execution_page(request, filled=filled if verb in ("resume", "review") else None, problem=error)
-    raise web.HTTPSeeOther(execution_url((after or {}).get("id") or identifier))
+            if verb == "replay" and filled.first("_inputs"):
+                return await _again(request, filled=filled, problem=error)
+            return await _show(request, filled=filled if verb in actions.FORMS else None, problem=error)
+    back = filled.first("_tab")
+    raise web.HTTPSeeOther(execution_url((after or {}).get("id") or identifier, tab=back if back in TABS[1:] else None))
 
 
-Action = Callable[[Orchestrator, str, Form, Filled], Awaitable[View]]
-
-
-async def _kill(orchestrator: Orchestrator, identifier: str, _form: Form, _filled: Filled) -> View:
-    return await orchestrator.kill(identifier)
-
-
-async def _restart(orchestrator: Orchestrator, identifier: str, _form: Form, _filled: Filled) -> View:
-    return await orchestrator.restart(identifier)
-
-
-async def _replay(orchestrator: Orchestrator, identifier: str, _form: Form, filled: Filled) -> View:
-    return await orchestrator.replay(identifier, task_run_id=filled.first("_taskRunId") or None)
-
-
-async def _pause(orchestrator: Orchestrator, identifier: str, _form: Form, _filled: Filled) -> View:
-    return await orchestrator.pause(identifier)
-
-
-async def _resume(orchestrator: Orchestrator, identifier: str, form: Form, _filled: Filled) -> View:
+async def delete(request: web.Request) -> web.StreamResponse:
+    """Remove it from lists, with log, metrics and files; the record in Git stays. Then the other executions of its flow are shown."""
+    orchestrator, identifier = context(request).orchestrator, execution_id(request)
     execution = await orchestrator.execution(identifier)
-    declared = asked_for((await waiting_task(orchestrator, execution))[0])
-    inputs = await inputs_of(form, declared, orchestrator=orchestrator, namespace=execution["namespace"], flow_id=execution["flowId"])
-    return await orchestrator.resume(identifier, inputs=inputs)
+    try:
+        if "delete" not in actions.allowed(request, execution):
+            raise ConflictError(f"execution '{identifier}' is {execution['state']['current']}: only what has ended can be deleted", hint="kill it first")
+        await orchestrator.delete_execution(identifier)
+    except PodiumError as error:
+        return await _show(request, problem=error)
+    response = web.HTTPSeeOther(link("/executions", namespace=execution["namespace"], flowId=execution["flowId"]))
+    flash(response, text_for("execution.deleted", id=identifier), "ok")
+    raise response
 
 
-async def _review(orchestrator: Orchestrator, identifier: str, form: Form, filled: Filled) -> View:
-    execution = await orchestrator.execution(identifier)
-    run_id = filled.first("_run") or None
-    declared = asked_for((await waiting_task(orchestrator, execution, run_id))[0])
-    approved = filled.first("_decision") == "APPROVED"
-    inputs = await inputs_of(form, declared, orchestrator=orchestrator, namespace=execution["namespace"], flow_id=execution["flowId"])
-    return await orchestrator.review(
-        identifier, "APPROVED" if approved else "DENIED", comment=filled.first("_comment") or None, inputs=inputs if approved else None,
-        task_run_id=run_id,
-    )
+async def attempt_expression(request: web.Request) -> web.StreamResponse:
+    """Try an expression, for who has no scripts."""
+    here = context(request)
+    async with read_form(request, text_limit=here.body_limit, file_limit=0) as form:
+        expression, run = form.first("_expression"), form.first("_run")
+    execution = await here.orchestrator.execution(execution_id(request))
+    problem: PodiumError | None = None
+    tried: Mapping[str, Any] | None = None
+    try:
+        tried = await here.orchestrator.evaluate(execution["id"], expression, task_run_id=run or None) if expression.strip() else None
+    except PodiumError as error:
+        problem = error
+    values = await facts_of(request, execution, "outputs", problem=problem)
+    drawn = await _drawn(request, execution, "outputs", values, expression=expression, tried=tried, tried_run=run)
+    return await render(request, "executions/execution.html", status=status_of(problem) if problem else 200, parts=drawn, **values)
 
 
-async def _force_run(orchestrator: Orchestrator, identifier: str, _form: Form, _filled: Filled) -> View:
-    return await orchestrator.force_run(identifier)
+async def replay_page(request: web.Request) -> web.Response:
+    """The form to replay with other inputs, from a task, with another revision."""
+    return await _again(request)
 
 
-async def _change_status(orchestrator: Orchestrator, identifier: str, _form: Form, filled: Filled) -> View:
-    state = filled.first("_state")
-    if state not in STATES:
-        raise BadRequest("no state was chosen", hint="choose one")
-    return await orchestrator.change_status(identifier, known_state(state, path="_state"))
+async def _again(request: web.Request, *, filled: Filled | None = None, problem: PodiumError | None = None) -> web.Response:
+    here, query = context(request), Query(request)
+    execution = await here.orchestrator.execution(execution_id(request))
+    values = await facts_of(request, execution, "overview")
+    if "replay" not in values["verbs"]:
+        raise web.HTTPSeeOther(execution_url(execution["id"]))
+    asked = filled.first("_revision") if filled else query.text("revision") or ""
+    revisions = await here.orchestrator.revisions(execution["namespace"], execution["flowId"])
+    shown = [each.revision for each in revisions if not each.deleted][-_REVISIONS_SHOWN:][::-1]
+    revision = int(asked) if asked.isdigit() and int(asked) in shown else execution.get("flowRevision")
+    flow = await here.orchestrator.flow(execution["namespace"], execution["flowId"], revision=revision)
+    chosen = filled.first("_taskRunId") if filled else query.text("taskRunId") or ""
+    starts = [run for run in execution.get("taskRunList") or () if not run.get("parentTaskRunId")][:_REVISIONS_SHOWN * 4]
+    known = next((run for run in execution.get("taskRunList") or () if run["id"] == chosen), None)
+    if known is not None and known not in starts:
+        starts.append(known)
+    fields = [_kept(each) for each in fields_of(flow.model.inputs, filled or _as_before(execution))]
+    values |= {"fields": fields, "revisions": shown, "revision": revision, "starts": starts, "chosen": chosen, "problem": problem}
+    return await render(request, "executions/again.html", status=status_of(problem) if problem else 200, **values)
 
 
-async def _labels(orchestrator: Orchestrator, identifier: str, _form: Form, filled: Filled) -> View:
-    labels = parse_labels([line for line in filled.first("_labels").splitlines() if line.strip()], path="_labels")
-    return await orchestrator.set_labels(identifier, labels)
+def _as_before(execution: View) -> Filled:
+    """The inputs of the execution as if somebody had typed them."""
+    filled = Filled()
+    for name, value in _inputs("", hide(execution.get("inputs") or {})):
+        filled.texts[name] = [str(each) for each in value] if isinstance(value, list) and value else [_typed(value)]
+    return filled
 
 
-_ACTIONS: Mapping[str, Action] = {
-    "kill": _kill, "restart": _restart, "replay": _replay, "pause": _pause, "resume": _resume, "review": _review, "force-run": _force_run,
-    "change-status": _change_status,
-    "labels": _labels,
-}
+def _inputs(path: str, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        found.append((path + key, value))
+        if isinstance(value, Mapping):
+            found += _inputs(f"{path}{key}.", value)
+    return found
+
+
+def _typed(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else encode(value).decode("utf-8", "replace")
+
+
+def _kept(field: Field) -> Field:
+    """A field whose value need not be given again: what is left empty stays as it was."""
+    note = "Stays as it was when left empty." if field.type in {"SECRET", "FILE"} else field.note
+    return replace(field, required=False, note=note)
 
 
 ROUTES = (
     page("GET", "/executions/{execution}", execution_page),
+    page("GET", "/executions/{execution}/replay", replay_page, needs=Role.OPERATOR),
+    page("POST", "/executions/{execution}/delete", delete, needs=Role.EDITOR),
+    page("POST", "/executions/{execution}/try", attempt_expression, needs=Role.OPERATOR),
     page("POST", "/executions/{execution}/{verb}", act),
     page("GET", "/executions/{execution}/{verb}", form_page),
 )

@@ -92,6 +92,8 @@ export class Parts {
 
   /** Whether a change is of what this page shows. */
   concerns(changes: Change[] | null): boolean {
+    // A page with a stream of its own shows by itself what becomes of its execution; the rest of it can wait.
+    if (this.#marker?.hasAttribute("data-own-stream")) return changes === null || changes.some((each) => each.kind === "flows");
     const only = this.#marker?.dataset.execution;
     return changes === null || !only || changes.some((each) => each.executionId === only);
   }

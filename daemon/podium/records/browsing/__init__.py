@@ -1,0 +1,1 @@
+"""The results branch as people look at it."""
