@@ -98,3 +98,32 @@ class Security(Section):
     def accounts(self) -> bool:
         """Whether the settings say where people are defined."""
         return bool(self.access_source) or self.access_file is not None
+
+
+class Ai(Section):
+    """The copilot: a server with OpenAI's chat API, one's own (Ollama, llama.cpp, vLLM) or a company's. Off until url and model are set."""
+
+    url: Annotated[str, AfterValidator(_address)] = ""
+    """Address of the API with its version, such as `http://localhost:11434/v1`; empty means there is no copilot."""
+    model: str = ""
+    """Name of the model, as that server calls it."""
+    key: SecretStr | None = None
+    """Key that is sent as `Authorization: Bearer …`. Better in `key_file` or `secret`."""
+    key_file: Directory | None = None
+    """File whose first line is the key."""
+    secret: str = ""
+    """Name of the secret (as flows see secrets) that is the key."""
+    timeout_s: Seconds = 120
+    """Seconds one answer may take."""
+    max_tokens: Annotated[int, Field(ge=256, le=200_000)] = 4_096
+    """Tokens one answer may have."""
+    headers: Table = {}
+    """More headers for that server: `{"X-Team" = "data"}`."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Ai:
+        if bool(self.url) != bool(self.model):
+            raise ValueError("needs both url and model")
+        if sum(each not in (None, "") for each in (self.key, self.key_file, self.secret)) > 1:
+            raise ValueError("takes one of key, key_file and secret")
+        return self

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from podium.app import layers
 from podium.app.layers import Bytes, Layer, Zone
-from podium.app.sections import Directory, Names, Seconds, Section, Security, Server, Table
+from podium.app.sections import Ai, Directory, Names, Seconds, Section, Security, Server, Table
 from podium.base import limits
 
 _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
@@ -271,6 +271,7 @@ class Settings(BaseSettings):
     storage: Storage = Storage()
     telemetry: Telemetry = Telemetry()
     retention: Retention = Retention()
+    ai: Ai = Ai()
 
     @classmethod
     def settings_customise_sources(

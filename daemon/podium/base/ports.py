@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -361,4 +361,23 @@ class EditControls(Protocol):
 
     async def place(self, namespace: str, flow_id: str) -> dict[str, Any]:
         """{source, path, commit, blob?} of a flow's file; for a flow that is not there, the place it would get. Raises NotFound (no source)."""
+        ...
+
+
+class CopilotControls(Protocol):
+    """Flows written by a model. Implemented by copilot/, called by web. What comes back is text to look at, never run."""
+
+    @property
+    def model(self) -> str:
+        """The name of the model that is asked."""
+        ...
+
+    async def prepare(self, ask: Mapping[str, Any], *, mask: bool = False) -> AsyncIterator[dict[str, Any]]:
+        """Look at what is asked, and begin. ask: {prompt, flow? (the present text), namespace?, flows? and secrets? (names), turns?:
+        [[request, answer]]}.
+
+        mask: put placeholders in the place of what looks like a secret; without it that is refused. Raises LimitError, and an error with the code
+        secret-in-prompt. The events: {kind: context, types, tokens, masked}, {kind: round, round, of}, {kind: text, round, chars}, {kind: checked,
+        round, problems}, and last {kind: end, source, problems, rounds, said, model}; iterating raises an error with the code copilot-provider.
+        """
         ...

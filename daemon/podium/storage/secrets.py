@@ -10,10 +10,11 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from podium.base.errors import NotFound, SettingsError
+from podium.base.errors import NotFound, PodiumError, SettingsError
 
 _PREFIX = "SECRET_"
 
@@ -63,6 +64,16 @@ class Secrets:
         if self._credentials and self._credentials.is_dir():
             found |= {_credential_name(each.name): ("credential", "") for each in self._credentials.iterdir() if each.is_file()}
         return found | dict.fromkeys(self._environment, ("environment", ""))
+
+    def every(self) -> dict[str, str]:
+        """All secrets of all namespaces, by a name for people: to find them in what must not hold any. What cannot be read is left out."""
+        self._refresh()
+        found = {f"{section}: {name}" if section else name: value for section, listed in self._sections.items() for name, value in listed.items()}
+        for name, (kind, _) in self.places("").items():
+            if kind != "file":
+                with suppress(PodiumError):
+                    found[name] = self.get("", name)
+        return found
 
     def _decoded(self, name: str) -> str:
         try:

@@ -75,7 +75,8 @@ API_ROUTES: tuple[Route, ...] = (
     *system.ROUTES, *inbound.ROUTES, *lists.ROUTES, *figures.ROUTES, *executions.LOOKS[:1], *removing.ROUTES[:2], *bulk.ROUTES,
     *logs.ROUTES, *evaluating.ROUTES, *actions.ROUTES, *executions.LOOKS[1:], *removing.ROUTES[2:],
     *executions.STARTS, *graphs.TEXTS, *editing.ROUTES, *flows.ROUTES, *graphs.ROUTES, *dependencies.ROUTES,
-    *switching.ROUTES, *triggers.ROUTES, *kv.ROUTES, *dashboards.ROUTES, *copilots.ROUTES, *transfers.ROUTES, *accounts.ROUTES, *instance_routes.ROUTES,
+    *switching.ROUTES, *triggers.ROUTES, *kv.ROUTES,
+    *dashboards.ROUTES, *copilots.ROUTES, *transfers.ROUTES, *accounts.ROUTES, *instance_routes.ROUTES,
     *groups.ROUTES, *language.ROUTES, *deliveries_api.ROUTES,
 )
 ROUTES: web.AppKey[dict[Handler, Route]] = web.AppKey("routes", dict)

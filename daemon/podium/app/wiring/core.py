@@ -16,13 +16,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from podium.app.plugins import load_types, reader
+from podium.app.layers import first_line
+from podium.app.plugins import load_types, load_vocabulary, reader
 from podium.app.settings import Retention as RetentionSettings
 from podium.app.settings import Settings
 from podium.app.testing.mocks import Mocks
 from podium.app.wiring.results import NoBranch, ResultsBranch, open_branch
 from podium.app.wiring.runners import open_runners
 from podium.base.errors import StoreError
+from podium.base.ports import CopilotControls
 from podium.base.system.clock import Clock, SystemClock
 from podium.base.system.disk import Room
 from podium.base.system.log import get_logger
@@ -43,6 +45,7 @@ from podium.conductor.reads import StoreReads
 from podium.conductor.starting import Starter
 from podium.conductor.upkeep import Terms, Upkeep
 from podium.engine.tree import FlowTree
+from podium.flows.types import Types
 from podium.rendering.renderer import Renderer
 from podium.runners.remote.desk import Desk
 from podium.storage.crypto import Cipher, load_or_make_key
@@ -252,3 +255,20 @@ async def ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def copilot_of(settings: Settings, core: Core, types: Types) -> CopilotControls | None:
+    """The copilot, if there is a server for it."""
+    ai, secrets = settings.ai, core.renderer.secrets
+    if not ai.url:
+        return None
+    from podium.copilot.made import make_copilot
+    from podium.copilot.provider import ProviderSettings
+    from podium.flows.schema import json_schema
+
+    key = ai.key.get_secret_value() if ai.key else first_line(ai.key_file, key="ai.key_file") if ai.key_file else ""
+    provider = ProviderSettings(
+        url=ai.url, model=ai.model, key=secrets.get("", ai.secret) if ai.secret else key, timeout_s=ai.timeout_s, max_tokens=ai.max_tokens,
+        headers=ai.headers,
+    )
+    return make_copilot(provider, types=types, schema=lambda: json_schema(types, load_vocabulary()), secrets=lambda _: secrets.every())

@@ -81,7 +81,7 @@ def kpi_value(chart: Chart, found: Rows) -> float | int | None:
     value, whole = row.get("value"), row.get("all")
     if chart.options.number_type == "PERCENTAGE":
         return round(100 * (value or 0) / whole, 2) if whole else None
-    return value  # type: ignore[no-any-return]  # a number of SQLite
+    return value
 
 
 async def markdown_of(request: web.Request, chart: Chart) -> str:

@@ -1,0 +1,1 @@
+"""See the room table in ARCHITECTURE.md."""
