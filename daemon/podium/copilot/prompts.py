@@ -61,7 +61,8 @@ def build(ask: Ask, catalogue: Catalogue, *, chars: int = CONTEXT_CHARS) -> Cont
         names.append(f"Flows there (for subflows and flow triggers): {', '.join(ask.flows[:_NAMES_MAX])}")
     if ask.secrets:
         names.append(f"Names of secrets: {', '.join(ask.secrets[:_NAMES_MAX])}")
-    system = "\n".join([RULES, "\n".join(names), "# Types\n", *(each.card for each in entries), "# Names of the other types", catalogue.others(entries)])
+    rest = ["# Names of the other types", catalogue.others(entries)]
+    system = "\n".join([RULES, "\n".join(names), "# Types\n", *(each.card for each in entries), *rest])
     messages = [{"role": "system", "content": system}]
     for request, answer in ask.turns[-_TURNS_MAX:]:
         messages += [{"role": "user", "content": f"<request>\n{request}\n</request>"}, {"role": "assistant", "content": f"```yaml\n{answer}\n```"}]
