@@ -41,7 +41,7 @@ async def banners(request: web.Request, t: Words) -> list[dict[str, Any]]:
         what = t("shell.record") if unpushed["count"] == 1 else t("shell.records", n=unpushed["count"])
         waits = length_of_time(timedelta(seconds=float(unpushed["oldestSeconds"])))
         found.append(_banner("warn", t("shell.unpushed", n=what, time=waits), "/results", t("shell.details")))
-    return found
+    return sorted(found, key=lambda each: each["kind"] != "bad")
 
 
 def _of_sources(here: Context, t: Words) -> list[dict[str, Any]]:

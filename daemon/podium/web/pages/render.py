@@ -25,6 +25,7 @@ from podium.flows.types import short_type
 from podium.storage.crypto import is_sealed
 from podium.web.context import TRUST, context
 from podium.web.pages.banners import banners
+from podium.web.pages.icons import icon
 from podium.web.pages.navigation import FLASH_COOKIE, flashed, navigation
 from podium.web.pages.text import breakable, first_line, plain, with_files
 from podium.web.pages.timeline import ago, clock_text, length_of_time, moment_of, took
@@ -56,7 +57,8 @@ def environment() -> Environment:
     )
     found.tests["in_system"] = lambda key: str(key).startswith("system.")
     found.globals |= {
-        "t": text_for, "asset": asset, "flow_url": flow_url, "execution_url": execution_url, "link": link, "states": STATES, "terminal": TERMINAL,
+        "t": text_for, "icon_of": icon, "asset": asset, "flow_url": flow_url, "execution_url": execution_url, "link": link, "states": STATES,
+        "terminal": TERMINAL,
     }
     found.filters |= {
         "clock": clock_text, "length_of_time": length_of_time, "pretty": _shown, "bytes": readable, "plain": plain, "with_files": with_files,
