@@ -19,7 +19,7 @@ from podium.base.ports import FileChange
 from podium.storage import uris
 from podium.storage.reader import FileReader, FileScope
 from podium.web.api.editing.edits import WAIT_S, edits_of
-from podium.web.api.editing.rights import Rights, rights
+from podium.web.api.editing.rights import WHOLE, Rights, rights
 from podium.web.api.editing.writing import refusal
 from podium.web.context import context, everything
 from podium.web.errors import Refused
@@ -166,8 +166,11 @@ async def files_of(request: web.Request, namespace: str) -> Files:
     place = await home(request, namespace)
     scope = FileScope(namespace=namespace, source=place.source, commit=place.commit)
     paths = await asyncio.to_thread(reader.namespace_paths, namespace, scope) if place.commit else {}
-    allowed = rights(request, place.source)
-    seen = {path: in_git for path, in_git in paths.items() if not in_git or allowed.may_read(place.shared(path)) or allowed.may_read(place.own(path))}
+    allowed, seen = rights(request, place.source), dict(paths)
+    if not caller(request).may(Role.VIEWER, WHOLE):
+        tree = await edits_of(request).tree(place.source, place.commit) if place.commit else []
+        own = {each["path"] for each in tree if each["path"].startswith(place.own(""))}
+        seen = {path: in_git for path, in_git in paths.items() if not in_git or place.own(path) in own or allowed.may_read(place.shared(path))}
     return Files(request, place, seen, reader, allowed)
 
 
