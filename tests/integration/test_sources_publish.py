@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import getpass
+import os
+import shutil
+import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,10 +18,12 @@ from typing import Any
 
 import pytest
 
+from conftest import absent
 from fake_orchestrator import FakeOrchestrator, Log, flow_text
 from podium.base.errors import ConflictError, EditConflict, GitError, LimitError, NotFound, PodiumError
 from podium.base.ports import Author, FileChange
 from podium.flows.types import Types
+from podium.git.credentials import Credentials
 from podium.git.objects import object_id
 from podium.git.repo import Content, Repository
 from podium.sources.editing.state import EDITS, PathRefused
@@ -441,3 +449,84 @@ async def test_nothing_is_written_out_of_a_directory(tmp_path: Path, clock: Any,
         assert not [each for each in work.iterdir() if each.name.endswith(".podium")]
     async with house(tmp_path, clock, Source(name="main", directory=tmp_path / "nowhere", poll_interval_s=0)) as here:
         assert "there is no directory" in str(here.publisher.editable("main"))
+
+
+# ---- ways in, and who vouches
+
+
+def _keygen(path: Path, comment: str = "k") -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)], check=True)
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, free_port: int) -> Iterator[tuple[str, Path]]:
+    """A server of ssh for this test: (host part of a URL, the key that it lets in)."""
+    program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+    if program is None or shutil.which("ssh") is None:
+        absent("sshd is not installed")
+    folder = tmp_path / "ssh"
+    folder.mkdir()
+    _keygen(folder / "host")
+    _keygen(folder / "client")
+    (folder / "config").write_text(
+        f"Port {free_port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/client.pub\nStrictModes no\nUsePAM no\n"
+        "PasswordAuthentication no\nPidFile none\n"
+    )
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)  # where sshd of root locks itself in
+    child = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "config")], stderr=(folder / "log").open("wb"))
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", free_port), 1):
+                break
+            if child.poll() is not None:
+                absent(f"sshd does not start: {(folder / 'log').read_text('utf-8', 'replace')[-300:]}")
+            time.sleep(0.1)
+        yield f"ssh://{getpass.getuser()}@127.0.0.1:{free_port}", folder / "client"
+    finally:
+        child.terminate()
+        child.wait(30)
+
+
+async def test_over_ssh_with_the_key_of_the_source(remote: Remote, tmp_path: Path, clock: Any, ssh: tuple[str, Path]) -> None:
+    host, key = ssh
+    base = remote.push({"a.txt": "one\n"})
+    _keygen(tmp_path / "stranger")
+    let_in = source(remote, url=f"{host}{remote.path}", credentials=Credentials(ssh_key=key))
+    async with house(tmp_path, clock, let_in) as here:
+        made = await here.save(FileChange(path="a.txt", data=b"two\n", blob=blob("one\n")), base=base)
+        assert (remote.text("a.txt"), remote.head()) == ("two\n", made.commit)
+        remote.hook("pre-receive", "echo 'closed on Fridays' >&2; exit 1")
+        with pytest.raises(PushRefused, match="closed on Fridays"):
+            await here.save(FileChange(path="a.txt", data=b"three\n", blob=blob("two\n")), base=made.commit)
+    stranger = source(remote, name="other", url=f"{host}{remote.path}", credentials=Credentials(ssh_key=tmp_path / "stranger"))
+    async with house(tmp_path / "s", clock, stranger) as here:
+        with pytest.raises(GitError) as caught:
+            await here.publisher.publish("other", [FileChange(path="a.txt", data=b"x")], base="", message="m", author=ADA)
+        assert caught.value.facts["reason"] == "auth"
+
+
+async def test_commits_are_signed_with_the_key_that_signs_records(remote: Remote, tmp_path: Path, clock: Any) -> None:
+    base = remote.push({"a.txt": "one\n"})
+    _keygen(tmp_path / "sign", "podium")
+    signers = tmp_path / "signers"
+    signers.write_text(f"podium@localhost {(tmp_path / 'sign.pub').read_text()}")
+    async with house(tmp_path, clock, source(remote), signing_key=tmp_path / "sign") as here:
+        made = await here.save(FileChange(path="a.txt", data=b"two\n", blob=blob("one\n")), base=base)
+    assert remote.repository.check_signature(made.commit, signers)
+    assert not remote.repository.check_signature(base, signers)
+
+
+async def test_a_repository_of_sha256_is_refused_in_words(tmp_path: Path, clock: Any) -> None:
+    path = tmp_path / "sha256.git"
+    subprocess.run(["git", "init", "-q", "--bare", "--object-format=sha256", str(path)], check=True)
+    work = tmp_path / "work"
+    subprocess.run(["git", "init", "-q", "--object-format=sha256", str(work)], check=True)
+    (work / "a.txt").write_text("one")
+    for command in (["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"], ["push", "-q", str(path), "HEAD:main"]):
+        subprocess.run(["git", "-C", str(work), *command], check=True)
+    async with house(tmp_path, clock, Source(name="main", url=str(path), poll_interval_s=0)) as here:
+        (status,) = here.watcher.status()
+        assert "SHA-256" in status["error"]
+        with pytest.raises(GitError, match="SHA-256"):
+            await here.save(FileChange(path="a.txt", data=b"two"), base="")

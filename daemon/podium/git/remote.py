@@ -181,6 +181,11 @@ def explain(command: str, url: str, done: process.Done) -> GitError:
             remote=shown,
             branch=branch,
         )
+    if "mismatched algorithms" in words or "not support this repository's hash algorithm" in words:
+        return GitRefused(
+            f"{shown} is a repository of SHA-256 objects, which Podium does not read", reason="unsupported", remote=shown,
+            hint="use a repository of SHA-1 objects: git init --object-format=sha1",
+        )
     if "dubious ownership" in words:
         return GitRefused(
             f"{shown} belongs to another user, so git will not read it",
