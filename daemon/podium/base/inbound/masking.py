@@ -59,8 +59,8 @@ def shown_body(body: bytes, content_type: str) -> str:
 
 
 _FIELD = re.compile(
-    r"""(?P<head>["']?[\w-]*(?:token|secret|signature|passw\w*|pwd|api[-_]?key|access[-_]?key|private[-_]?key|authorization|credential)[\w-]*["']?\s*[:=]\s*)"""
-    r"""(?:"[^"\n]*"?|'[^'\n]*'?|[^\s,;&}\]]+)""",
+    r"""(?<![\w-])(?P<head>(?=[\w-]{0,100}?(?:token|secret|signature|passw|pwd|api[-_]?key|access[-_]?key|private[-_]?key|authoriz|credential))"""
+    r"""[\w-]{1,200}+["']?[ \t]{0,8}[:=][ \t]{0,8})(?:"[^"\n]*+"?|'[^'\n]*+'?|[^\s,;&}\]]++)""",
     re.IGNORECASE,
 )
 """A telling name and its value in text that is no JSON, such as a body that was cut."""
