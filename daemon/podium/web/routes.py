@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from podium.web.api.shapes.schemas import SCHEMAS
 from podium.web.people.roles import Role
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -190,7 +191,7 @@ def document(routes: Iterable[Route], *, version: str) -> dict[str, Any]:
         "security": [{"token": []}, {"basic": []}, {"session": []}],
         "tags": [{"name": name} for name in sorted({route.tag for route in routes if not route.hidden})],
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": _SCHEMAS, "securitySchemes": _SECURITY, "responses": {"Error": _ERROR_RESPONSE}},
+        "components": {"schemas": SCHEMAS, "securitySchemes": _SECURITY, "responses": {"Error": _ERROR_RESPONSE}},
     }
 
 
@@ -226,7 +227,7 @@ def _responses(route: Route) -> dict[str, Any]:
         found[str(status)] = {"description": _STATUS_TEXT[status]}
         if schema is not None:
             found[str(status)]["content"] = {route.content: {"schema": dict(schema)}}
-    statuses = {*route.errors, 500} | (set() if route.open else {401, 403}) | ({400, 413} if route.body else set())
+    statuses = {*route.errors, 500} | (set() if route.open else {401, 403}) | ({400, 413} if route.body else set()) | ({422} if route.query else set())
     for status in sorted(statuses):
         found.setdefault(str(status), {"$ref": "#/components/responses/Error"})
     return found
@@ -236,66 +237,13 @@ _STATUS_TEXT = {
     200: "Done", 202: "Accepted", 204: "Done, nothing to say", 206: "The part that was asked for", 302: "It is elsewhere", 303: "See the page",
     304: "As it was", 405: "Not possible", 503: "Not ready",
 }
-_PATH_SCHEMAS: Mapping[str, Schema] = {"page": INTEGER}
+_PATH_SCHEMAS: Mapping[str, Schema] = {
+    "page": INTEGER, "execution": {"type": "string", "pattern": "^[0-9A-Za-z]{22}$", "description": "an execution's id"},
+    "namespace": {"type": "string", "minLength": 1}, "flow": {"type": "string", "minLength": 1}, "id": {"type": "string", "minLength": 1},
+}
 _SECURITY = {
     "token": {"type": "http", "scheme": "bearer"},
     "basic": {"type": "http", "scheme": "basic", "description": "Any user; the token is the password."},
     "session": {"type": "apiKey", "in": "cookie", "name": "podium_session"},
 }
 _ERROR_RESPONSE = {"description": "Refused or failed", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
-_SCHEMAS: dict[str, Any] = {
-    "Error": {
-        "type": "object", "required": ["message", "code", "hint", "_links", "_embedded"],
-        "properties": {
-            "message": TEXT, "code": {"type": "string", "description": "stable; the only member to branch on"}, "hint": TEXT,
-            "_links": {"type": "object", "properties": {"self": OBJECT}},
-            "_embedded": {
-                "type": "object",
-                "properties": {"errors": {"type": "array", "items": {"type": "object", "properties": {"message": TEXT, "path": TEXT}}}},
-            },
-        },
-    },
-    "State": {
-        "type": "object", "required": ["current"],
-        "properties": {
-            "current": TEXT, "startDate": MOMENT, "endDate": MOMENT, "duration": TEXT,
-            "histories": {"type": "array", "items": {"type": "object", "properties": {"state": TEXT, "date": MOMENT}}},
-        },
-    },
-    "Label": {"type": "object", "required": ["key", "value"], "properties": {"key": TEXT, "value": TEXT}},
-    "TaskRun": {
-        "type": "object", "required": ["id", "taskId", "state"],
-        "properties": {
-            "id": TEXT, "taskId": TEXT, "value": {}, "parentTaskRunId": TEXT, "iteration": INTEGER, "attempts": LIST, "outputs": OBJECT,
-            "state": {"$ref": "#/components/schemas/State"},
-        },
-    },
-    "Execution": {
-        "type": "object", "required": ["id", "namespace", "flowId", "state"],
-        "properties": {
-            "id": TEXT, "namespace": TEXT, "flowId": TEXT, "flowRevision": INTEGER, "inputs": OBJECT, "outputs": OBJECT, "variables": OBJECT,
-            "state": {"$ref": "#/components/schemas/State"}, "labels": {"type": "array", "items": {"$ref": "#/components/schemas/Label"}},
-            "taskRunList": {"type": "array", "items": {"$ref": "#/components/schemas/TaskRun"}}, "trigger": OBJECT, "parentId": TEXT,
-            "originalId": TEXT, "scheduleDate": MOMENT, "url": TEXT,
-        },
-    },
-    "Flow": {
-        "type": "object", "required": ["id", "namespace", "revision"],
-        "properties": {
-            "id": TEXT, "namespace": TEXT, "revision": INTEGER, "description": {"type": ["string", "null"]}, "disabled": FLAG, "source": TEXT,
-            "labels": {"type": "array", "items": {"$ref": "#/components/schemas/Label"}}, "inputs": LIST, "tasks": LIST, "triggers": LIST,
-        },
-    },
-    "LogEntry": {
-        "type": "object", "required": ["timestamp", "level", "message"],
-        "properties": {
-            "seq": INTEGER, "timestamp": MOMENT, "level": TEXT, "message": TEXT, "taskId": TEXT, "taskRunId": TEXT, "attemptNumber": INTEGER,
-            "executionId": TEXT, "namespace": TEXT, "flowId": TEXT,
-        },
-    },
-    "KV": {
-        "type": "object", "required": ["key"],
-        "properties": {"key": TEXT, "type": TEXT, "creationDate": MOMENT, "updateDate": MOMENT, "expirationDate": MOMENT},
-    },
-    "Count": {"type": "object", "required": ["count"], "properties": {"count": INTEGER}},
-}

@@ -178,7 +178,8 @@ ROUTES = [
         body=Body(content={"multipart/form-data": OBJECT, "application/json": OBJECT}),
     ),
     _verb(
-        "POST", "resume/validate", _validate_resume, "Check what a resume would be given; resumes nothing", needs=Role.VIEWER, answers={200: OBJECT},
+        "POST", "resume/validate", _validate_resume, "Check what a resume would be given; resumes nothing", needs=Role.VIEWER,
+        answers={200: ref("CheckedInputs")},
         body=Body(content={"multipart/form-data": OBJECT, "application/json": OBJECT}),
     ),
     _verb(

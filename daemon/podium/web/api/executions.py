@@ -134,15 +134,17 @@ LOOKS = [
     ),
     Route(
         method="GET", path=_ONE + "/record", handler=_record, about="The record as committed, null before that", tag="executions",
-        errors=(404,),
+        answers={200: ref("Record")}, errors=(404,),
     ),
-    Route(method="GET", path="/outputs/{execution}", handler=_outputs, about="Outputs by task run id", tag="executions", errors=(404,)),
+    Route(method="GET", path="/outputs/{execution}", handler=_outputs, about="Outputs by task run id", tag="executions",
+        answers={200: ref("Outputs")}, errors=(404,),
+    ),
 ]
 STARTS = [
     Route(
         needs=Role.VIEWER,
         method="POST", path=_FLOW + "/validate", handler=_validate, about="Check inputs; starts nothing", tag="executions", query=_START[:2],
-        body=_INPUTS, errors=(404, 409, 422),
+        body=_INPUTS, answers={200: ref("CheckedInputs")}, errors=(404, 409, 422),
     ),
     Route(
         method="POST", path=_FLOW, handler=_start, about="Start an execution", tag="executions", body=_INPUTS, answers={200: _EXECUTION},

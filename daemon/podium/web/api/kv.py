@@ -170,6 +170,7 @@ ROUTES = [
     ),
     Route(
         method="DELETE", path=_ALL, needs=Role.EDITOR, handler=_delete_many, about="Remove several keys", tag="kv", errors=(400,),
+        answers={200: _KEYS},
         body=Body(content={"application/json": _KEYS}, required=True),
     ),
     Route(
@@ -183,7 +184,7 @@ ROUTES = [
         method="GET", path=_ALL + "/inheritance", handler=_inherited, about="Keys of the namespaces above", tag="kv", errors=(),
         answers={200: {"type": "array", "items": ref("KV")}},
     ),
-    Route(method="GET", path=_ONE, handler=_get, about="One value with its type", tag="kv", errors=(404, 410)),
+    Route(method="GET", path=_ONE, handler=_get, about="One value with its type", tag="kv", answers={200: ref("KVValue")}, errors=(404, 410)),
     Route(
         method="PUT", path=_ONE, needs=Role.EDITOR, handler=_put, about="Set a value", tag="kv", body=_VALUE, answers={200: None}, errors=(400, 422),
         query=(

@@ -220,7 +220,8 @@ ROUTES = [
         query=(*_WHICH, _AFTER), content="text/event-stream", answers={200: TEXT}, errors=(404, 422, 429), stream=True,
     ),
     Route(
-        method="GET", path="/metrics/{execution}", handler=_metrics, about="Metrics that tasks published", tag="logs", answers={200: paged()},
+        method="GET", path="/metrics/{execution}", handler=_metrics, about="Metrics that tasks published", tag="metrics",
+        answers={200: paged(ref("MetricEntry"))},
         query=(Param(name="taskId"), Param(name="taskRunId"), Param(name="page", schema=INTEGER), Param(name="size", schema=INTEGER)),
         errors=(404, 422),
     ),
@@ -228,9 +229,12 @@ ROUTES = [
         method="GET", path=_FILE, handler=_file, about="A file of an execution", tag="files", query=(_PATH,), content="application/octet-stream",
         answers={200: _BYTES, 206: _BYTES, 302: None}, errors=(400, 404, 416), stream=True,
     ),
-    Route(method="GET", path=_FILE + "/metas", handler=_file_metas, about="Size of a file", tag="files", query=(_PATH,), errors=(400, 404)),
+    Route(method="GET", path=_FILE + "/metas", handler=_file_metas, about="Size of a file", tag="files", query=(_PATH,),
+        answers={200: ref("FileMetas")}, errors=(400, 404),
+   ),
     Route(
         method="GET", path=_FILE + "/preview", handler=_file_preview, about="Beginning of a file", tag="files", errors=(400, 404, 422),
+        answers={200: ref("FilePreview")},
         query=(_PATH, Param(name="maxRows", schema=INTEGER), Param(name="encoding")),
     ),
 ]

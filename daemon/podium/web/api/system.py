@@ -14,7 +14,7 @@ from podium.web.context import TRUST, context
 from podium.web.metrics import CONTENT_TYPE
 from podium.web.params import Query
 from podium.web.people.roles import Role
-from podium.web.routes import FLAG, INTEGER, LIST, OBJECT, TEXT, Body, Param, Route
+from podium.web.routes import FLAG, INTEGER, OBJECT, TEXT, Body, Param, Route, ref
 from podium.web.wire import answer
 
 _SYNCS_MAX = 200
@@ -107,7 +107,7 @@ async def _collect_garbage(request: web.Request) -> web.Response:
 ROUTES = [
     Route(
         method="GET", path="/health", handler=_health, about="Whether the daemon works; details for those who may see them", tag="system",
-        answers={200: OBJECT, 503: OBJECT}, errors=(), root=True, open=True,
+        answers={200: ref("Health"), 503: ref("Health")}, errors=(), root=True, open=True,
     ),
     Route(
         method="GET", path="/ping", handler=_ping, about="pong", tag="system", content="text/plain", answers={200: TEXT}, errors=(),
@@ -120,38 +120,41 @@ ROUTES = [
     ),
     Route(
         method="GET", path="/executions/queue", handler=_queue, about="What waits and why: executions to begin, task runs for a slot, commands",
-        tag="system", answers={200: OBJECT}, errors=(),
+        tag="system", answers={200: ref("Queue")}, errors=(),
     ),
     Route(
         needs=Role.ADMIN,
         method="POST", path="/system/pause", handler=_pause_all, about="Let no new execution begin: they are accepted and wait", tag="system",
         query=(Param(name="reason", about="shown while it lasts"), Param(name="by", about="who does it")),
-        body=Body(content={"application/json": OBJECT}), answers={200: OBJECT}, errors=(503,),
+        body=Body(content={"application/json": OBJECT}), answers={200: ref("Queue")}, errors=(503,),
     ),
     Route(
         method="POST", path="/system/resume", needs=Role.ADMIN, handler=_resume_all, about="Let begin what waits", tag="system",
-        body=Body(content={"application/json": OBJECT}), answers={200: OBJECT}, errors=(503,),
+        body=Body(content={"application/json": OBJECT}), answers={200: ref("Queue")}, errors=(503,),
     ),
     Route(
         needs=Role.ADMIN,
         method="POST", path="/gc", handler=_collect_garbage, about="Remove what is past its time ([retention]), and say how much", tag="system",
         query=(Param(name="dryRun", schema=FLAG, about="only say what would go"),), body=Body(content={"application/json": OBJECT}),
-        answers={200: OBJECT}, errors=(422,),
+        answers={200: ref("Collected")}, errors=(422,),
     ),
     Route(method="GET", path="/openapi.json", handler=_openapi, about="This document", tag="system", errors=()),
-    Route(method="GET", path="/configs", handler=_configs, about="Version and features", tag="system", errors=()),
     Route(
-        method="GET", path="/sources", handler=_sources, about="Sources and how far each is deployed", tag="sources", answers={200: LIST},
-        errors=(),
+        method="GET", path="/configs", handler=_configs, about="Version and features", tag="system",
+        answers={200: ref("Configs")}, errors=(),
+    ),
+    Route(
+        method="GET", path="/sources", handler=_sources, about="Sources and how far each is deployed", tag="sources",
+        answers={200: {"type": "array", "items": ref("Source")}}, errors=(),
     ),
     Route(
         method="GET", path="/sources/rejected", handler=_rejected, about="Files refused by the newest deployment of each source", tag="sources",
-        answers={200: LIST}, errors=(),
+        answers={200: {"type": "array", "items": ref("Rejected")}}, errors=(),
     ),
     Route(
         method="GET", path="/syncs", handler=_syncs, about="What the newest deployments changed", tag="sources",
         query=(Param(name="limit", schema=INTEGER),),
-        answers={200: LIST}, errors=(422,),
+        answers={200: {"type": "array", "items": ref("Sync")}}, errors=(422,),
     ),
     Route(
         needs=Role.EDITOR, everywhere=True,

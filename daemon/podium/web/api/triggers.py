@@ -18,7 +18,7 @@ from podium.web.api.looks.finding import in_scope
 from podium.web.context import Context, context
 from podium.web.errors import BadRequest, Refused
 from podium.web.params import Page, Query, label_list, moment, read_object
-from podium.web.routes import FLAG, INTEGER, MOMENT, OBJECT, TEXT, Body, Param, Route, paged
+from podium.web.routes import FLAG, INTEGER, MOMENT, OBJECT, TEXT, Body, Param, Route, paged, ref
 from podium.web.wire import answer, dump
 
 Found = tuple[FlowRevision, Trigger]
@@ -201,12 +201,7 @@ FIND = (
     Param(name="flowId"), Param(name="triggerId"), Param(name="type"), Param(name="scope", schema={"enum": ["USER", "SYSTEM"]}),
 )
 _PAGING = (Param(name="page", schema=INTEGER), Param(name="size", schema=INTEGER))
-_STATE = {
-    "type": "object", "required": ["namespace", "flowId", "triggerId", "disabled"],
-    "properties": {
-        **_NAME, "disabled": FLAG, "date": MOMENT, "nextExecutionDate": MOMENT, "executionId": TEXT, "backfill": {"type": ["object", "null"]},
-    },
-}
+_STATE = ref("TriggerState")
 _WITH_STATE = {"type": "object", "properties": {"abstractTrigger": OBJECT, "triggerContext": _STATE}}
 _ERRORS = (400, 404, 409, 422)
 ROUTES = [
@@ -217,35 +212,35 @@ ROUTES = [
     ),
     Route(
         method="PUT", path="/triggers", handler=_put, about="Switch a trigger on or off, or backfill it", tag="triggers", errors=_ERRORS,
-        body=_with(disabled=FLAG, backfill={"type": "object", "properties": _SPAN}),
+        body=_with(disabled=FLAG, backfill={"type": "object", "properties": _SPAN}), answers={200: _STATE},
     ),
     Route(
         method="PUT", path="/triggers/set-disabled", handler=_set_disabled, about="Switch a trigger on or off", tag="triggers", errors=_ERRORS,
-        body=_with(disabled=FLAG),
+        body=_with(disabled=FLAG), answers={200: _STATE},
     ),
     Route(
         method="PUT", path="/triggers/backfill/create", handler=_backfill, about="Run the dates of a schedule that are over", tag="triggers",
-        body=_with(backfill={"type": "object", "properties": _SPAN}), errors=_ERRORS,
+        body=_with(backfill={"type": "object", "properties": _SPAN}), errors=_ERRORS, answers={200: _STATE},
     ),
     Route(
         method="PUT", path="/triggers/backfill/pause", handler=_pause_backfill, about="Pause a backfill", tag="triggers", body=_BODY,
-        errors=_ERRORS,
+        errors=_ERRORS, answers={200: _STATE},
     ),
     Route(
         method="PUT", path="/triggers/backfill/unpause", handler=_unpause_backfill, about="Go on with a backfill", tag="triggers",
-        body=_BODY, errors=_ERRORS,
+        body=_BODY, errors=_ERRORS, answers={200: _STATE},
     ),
     Route(
         method="POST", path="/triggers/backfill/delete", handler=_delete_backfill, about="End a backfill", tag="triggers", body=_BODY,
-        errors=_ERRORS,
+        errors=_ERRORS, answers={200: _STATE},
     ),
     Route(
         method="POST", path="/triggers/{namespace}/{flow}/{trigger}/unlock", handler=_unlock, about="Forget that an evaluation is under way",
-        tag="triggers", errors=(404, 409),
+        tag="triggers", errors=(404, 409), answers={200: _STATE},
     ),
     Route(
         method="POST", path="/triggers/{namespace}/{flow}/{trigger}/restart", handler=_restart, about="Let a trigger be evaluated again",
-        tag="triggers", errors=(404, 409),
+        tag="triggers", errors=(404, 409), answers={200: _STATE},
     ),
     Route(
         method="GET", path="/triggers/{namespace}/{flow}", handler=_of_flow, about="Triggers of a flow with their state", tag="triggers",
