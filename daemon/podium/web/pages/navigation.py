@@ -20,6 +20,7 @@ from podium.web.people.roles import Role, caller
 
 FLASH_COOKIE = "podium_flash"
 _FLASH_CHARS = 400
+_OF_ADMINS = frozenset({"/settings", "/system"})
 _SHARED_S = 2.0
 """For how long counts are taken from memory."""
 _RUNNING = ("RUNNING", "KILLING", "RETRYING", "RESTARTED", "CREATED", "SUBMITTED")
@@ -86,6 +87,7 @@ async def navigation(request: web.Request) -> tuple[Group, ...]:
     return tuple(
         Group(name=group.name, entries=tuple(
             Entry(href=each.href, name=each.name, icon=each.icon, key=each.key, counts=counts.get(each.href, ())) for each in group.entries
+            if each.href not in _OF_ADMINS or caller(request).may(Role.ADMIN, "")
         ))
         for group in GROUPS
     )
