@@ -344,26 +344,41 @@ def _sorted(connection: sqlite3.Connection, ids: list[str], order: str) -> list[
 def tally(connection: sqlite3.Connection, filters: Mapping[str, Any], edges: Sequence[str]) -> list[dict[str, int]]:
     """How many executions there are between each edge (moments, equally far apart) and the next, by state.
 
-    Of all flows: one range of an index for each state and part. Of some: one pass along the index of flows, where these are.
+    Of all flows: one range of an index for each state and part. Of some: one pass along the index of flows, where these are; of more than half of
+    them: all, but for the others.
     """
-    found: list[dict[str, int]] = [{} for _ in edges[1:]]
-    flows, whole = flows_of(connection, filters, ""), (edges[0], edges[-1])
-    if flows is not None and len(flows) == connection.execute("SELECT count(*) FROM execution_flows").fetchone()[0]:
-        flows = None
-    within = "e.created_at >= ? AND e.created_at < ?"
+    flows = flows_of(connection, filters, "")
     if flows is None:
-        range_ = f"FROM executions AS e INDEXED BY executions_by_state WHERE e.loop = 0 AND e.state = ? AND {within}"
-        for state in STATES:
-            if connection.execute(f"SELECT 1 {range_} LIMIT 1", (state, *whole)).fetchone():
-                for part, (low, high) in zip(found, pairwise(edges), strict=True):
-                    if number := connection.execute(f"SELECT count(*) {range_}", (state, low, high)).fetchone()[0]:
-                        part[state] = number
-        return found
+        return _tally_of_all(connection, edges)
+    others = set(connection.execute("SELECT namespace, flow_id FROM execution_flows").fetchall()).difference(flows)
+    if len(others) >= len(flows):
+        return _tally_of(connection, flows, edges)
+    found = _tally_of_all(connection, edges)
+    for part, less in zip(found, _tally_of(connection, sorted(others), edges), strict=True):
+        for state, number in less.items():
+            part[state] -= number
+    return [{state: number for state, number in part.items() if number} for part in found]
+
+
+def _tally_of_all(connection: sqlite3.Connection, edges: Sequence[str]) -> list[dict[str, int]]:
+    found: list[dict[str, int]] = [{} for _ in edges[1:]]
+    within = "FROM executions AS e INDEXED BY executions_by_state WHERE e.loop = 0 AND e.state = ? AND e.created_at >= ? AND e.created_at < ?"
+    for state in STATES:
+        if connection.execute(f"SELECT 1 {within} LIMIT 1", (state, edges[0], edges[-1])).fetchone():
+            for part, (low, high) in zip(found, pairwise(edges), strict=True):
+                if number := connection.execute(f"SELECT count(*) {within}", (state, low, high)).fetchone()[0]:
+                    part[state] = number
+    return found
+
+
+def _tally_of(connection: sqlite3.Connection, flows: Sequence[Key], edges: Sequence[str]) -> list[dict[str, int]]:
+    found: list[dict[str, int]] = [{} for _ in edges[1:]]
     rows = connection.execute(
         "SELECT min(CAST((julianday(e.created_at) - julianday(?)) / (julianday(?) - julianday(?)) * ? AS INTEGER), ?) AS part, e.state, count(*)"
         " FROM json_each(?) AS f CROSS JOIN executions AS e INDEXED BY executions_by_flow_state"
-        f" ON e.loop = 0 AND e.namespace = f.value ->> 0 AND e.flow_id = f.value ->> 1 WHERE {within} GROUP BY 1, 2",
-        (edges[0], edges[-1], edges[0], len(found), len(found) - 1, json.dumps([list(each) for each in flows]), *whole),
+        " ON e.loop = 0 AND e.namespace = f.value ->> 0 AND e.flow_id = f.value ->> 1"
+        " WHERE e.created_at >= ? AND e.created_at < ? GROUP BY 1, 2",
+        (edges[0], edges[-1], edges[0], len(found), len(found) - 1, json.dumps([list(each) for each in flows]), edges[0], edges[-1]),
     )
     for number, state, count in rows:
         found[number][state] = count

@@ -63,7 +63,7 @@ def environment() -> Environment:
     found.filters |= {
         "clock": clock_text, "length_of_time": length_of_time, "pretty": _shown, "bytes": readable, "plain": plain, "with_files": with_files,
         "short": lambda text: str(text)[:8],
-        "first_line": first_line, "breakable": breakable, "short_type": short_type,
+        "state_word": state_word, "first_line": first_line, "breakable": breakable, "short_type": short_type,
     }
     return found
 
@@ -80,6 +80,11 @@ def text_for(key: str, **values: Any) -> str:
     section, _, name = key.partition(".")
     text = strings()[section][name]
     return text.format(**values) if values else text
+
+
+def state_word(state: Any) -> str:
+    """What people call a state."""
+    return strings()["state"].get(str(state).lower(), str(state).capitalize())
 
 
 def asset(name: str) -> str:
