@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from daemon_house import DaemonHouse, daemon_house
 
 from browser_house import Chromium, chromium, violations
-from daemon_house import DaemonHouse, daemon_house
 
 pytestmark = pytest.mark.slow
 
@@ -102,8 +102,10 @@ async def test_a_flow_is_written_checked_committed_and_run(desk: Desk) -> None:
     said = await page.inner_text(".ed-problems")
     (desk.house.root / "bad.yaml").write_text("id: welcome\nnamespace: company.team\ntasks:\n  - id: say\n    type: core.log.Log\n    mesage: Hello, 😀\n", "utf-8")
     told = desk.house.podium("validate", "bad.yaml", check=False, cwd=desk.house.root)
-    assert "'message'" in said and "6:5" in said, said
-    assert "mesage" in told.stdout + told.stderr and "6:5" in told.stdout + told.stderr
+    assert "'message'" in said, said
+    assert "6:5" in said, said
+    assert "mesage" in told.stdout + told.stderr
+    assert "6:5" in told.stdout + told.stderr
     await page.click(".ed-problems .problem >> nth=0")
     first = await page.inner_text(".ed-problems .problem b >> nth=0")
     assert (await page.inner_text(".ed-place")).split(":")[0] == first.split(":")[0]
@@ -120,7 +122,8 @@ async def test_a_flow_is_written_checked_committed_and_run(desk: Desk) -> None:
     await save(page, "A flow that welcomes people")
     await page.wait_for_selector(".ed-saved.ok")
     assert await desk.commit("%s") == "A flow that welcomes people"
-    assert await desk.commit("%cn") != "" and "@" in await desk.commit("%ae")
+    assert await desk.commit("%cn") != ""
+    assert "@" in await desk.commit("%ae")
     path = (await asyncio.to_thread(desk.house.deployed, "company.team", "welcome"))["git"]["path"]
     assert 'message: "Welcome' in await desk.show(path)
     await page.click(".ed-bar button:has-text('Run')")
@@ -155,7 +158,8 @@ async def test_the_form_changes_only_what_it_is_about_and_undo_takes_it_back(des
     await page.wait_for_selector(".nc-form h2:has-text('value')")
     assert await violations(page) == []
     added = await text_of(page)
-    assert "type: core.debug.Return" in added and "# the end" in added
+    assert "type: core.debug.Return" in added
+    assert "# the end" in added
     for _ in range(3):
         await page.click(".ed-bar button:has-text('Undo')")
     assert await text_of(page) == FLOW
@@ -168,7 +172,9 @@ async def test_the_form_changes_only_what_it_is_about_and_undo_takes_it_back(des
     await page.click(".save-dialog button.primary")
     await page.wait_for_selector(".ed-saved.ok")
     saved = await desk.show("flows/greet.yaml")
-    assert saved.startswith(FLOW.rstrip("\n")) and "disabled: true" in saved and "id: last_2" in saved
+    assert saved.startswith(FLOW.rstrip("\n"))
+    assert "disabled: true" in saved
+    assert "id: last_2" in saved
 
 
 async def test_a_push_meanwhile_is_shown_and_not_overwritten(desk: Desk) -> None:
@@ -181,7 +187,9 @@ async def test_a_push_meanwhile_is_shown_and_not_overwritten(desk: Desk) -> None
     assert '"Theirs"' in await desk.show("flows/greet.yaml")
     assert "Nothing was overwritten" in await page.inner_text(".ed-conflict-head")
     merged = await page.inner_text(".ed-merge .cm-merge-b .cm-content")
-    assert '"Mine"' in merged and "'See you'" in merged and "# my words" in merged
+    assert '"Mine"' in merged
+    assert "'See you'" in merged
+    assert "# my words" in merged
     assert '"Theirs"' in await page.inner_text(".ed-merge .cm-merge-a .cm-content")
     await page.click(".ed-conflict button:has-text('Save this')")
     await page.wait_for_selector(".save-dialog")
@@ -189,7 +197,9 @@ async def test_a_push_meanwhile_is_shown_and_not_overwritten(desk: Desk) -> None
     await page.click(".save-dialog button.primary")
     await page.wait_for_selector(".ed-saved.ok")
     saved = await desk.show("flows/greet.yaml")
-    assert '"Mine"' in saved and "'See you'" in saved and "# my words" in saved
+    assert '"Mine"' in saved
+    assert "'See you'" in saved
+    assert "# my words" in saved
     assert "change" in await desk.commit("%s", "main~1")
 
 

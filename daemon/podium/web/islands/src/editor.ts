@@ -10,7 +10,7 @@ import { address, showFiles } from "./lib/editor/files";
 import { blockAt, outline, partAt, taskEntry, textAt } from "./lib/editor/outline";
 import { liveChecks, type Checks } from "./lib/editor/problems";
 import { saveDialog, savedNotice, showConflict, type Sheet, type Wanted } from "./lib/editor/saving";
-import { check, file, validate, type Conflict, type Problem, type Saved } from "./lib/editor/server";
+import { check, copilot, file, validate, type Conflict, type Problem, type Saved } from "./lib/editor/server";
 import { frame, type Frame, type Tab } from "./lib/editor/frame";
 import { mount } from "./lib/editor/view";
 
@@ -62,9 +62,23 @@ class Page {
     this.restore();
     this.goToFlow();
     void this.startPicture();
+    void this.startCopilot();
     if (this.data.source && window.matchMedia("(min-width: 1000px)").matches) this.toggleFiles(true);
     this.marks();
     host.dataset["ready"] = "";
+  }
+
+  /** The copilot's button, where there is a copilot; `?copilot=…` in the address opens it with these words (nothing is sent by that). */
+  private async startCopilot(): Promise<void> {
+    if (this.data.kind !== "flow" || this.data.why !== null) return;
+    const there = await copilot().catch(() => ({ enabled: false }));
+    if (!there.enabled) return;
+    const prompt = new URLSearchParams(location.search).get("copilot");
+    this.parts.offerCopilot((pane) => {
+      void import("./copilot").then(({ copilotPanel }) => copilotPanel(pane, {
+        current: () => this.text(), accept: (text) => { this.replace(normal(text)); this.parts.choose("text"); }, ...(prompt ? { prompt } : {}),
+      }));
+    }, prompt !== null);
   }
 
   private text(): string { return this.view.state.doc.toString(); }

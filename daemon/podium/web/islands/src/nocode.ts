@@ -215,12 +215,14 @@ class Panel {
     }
     made.push(...fieldsOf(this.form, block.form, map, schema ? [schema] : [], new Set(kind ? ["type"] : [])));
     const inner = block.kind === "task" ? innerLists(map, block.form, block.type, language) : [];
+    const adders = make("div", { class: "nc-actions" });
     for (const each of inner.filter((one) => !one.blocks.length)) {
       if (this.options.readOnly) continue;
       const add = make("button", { type: "button", class: "button small" }, fill(words.add_to, { name: each.name }));
       add.addEventListener("click", () => void this.add(each));
-      made.push(make("p", {}, add));
+      adders.append(add);
     }
+    if (adders.childElementCount) made.push(adders);
     return made;
   }
 

@@ -29,7 +29,7 @@ export function chooseType(language: Language, kind: Kind): Promise<TypeInfo | n
       if (!found.length) list.append(make("p", { class: "dim" }, words.no_type));
     };
     const entry = (each: TypeInfo): HTMLElement => {
-      const pick = make("button", { type: "button", class: "nc-type" }, make("b", {}, each.short.split(".").pop() ?? each.short), each.deprecated ? make("small", { class: "label" }, words.deprecated) : null, make("span", {}, ...prose(each.about.split("\n\n")[0]!)));
+      const pick = make("button", { type: "button", class: "nc-type" }, make("b", {}, each.short.split(".").pop() ?? each.short, each.deprecated ? make("small", { class: "label" }, words.deprecated) : null), make("span", {}, ...prose(each.about.split("\n\n")[0]!)));
       pick.addEventListener("click", () => { chosen = each; dialog.close(); });
       return make("li", {}, pick, make("a", { href: `/plugins/${encodeURIComponent(each.full)}`, target: "_blank", "aria-label": fill(words.docs_of, { type: each.short }) }, "?"));
     };

@@ -14,7 +14,7 @@ export interface Frame {
   onTab(chosen: (tab: Tab) => void): void;
   choose(tab: Tab): void;
   show(tab: Tab): void;
-  offerCopilot(open: (pane: HTMLElement) => void): void;
+  offerCopilot(open: (pane: HTMLElement) => void, atOnce: boolean): void;
   saved(made: Saved, path: string): void;
 }
 export interface Shape { readOnly: boolean; isFlow: boolean; branch: string; deployed: string; branches: string[]; canRemove: boolean }
@@ -88,7 +88,7 @@ export function frame(host: HTMLElement, shape: Shape): Frame {
     onTab: (listener) => { chosen = listener; },
     choose: select,
     show: (tab) => { for (const [key, each] of Object.entries(panes)) each.hidden = key !== tab; current = tab; arrange(); },
-    offerCopilot: (open) => {
+    offerCopilot: (open, atOnce) => {
       const made = button(words.copilot, { "aria-expanded": "false" });
       const drawer = make("div", { class: "ed-copilot", hidden: true });
       bar.after(drawer);
@@ -98,6 +98,7 @@ export function frame(host: HTMLElement, shape: Shape): Frame {
         made.setAttribute("aria-expanded", String(!drawer.hidden));
         if (!drawer.hidden && !drawer.childElementCount) open(drawer);
       });
+      if (atOnce) made.click();
     },
     saved: (made, path) => {
       const title = find(".editor-head h1");

@@ -27,9 +27,9 @@ export function saveDialog(sheet: Sheet, wanted: Wanted, told: Told): void {
   message.value = wanted.message || usual(sheet.path);
   const direct = make("input", { type: "radio", name: "way", value: "direct", checked: true });
   const review = make("input", { type: "radio", name: "way", value: "review" });
-  const branch = make("input", { id: "save-branch", autocomplete: "off", spellcheck: "false", "aria-label": words.new_branch_name, disabled: true });
+  const branch = make("input", { id: "save-branch", autocomplete: "off", spellcheck: "false", "aria-label": words.new_branch_name, hidden: true });
   branch.value = `edit/${sheet.path.split("/").pop()!.replace(/\.\w+$/, "").replace(/[^\w.-]+/g, "-") || "change"}-${new Date().toISOString().slice(0, 16).replace(/[-:T]/g, "")}`;
-  const way = (): void => { branch.disabled = !review.checked; if (review.checked) branch.focus(); };
+  const way = (): void => { branch.hidden = !review.checked; if (review.checked) branch.focus(); };
   direct.addEventListener("change", way);
   review.addEventListener("change", way);
   path.addEventListener("input", () => { if (message.value === usual(path.defaultValue) || !message.dataset["typed"]) message.value = usual(path.value.trim()); });

@@ -66,6 +66,7 @@ export const THEME = EditorView.theme({
   ".cm-deletedChunk": { backgroundColor: "color-mix(in srgb, var(--bad-fill) 12%, transparent) !important", color: "var(--text)" },
   "&.cm-merge-a .cm-changedLine": { backgroundColor: "color-mix(in srgb, var(--bad-fill) 12%, transparent) !important" },
   ".cm-collapsedLines": { background: "var(--hover)", color: "var(--dim)", padding: "4px 10px" },
+  ".cm-collapsedLines::before, .cm-collapsedLines::after": { content: "none !important" },
 });
 
 export const COLOURS = syntaxHighlighting(HighlightStyle.define([
