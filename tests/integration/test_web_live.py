@@ -159,3 +159,32 @@ async def test_a_broken_subscription_is_taken_up_again() -> None:
             await asyncio.sleep(0.05)
     task.cancel()
     assert orchestrator.asked[:2] == [None, 1]
+
+
+async def test_a_paced_stream_says_what_changed_as_one_list(client: Client) -> None:
+    orchestrator = client.world.orchestrator
+    ids = [client.world.ids[name] for name in ("running", "paused")]
+
+    async def change() -> None:
+        await streaming(client.app)
+        for _ in range(3):
+            for identifier in ids:
+                orchestrator.tell(kind="execution", executionId=identifier, namespace="company.team", flowId="hello", state="RUNNING")
+
+    task = asyncio.create_task(change())
+    (event,) = await events(client, "/api/v1/events?paceMs=200", until=lambda each: True)
+    await task
+    assert [each["executionId"] for each in json.loads(event["data"])] == ids
+    assert int(event["id"]) == json.loads(event["data"])[-1]["seq"]
+
+
+async def test_a_paced_stream_does_not_name_very_many(client: Client) -> None:
+    async def change() -> None:
+        await streaming(client.app)
+        for number in range(200):
+            client.world.orchestrator.tell(kind="execution", executionId=f"{number:022}", namespace="company.team", flowId="hello", state="RUNNING")
+
+    task = asyncio.create_task(change())
+    (event,) = await events(client, "/api/v1/events?paceMs=200", until=lambda each: True)
+    await task
+    assert event["event"] == "reset"

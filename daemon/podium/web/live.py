@@ -24,6 +24,8 @@ from podium.web.wire import encode
 log = get_logger(__name__)
 
 HEARTBEAT_S = 15.0
+BATCH_MAX = 100
+"""Executions that one event of a paced stream of changes names; of more it says only that anything may have changed."""
 SEND_TIMEOUT_S = 30.0
 """A reader that takes nothing for this long is dropped."""
 Listener = Callable[[dict[str, Any]], None]
@@ -59,6 +61,14 @@ class Subscription:
                 return await self._queue.get()
         except TimeoutError:
             return None
+
+    def taken(self) -> list[dict[str, Any]]:
+        """What waits, taken at once. The end stays for `next`."""
+        found = list[dict[str, Any]]()
+        while not self._queue.empty():
+            if (change := self._queue.get_nowait()) is not None:
+                found.append(change)
+        return found
 
     def drain(self) -> None:
         """Forget what waits: the reader is about to look at the present."""
@@ -226,18 +236,30 @@ async def follow_logs(request: web.Request, hub: Hub, execution_id: str, *, afte
         return await serve_stream(request, produce)
 
 
-async def follow_changes(request: web.Request, hub: Hub, execution_id: str | None) -> web.StreamResponse:
-    """Every change as a small event; `reset` when some were dropped because the reader was slow."""
+async def follow_changes(request: web.Request, hub: Hub, execution_id: str | None, *, pace_s: float = 0.0) -> web.StreamResponse:
+    """Every change as a small event; `reset` when some were dropped because the reader was slow.
+
+    pace_s: with one, what changed since is one event, a list, at most once in that time: the last of each execution, or `reset` for very many.
+    """
     async with hub.subscription(execution_id) as subscription:
+
+        def seen(change: dict[str, Any]) -> bool:
+            return "namespace" not in change or sees(request, str(change["namespace"]))
 
         async def produce(stream: Stream) -> None:
             await stream.heartbeat()
             while not subscription.closed:
                 change = await subscription.next(HEARTBEAT_S)
-                if subscription.lagged:
+                batch: list[dict[str, Any]] = []
+                if change is not None and pace_s:
+                    await asyncio.sleep(pace_s)
+                    batch = list({str(each.get("executionId") or each): each for each in (change, *subscription.taken()) if seen(each)}.values())
+                if subscription.lagged or len(batch) > BATCH_MAX:
                     subscription.lagged = False
                     await stream.send({}, event="reset")
-                elif change is not None and ("namespace" not in change or sees(request, str(change["namespace"]))):
+                elif batch:
+                    await stream.send(batch, identifier=str(batch[-1].get("seq", "")))
+                elif change is not None and not pace_s and seen(change):
                     await stream.send(change, identifier=str(change.get("seq", "")))
                 else:
                     await stream.heartbeat()

@@ -19,6 +19,7 @@ from podium.web.wire import answer, header_text
 
 WAIT_S_DEFAULT = 600
 _KEY_CHARS_MAX = 256
+_PACE_MS_MAX = 10_000
 
 
 def execution_id(request: web.Request) -> str:
@@ -101,7 +102,9 @@ async def _follow(request: web.Request) -> web.StreamResponse:
 
 
 async def _changes(request: web.Request) -> web.StreamResponse:
-    return await follow_changes(request, context(request).hub, Query(request).text("executionId"))
+    query = Query(request)
+    pace_ms = query.integer("paceMs", 0, low=0, high=_PACE_MS_MAX) or 0
+    return await follow_changes(request, context(request).hub, query.text("executionId"), pace_s=pace_ms / 1000)
 
 
 _START = (
@@ -119,7 +122,8 @@ _EXECUTION = ref("Execution")
 LOOKS = [
     Route(
         method="GET", path="/events", handler=_changes, about="Changes of executions, flows and triggers as they happen", tag="executions",
-        query=(Param(name="executionId"),), content="text/event-stream", answers={200: TEXT}, errors=(429,), stream=True,
+        query=(Param(name="executionId"), Param(name="paceMs", schema=INTEGER, about="one event, a list, at most once in so many milliseconds")),
+        content="text/event-stream", answers={200: TEXT}, errors=(422, 429), stream=True,
     ),
     Route(
         method="GET", path=_ONE, handler=_get, about="One execution", tag="executions", answers={200: _EXECUTION}, errors=(404,),

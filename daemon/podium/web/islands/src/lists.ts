@@ -71,6 +71,8 @@ function tail(): void {
 }
 
 document.documentElement.dataset.scripts = "";
+const tree = find<HTMLDetailsElement>(".tree");
+if (tree && matchMedia("(max-width: 1100px)").matches) tree.open = false;
 filters();
 views();
 columns();

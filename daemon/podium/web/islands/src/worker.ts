@@ -4,28 +4,19 @@ import type { Change, News } from "./lib/live";
 
 interface Tab { port: MessagePort; seen: number; looked: boolean }
 
-const BATCH_MS = 200;
-const BATCH_MAX = 200;
+const PACE_MS = 250;
 const FORGOTTEN_MS = 100_000;
 const tabs = new Set<Tab>();
 let source: EventSource | null = null;
-let waiting: Change[] = [];
-let timer = 0;
 let up = true;
 
 function tell(news: News): void {
   for (const tab of tabs) tab.port.postMessage(news);
 }
 
-function flush(): void {
-  timer = 0;
-  tell(waiting.length > BATCH_MAX ? { kind: "reset" } : { kind: "changes", changes: waiting });
-  waiting = [];
-}
-
 function listen(): void {
   if (source) return;
-  source = new EventSource("/api/v1/events");
+  source = new EventSource(`/api/v1/events?paceMs=${PACE_MS}`);
   let opened = false;
   source.onopen = () => {
     up = true;
@@ -42,8 +33,7 @@ function listen(): void {
     }
   };
   source.onmessage = (event: MessageEvent<string>) => {
-    if (waiting.length <= BATCH_MAX) waiting.push(JSON.parse(event.data) as Change);
-    timer ||= self.setTimeout(flush, BATCH_MS);
+    tell({ kind: "changes", changes: JSON.parse(event.data) as Change[] });
   };
   source.addEventListener("reset", () => tell({ kind: "reset" }));
 }

@@ -59,11 +59,11 @@ function connect(): void {
   let source: EventSource | null = null;
   const listen = (): void => {
     if (source || document.hidden) return;
-    source = new EventSource("/api/v1/events");
+    source = new EventSource("/api/v1/events?paceMs=250");
     let opened = false;
     source.onopen = () => { told({ kind: "up" }); if (opened) told({ kind: "reset" }); opened = true; };
     source.onerror = () => told({ kind: "down" });
-    source.onmessage = (event: MessageEvent<string>) => told({ kind: "changes", changes: [JSON.parse(event.data) as Change] });
+    source.onmessage = (event: MessageEvent<string>) => told({ kind: "changes", changes: JSON.parse(event.data) as Change[] });
     source.addEventListener("reset", () => told({ kind: "reset" }));
   };
   const mute = (): void => { source?.close(); source = null; };
