@@ -26,6 +26,7 @@ interface Data extends Sheet {
 }
 
 const DRAFT_MS = 400;
+const POINT_MS = 150;
 
 class Page {
   private readonly crlf: boolean;
@@ -38,6 +39,7 @@ class Page {
   private form: { update(): void; destroy(): void } | null = null;
   private picture: { update(): void; select(id: string | null): void } | null = null;
   private draftTimer = 0;
+  private pointTimer = 0;
   private draftOf: { base: string; blob: string };
 
   constructor(private readonly data: Data, host: HTMLElement) {
@@ -82,7 +84,10 @@ class Page {
   }
 
   private text(): string { return this.view.state.doc.toString(); }
-  private dirty(): boolean { return this.data.why === null && (this.data.isNew || this.text() !== this.original); }
+  private dirty(): boolean {
+    const { doc } = this.view.state;
+    return this.data.why === null && (this.data.isNew || doc.length !== this.original.length || doc.toString() !== this.original);
+  }
   private toSave(text: string): string { return this.crlf ? text.replaceAll("\n", "\r\n") : text; }
   private get flowPage(): string | null {
     const [namespace, id] = this.names();
@@ -110,11 +115,17 @@ class Page {
       const head = update.state.selection.main.head;
       const line = update.state.doc.lineAt(head);
       this.parts.place.textContent = `${line.number}:${head - line.from + 1}`;
-      if (this.picture) {
-        const root = partAt(outline(lines(update.state)), line.number - 1)?.root;
-        this.picture.select(root ? (blockAt(root, line.number - 1)?.id ?? null) : null);
-      }
+      clearTimeout(this.pointTimer);
+      this.pointTimer = window.setTimeout(() => this.point(), POINT_MS);
     }
+  }
+
+  /** Show in the picture where the cursor is. */
+  private point(): void {
+    if (!this.picture) return;
+    const line = this.view.state.doc.lineAt(this.view.state.selection.main.head).number - 1;
+    const root = partAt(outline(lines(this.view.state)), line)?.root;
+    this.picture.select(root ? (blockAt(root, line)?.id ?? null) : null);
   }
 
   private marks(): void {

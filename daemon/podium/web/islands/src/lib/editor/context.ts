@@ -1,5 +1,5 @@
 // Where the cursor is in a YAML text: at a key, at a value, or where nothing can be offered. Pure.
-import { entryAt, indentOf, outline, partAt, type Entry } from "./outline";
+import { entryAt, indentOf, outline, partAt, type Entry, type Part } from "./outline";
 
 export interface Context {
   kind: "key" | "value";
@@ -20,8 +20,8 @@ const PARTIAL = /^(\s*(?:-\s+)*)("[^"]*"?|'[^']*'?|[^\s#:'"{}[\]&*!|>-][^#:]*)?$
 export function contextAt(lines: readonly string[], line: number, column: number): Context | null {
   const text = lines[line] ?? "";
   const before = text.slice(0, column);
-  const inText = inBlock(lines, line);
-  if (inText || /^\s*#/.test(text) || /\s#/.test(before)) return null;
+  const parts = outline(lines);
+  if (inBlock(lines, line, parts) || /^\s*#/.test(text) || /\s#/.test(before)) return null;
   const partial = PARTIAL.exec(before);
   if (partial) {
     const lead = partial[1]!;
@@ -35,7 +35,7 @@ export function contextAt(lines: readonly string[], line: number, column: number
     if (!own?.parent) return null;
     return { kind: "key", entry: own.parent, own, root, from: lead.length, typed, inItem: own.parent.index !== null && own.parent.line === line };
   }
-  const root = partAt(outline(lines), line)?.root;
+  const root = partAt(parts, line)?.root;
   const own = root && lastOn(root, line);
   if (!root || !own || own.line !== line || column < own.valueFrom) return null;
   if (/^[{[]/.test(own.value)) return inBraces(root, own, text, column);
@@ -48,11 +48,11 @@ function lastOn(root: Entry, line: number): Entry | null {
 }
 
 /** Whether a line is inside of block text. */
-export function inBlock(lines: readonly string[], line: number): boolean {
-  const root = partAt(outline(lines), line)?.root;
+export function inBlock(lines: readonly string[], line: number, parts: readonly Part[] = outline(lines)): boolean {
+  const root = partAt(parts, line)?.root;
   if (!root) return false;
   const text = lines[line] ?? "";
-  let found = entryAt(root, line);
+  const found = entryAt(root, line);
   if (text.trim() === "") { // a blank line after block text is part of it when it is as far in
     for (let above = line - 1; above >= 0; above--) {
       if ((lines[above] ?? "").trim() === "") continue;

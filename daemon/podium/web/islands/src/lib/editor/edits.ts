@@ -9,7 +9,7 @@ export type Path = readonly Step[];
 export class CannotEdit extends Error {}
 
 const OPTIONS = { lineWidth: 0, indent: 2, blockQuote: "literal" as const };
-const READ = { merge: true, uniqueKeys: true, strict: false, maxAliasCount: 1_000 };
+const READ = { merge: true, uniqueKeys: true, strict: false, maxAliasCount: 1_000, logLevel: "error" as const };
 /** Lists of tasks come last in a task. */
 const AFTER = new Set(["tasks", "then", "else", "cases", "defaults", "errors", "finally", "onResume"]);
 /** Lists that must be there, even without an item. */
@@ -17,8 +17,15 @@ const STAYS = new Set(["tasks"]);
 
 export interface Read { values: unknown[]; documents: Document.Parsed[]; errors: { message: string; line: number; column: number }[] }
 
-/** The documents of a text and what is wrong with it as YAML. */
+let last: { text: string; found: Read } | null = null;
+
+/** The documents of a text and what is wrong with it as YAML. What was read last is kept: several ask for one text. Not to be changed. */
 export function read(text: string): Read {
+  if (last?.text !== text) last = { text, found: fresh(text) };
+  return last.found;
+}
+
+function fresh(text: string): Read {
   const documents = parseAllDocuments(text, READ) as Document.Parsed[];
   const listed = Array.isArray(documents) ? documents : [];
   const errors = listed.flatMap((each) => each.errors).map((each) => ({
@@ -182,8 +189,9 @@ function checked(text: string, part: number, change: (before: unknown) => unknow
   } catch (error) {
     if (!(error instanceof CannotEdit)) throw error;
   }
-  inDocument(before.documents[part]!);
-  const whole = before.documents.map((each) => each.toString({ lineWidth: 0, flowCollectionPadding: false })).join("");
+  const changed = fresh(text);
+  inDocument(changed.documents[part]!);
+  const whole = changed.documents.map((each) => each.toString({ lineWidth: 0, flowCollectionPadding: false })).join("");
   if (!good(whole)) throw new CannotEdit("cannot be changed here");
   return whole;
 }
