@@ -192,6 +192,49 @@ async def test_flows_are_switched_with_their_comments(tmp_path: Path, clock: Any
         assert house.bare.files() == ["b.yaml"]
 
 
+async def test_removing_most_flows_by_name_is_not_held_back_as_a_push_would_be(tmp_path: Path, clock: Any) -> None:
+    files = {f"{name}.yaml": flow(name) for name in "abcde"}
+    async with editing_house(tmp_path, clock, files) as house:
+        ids = [{"namespace": "company.team", "id": each} for each in "abcd"]
+        assert await good(house, "DELETE", "/flows/delete/by-ids", json=ids) == {"count": 4}
+        assert [each.flow_id for each in house.orchestrator.flows()] == ["e"]
+        assert not house.watcher.status()[0].get("held")
+    async with editing_house(tmp_path / "other", clock, files) as house:
+        house.bare.push({"a.yaml": None, "b.yaml": None, "c.yaml": None})  # somebody's push that is not deployed yet
+        assert (await good(house, "DELETE", "/flows/delete/by-ids", json=ids[3:], status=202))["count"] == 1
+        assert [each.flow_id for each in house.orchestrator.flows()] == ["a", "b", "c", "d", "e"], "held, as the push was somebody else's"
+
+
+async def test_a_flow_that_a_push_moved_is_replaced_where_it_is_now(tmp_path: Path, clock: Any) -> None:
+    async with editing_house(tmp_path, clock, {"old.yaml": flow("a"), "b.yaml": flow("b")}) as house:
+        house.bare.push({"old.yaml": None, "new/place.yaml": flow("a")})
+        await good(house, "PUT", "/flows/company.team/a", data=flow("a", message="2"), headers=YAML)
+        assert house.bare.files() == ["b.yaml", "new/place.yaml"]
+
+
+async def test_the_branch_of_records_is_out_of_reach(tmp_path: Path, clock: Any) -> None:
+    async with editing_house(tmp_path, clock, {"a.txt": "one"}) as house:
+        house.bare.push({"r.json": "{}"}, branch="results")
+        (source,) = await good(house, "GET", "/edits")
+        assert list(source["branches"]) == ["main"]
+        head = house.bare.head("results")
+        for branch in ("results", "results/2026-01", "results/new"):
+            assert (await house.client.get(f"/api/v1/edits/main/tree?ref={branch}")).status == 404
+            for key in ("branch", "newBranch"):
+                body = {"message": "m", key: branch, "changes": [{"path": "a", "text": "x"}]}
+                assert (await house.client.post("/api/v1/edits/main", json=body)).status in (404, 409)
+        assert house.bare.head("results") == head
+
+
+async def test_a_branch_may_come_where_another_was_a_folder(tmp_path: Path, clock: Any) -> None:
+    async with editing_house(tmp_path, clock, {"a.txt": "one"}) as house:
+        made = house.bare.push({"x": "1"}, branch="try")
+        assert (await good(house, "GET", "/edits/main/tree?ref=try"))["commit"] == made
+        house.bare.repository.update_ref("refs/heads/try", None)
+        made = house.bare.push({"x": "2"}, branch="try/it")
+        assert (await good(house, "GET", "/edits/main/tree?ref=try/it"))["commit"] == made
+
+
 async def test_flows_go_out_as_a_zip_and_come_back(tmp_path: Path, clock: Any) -> None:
     async with editing_house(tmp_path, clock, {"a.yaml": flow("a"), "b.yaml": flow("b", namespace="other")}) as house:
         body = await good(house, "GET", "/flows/export/by-query?namespace=company")

@@ -138,9 +138,9 @@ class Repository:
         leases = {refspec.partition(":")[2]: expected} if expected is not None else None
         remote.push(self.git_dir, url, [refspec], credentials=credentials, timeout_s=timeout_s, keep_open=self._held(), leases=leases)
 
-    def remote_heads(self, url: str, *patterns: str, credentials: Credentials | None = None) -> Mapping[str, str]:
+    def remote_heads(self, url: str, *patterns: str, credentials: Credentials | None = None, timeout_s: float = 120.0) -> Mapping[str, str]:
         """Ref → commit id at the remote, of refs that match, without fetching."""
-        return remote.heads(url, credentials=credentials, timeout_s=remote.NETWORK_TIMEOUT_S, patterns=patterns, git_dir=self.git_dir)
+        return remote.heads(url, credentials=credentials, timeout_s=timeout_s, patterns=patterns, git_dir=self.git_dir)
 
     # ---- reading
 
@@ -274,7 +274,8 @@ class Repository:
 
     def commit_before(self, tip: str, at: datetime) -> str | None:
         """The newest commit from `tip` on that was committed before that moment, or None."""
-        out = process.check(["rev-list", "--max-count=1", "--first-parent", f"--before={int(at.timestamp())}", tip], git_dir=self.git_dir, env=self._env)
+        asked = ["rev-list", "--max-count=1", "--first-parent", f"--before={int(at.timestamp())}", tip]
+        out = process.check(asked, git_dir=self.git_dir, env=self._env)
         return out.decode().strip() or None
 
     def check_signature(self, commit: str, allowed_signers: Path) -> bool:

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import unquote
 
-from podium.base.errors import ConflictError, EditConflict, GitError, GitMoved, GitRefused, NotFound
+from podium.base.errors import ConflictError, GitError, GitMoved, GitRefused, NotFound
 from podium.base.limits import MESSAGE_CHARS_MAX
 from podium.base.ports import Author, FileChange, Published
 from podium.base.system.clock import Clock
 from podium.base.system.ids import new_token
 from podium.base.system.log import get_logger
+from podium.base.system.threads import in_own_thread
 from podium.conductor.port import Orchestrator
 from podium.flows.types import Types
 from podium.git.remote import is_branch_name
 from podium.git.repo import PODIUM, Content, Identity, Repository
 from podium.sources.editing.checking import check_changes
 from podium.sources.editing.directory import conflicts_on_disk, why_not_writable, write_files
+from podium.sources.editing.edit import Edit, PushRefused, conflict, kept_ref, message_for
 from podium.sources.editing.in_force import in_force
 from podium.sources.editing.places import find_place, home_of
 from podium.sources.editing.state import EDITS, HEADS, Tree, check_changes_fit, conflicts_of, kind_of
@@ -37,30 +39,17 @@ from podium.sources.source import Source
 from podium.sources.watch import SourceWatcher
 from podium.sources.worktree import TREE_REF
 
+__all__ = ["Publisher", "PushRefused"]
 log = get_logger(__name__)
+T = TypeVar("T")
+_AT_ONCE = 16
 _TRIES = 5
+_READ_S = 20.0
+"""How long a remote may take for what a page waits for; then the newest that is here is shown."""
 _LOOK_S = 20.0
 """How long a save into a directory waits until it is looked at."""
 _UNSURE = frozenset({"unreachable", "timeout", "failed"})
 """Reasons after which the remote may have taken the push all the same."""
-
-
-class PushRefused(GitRefused):
-    """The remote's hook or a protection of the branch does not let the commit in."""
-
-    code = "push-refused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Edit:
-    """What somebody wants to commit. base: what they saw. branch: the one it goes to, made from base when new_branch."""
-
-    changes: Sequence[FileChange]
-    base: str
-    message: str
-    author: Author
-    branch: str
-    new_branch: bool
 
 
 class Publisher:
@@ -68,16 +57,24 @@ class Publisher:
 
     def __init__(
         self, watcher: SourceWatcher, orchestrator: Orchestrator, types: Types, clock: Clock, *, signing_key: Path | None = None,
-        committer: Identity = PODIUM,
+        committer: Identity = PODIUM, records_branch: str = "results",
     ) -> None:
+        """records_branch: with those below it, where records go: nobody reads or writes it here (I6)."""
         self._watcher = watcher
         self._orchestrator = orchestrator
         self._types = types
         self._clock = clock
         self._signing_key = signing_key
         self._committer = committer
+        self._records_branch = records_branch
         self._one_by_one: dict[str, asyncio.Lock] = {}
         self._fetching: dict[str, threading.Lock] = {}
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def _apart(self, work: Callable[..., T], *given: Any) -> T:
+        """What blocking work gives. A remote may hang, so that it needs a thread of its own."""
+        async with self._slots:
+            return await in_own_thread(work, *given)
 
     # ---- what there is
 
@@ -96,25 +93,26 @@ class Publisher:
         found = self._watcher.source(source)
         if found.directory is not None:
             return {found.branch: await self.head(source)}
-        return await asyncio.to_thread(self._branches, found)
+        return await self._apart(self._branches, found)
 
     def _branches(self, source: Source) -> dict[str, str]:
         repository = self._repository(source)
-        heads = repository.remote_heads(source.url, "refs/heads/*", credentials=source.credentials)
-        found = {ref.removeprefix("refs/heads/"): commit for ref, commit in heads.items()}
+        heads = repository.remote_heads(source.url, "refs/heads/*", credentials=source.credentials, timeout_s=_READ_S)
+        names = {ref.removeprefix("refs/heads/"): commit for ref, commit in heads.items()}
+        found = {name: commit for name, commit in names.items() if not self._is_closed(name)}
         for ref in repository.refs(HEADS):
-            if ref.removeprefix(HEADS) not in found:
+            if unquote(ref.removeprefix(HEADS)) not in found:
                 with suppress(GitMoved):
                     repository.update_ref(ref, None)
         return dict(sorted(found.items(), key=lambda each: (each[0] != source.branch, each[0])))
 
     async def head(self, source: str, ref: str | None = None) -> str:
         """See EditControls."""
-        return await asyncio.to_thread(self._resolve, self._watcher.source(source), ref)
+        return await self._apart(self._resolve, self._watcher.source(source), ref)
 
     async def tree(self, source: str, ref: str | None = None) -> list[dict[str, Any]]:
         """See EditControls."""
-        return await asyncio.to_thread(self._tree, self._watcher.source(source), ref)
+        return await self._apart(self._tree, self._watcher.source(source), ref)
 
     def _tree(self, source: Source, ref: str | None) -> list[dict[str, Any]]:
         commit = self._resolve(source, ref)
@@ -131,7 +129,7 @@ class Publisher:
 
     async def read(self, source: str, path: str, ref: str | None = None) -> dict[str, Any]:
         """See EditControls."""
-        return await asyncio.to_thread(self._read, self._watcher.source(source), path, ref)
+        return await self._apart(self._read, self._watcher.source(source), path, ref)
 
     def _read(self, source: Source, path: str, ref: str | None) -> dict[str, Any]:
         commit = self._resolve(source, ref)
@@ -156,7 +154,7 @@ class Publisher:
             commit, known = self._resolve(found, ref), self._orchestrator.known_flows()
             return check_changes(self._repository(found), commit, found.folder, changes, self._types, source=source, known=known)
 
-        return await asyncio.to_thread(look)
+        return await self._apart(look)
 
     async def place(self, namespace: str, flow_id: str) -> dict[str, Any]:
         """See EditControls."""
@@ -169,6 +167,10 @@ class Publisher:
         if None in homes:
             raise NotFound("there is no source that a flow could be written to", hint="add one to the settings: [sources.main] url = …")
         heads = {name: await self.head(name) for name in dict.fromkeys(homes) if name is not None}
+        for name, commit in heads.items():
+            if commit and commit != self._watcher.state(name).commit:  # somebody pushed: flows may be elsewhere by now
+                await self._watcher.looked(name, timeout_s=_LOOK_S, commit=commit)
+        known = self._orchestrator.known_flows()
 
         def look() -> list[dict[str, Any]]:
             trees = {name: Tree(self._repository(self._watcher.source(name)), commit) for name, commit in heads.items()}
@@ -186,7 +188,7 @@ class Publisher:
                 found.append({"source": name, "path": path, "commit": heads[name], **({"blob": entries[path].blob} if there else {})})
             return found
 
-        return await asyncio.to_thread(look)
+        return await self._apart(look)
 
     async def in_force(self, source: str, namespace: str) -> list[dict[str, Any]]:
         """See EditControls."""
@@ -198,7 +200,7 @@ class Publisher:
             body = self._repository(found).read_path(commit, path) if commit else None
             return in_force(body, path=path, namespace=namespace) if body is not None else []
 
-        return await asyncio.to_thread(look)
+        return await self._apart(look)
 
     # ---- writing
 
@@ -208,19 +210,19 @@ class Publisher:
     ) -> Published:
         """See EditControls."""
         found = self._watcher.source(source)
-        if (why := await asyncio.to_thread(self.editable, source)) is not None:
+        if (why := await self._apart(self.editable, source)) is not None:
             raise ConflictError(f"source '{source}' cannot be written to: {why}", hint="change the files there", source=source)
         check_changes_fit(changes)
-        edit = _Edit(
+        edit = Edit(
             changes=changes, base=base, author=author, branch=branch or found.branch, new_branch=new_branch,
-            message=(message.strip() or _message_for(changes))[:MESSAGE_CHARS_MAX],
+            message=(message.strip() or message_for(changes))[:MESSAGE_CHARS_MAX],
         )
         async with self._one_by_one.setdefault(source, asyncio.Lock()):
             if found.directory is not None:
-                await asyncio.to_thread(self._save, found, found.directory, edit)
+                await self._apart(self._save, found, found.directory, edit)
                 state = await self._watcher.looked(source, timeout_s=_LOOK_S)
                 return Published(commit=state.commit or "", branch=edit.branch)
-            commit = await asyncio.to_thread(self._publish, found, edit)
+            commit = await self._apart(self._publish, found, edit)
         log.info("source_edited", source=source, commit=commit, branch=edit.branch, files=len(changes), author=author.email)
         forge = self.forge(source)
         if edit.branch == found.branch:
@@ -230,26 +232,29 @@ class Publisher:
             review=forge.review(edit.branch, found.branch) if forge and edit.branch != found.branch else None,
         )
 
-    def _save(self, source: Source, directory: Path, edit: _Edit) -> None:
+    def _save(self, source: Source, directory: Path, edit: Edit) -> None:
         """Into a directory: no commit is made, that is the person's."""
         if edit.new_branch or edit.branch != source.branch:
             raise ConflictError(f"source '{source.name}' is a directory, which has no branches", hint="save without a branch", path="branch")
         if conflicts := conflicts_on_disk(directory, self._repository(source), edit.changes):
-            raise _conflict(conflicts, self._resolve(source, None), edit.branch)
+            raise conflict(conflicts, self._resolve(source, None), edit.branch)
         write_files(directory, edit.changes)
 
-    def _publish(self, source: Source, edit: _Edit) -> str:
+    def _publish(self, source: Source, edit: Edit) -> str:
         repository, branch = self._repository(source), edit.branch
+        if self._is_closed(branch):
+            raise ConflictError(f"branch '{branch}' belongs to the records of executions", hint="choose another name", path="branch")
         if not is_branch_name(branch):
             raise ConflictError(f"'{branch[:100]}' is no name for a branch", hint="use letters, digits, -, _ and /", path="branch")
         if edit.base and repository.resolve(edit.base) is None:
-            self._fetch(source, f"+refs/heads/*:{HEADS}*", prune=True)
+            for name in self._branches(source):
+                self._head(source, name)
             if repository.resolve(edit.base) is None:
                 raise NotFound(f"commit {edit.base[:40]} is not in source '{source.name}'", hint="load the file again, then repeat the change")
         for _ in range(_TRIES):
             head = edit.base if edit.new_branch else self._head(source, branch)
             if conflicts := conflicts_of(repository, edit.changes, base=edit.base, head=head):
-                raise _conflict(conflicts, head, branch)
+                raise conflict(conflicts, head, branch)
             wanted = Tree(repository, head).missing(edit.changes)
             if not wanted:
                 if edit.new_branch:
@@ -262,7 +267,7 @@ class Publisher:
                     raise ConflictError(f"branch '{branch}' is there already", hint="give the new branch another name", path="branch") from moved
         raise ConflictError(f"branch '{branch}' of source '{source.name}' moves all the time", hint="try again in a moment")
 
-    def _commit_and_push(self, source: Source, repository: Repository, edit: _Edit, wanted: Sequence[FileChange], head: str) -> str:
+    def _commit_and_push(self, source: Source, repository: Repository, edit: Edit, wanted: Sequence[FileChange], head: str) -> str:
         ref = EDITS + new_token(12)
         if head:
             repository.update_ref(ref, head, "")
@@ -301,7 +306,7 @@ class Publisher:
     async def deployed(self, source: str, commit: str, *, timeout_s: float) -> dict[str, Any]:
         """See EditControls."""
         state = await self._watcher.looked(source, timeout_s=timeout_s, commit=commit)
-        there = state.commit is not None and await asyncio.to_thread(self._contains, source, state.commit, commit)
+        there = state.commit is not None and await self._apart(self._contains, source, state.commit, commit)
         facts = {"held": state.held, "error": state.error, "hint": state.hint}
         return {
             "deployed": there, "commit": state.commit, "rejected": [dict(each) for each in state.rejected] if there else [],
@@ -328,7 +333,7 @@ class Publisher:
             return repository.resolve(TREE_REF) or ""
         branch = ref or source.branch
         try:
-            head = self._head(source, branch)
+            head = self._head(source, branch, timeout_s=_READ_S)
         except GitError as error:
             here = repository.resolve(f"refs/heads/{source.branch}")
             if branch != source.branch or here is None:
@@ -339,35 +344,27 @@ class Publisher:
             raise NotFound(f"source '{source.name}' has no branch or commit '{branch[:100]}'", hint="see the source's branches", path="ref")
         return head
 
-    def _head(self, source: Source, branch: str) -> str:
+    def _head(self, source: Source, branch: str, *, timeout_s: float | None = None) -> str:
         """The commit that a branch is at, at the remote; fetched. "" when it is not there."""
         repository = self._repository(source)
-        if not is_branch_name(branch):
+        if not is_branch_name(branch) or self._is_closed(branch):
             raise NotFound(f"'{branch[:100]}' is no branch of source '{source.name}'", hint="see the source's branches", path="branch")
         try:
-            self._fetch(source, f"+refs/heads/{branch}:{HEADS}{branch}")
+            self._fetch(source, f"+refs/heads/{branch}:{kept_ref(branch)}", timeout_s or source.fetch_timeout_s)
         except GitRefused as error:
             if error.facts.get("reason") != "branch-gone":
                 raise
             return ""
-        return repository.resolve(HEADS + branch) or ""
+        return repository.resolve(kept_ref(branch)) or ""
 
-    def _fetch(self, source: Source, spec: str, *, prune: bool = False) -> None:
-        with self._fetching.setdefault(source.name, threading.Lock()):  # two at once would lock each other's refs out
-            self._repository(source).fetch(
-                source.url, refspecs=[spec], credentials=source.credentials, timeout_s=source.fetch_timeout_s, prune=prune
-            )
+    def _is_closed(self, branch: str) -> bool:
+        return branch == self._records_branch or branch.startswith(f"{self._records_branch}/")
 
-
-def _message_for(changes: Sequence[FileChange]) -> str:
-    if len(changes) == 1:
-        return f"{'Remove' if changes[0].data is None else 'Update'} {changes[0].path}"
-    return f"Change {len(changes)} files"
-
-
-def _conflict(conflicts: list[dict[str, Any]], head: str, branch: str) -> ConflictError:
-    names = ", ".join(str(each["path"]) for each in conflicts[:3]) + (" and others" if len(conflicts) > 3 else "")
-    return EditConflict(
-        f"somebody else changed {names} on branch '{branch}' meanwhile", hint="look at both, put your change on top, and save again",
-        conflicts=conflicts, head=head,
-    )
+    def _fetch(self, source: Source, spec: str, timeout_s: float) -> None:
+        turn = self._fetching.setdefault(source.name, threading.Lock())  # two at once would lock each other's refs out
+        if not turn.acquire(timeout=timeout_s):
+            raise GitError(f"cannot reach {source.shown_url()}: others wait for it too", hint="try again in a moment", reason="unreachable")
+        try:
+            self._repository(source).fetch(source.url, refspecs=[spec], credentials=source.credentials, timeout_s=timeout_s)
+        finally:
+            turn.release()

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from podium.app.layers import Layer
 from podium.app.plugins import load_types, load_vocabulary
 from podium.app.sdnotify import Notifier, listen_sockets
@@ -34,6 +36,7 @@ from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
 from podium.flows.load import parse_flows
 from podium.flows.schema import json_schema
+from podium.flows.types import Types
 from podium.git import process
 from podium.git.credentials import Credentials
 from podium.git.remote import is_local
@@ -146,12 +149,6 @@ async def open_daemon(
         stack.push_async_callback(core.conductor.close, drain_s=DRAIN_S)
         watcher = SourceWatcher(sources_of(settings, work_tree), core.podium, settings.home, types, core.clock)
         stack.push_async_callback(watcher.close)
-        people = PeopleKeeper(settings)
-        await asyncio.to_thread(people.open)
-        door = await asyncio.to_thread(door_of, settings, people, instance=core.instance)
-        watcher.access_read = people.taken
-        charts = Charts(core.database)
-        watcher.dashboards = charts.stored
         watcher.blocked = lambda: None if restoring is None or restoring.done() else BLOCKED
         repositories.opened = watcher.repositories()
         core.podium.source_status = watcher.status
@@ -160,26 +157,9 @@ async def open_daemon(
             allowed_paths=[Path(each) for each in settings.security.allowed_paths], body_bytes_max=settings.limits.body_bytes_max,
             polls=Polls(os.environ, core.clock), seal=core.cipher.seal,
         )
-        browser = core.branch.browser if isinstance(core.branch, ResultsBranch) else None
-        if browser is not None:
-            stack.push_async_callback(browser.close)
-        tables = Tables(os.environ, core.clock)
-        stack.push_async_callback(tables.close)
-        publisher = Publisher(watcher, core.podium, types, core.clock, signing_key=settings.results.sign_key)
-        deliveries = StoredDeliveries(settings.home / "deliveries.db", core.clock, days=settings.retention.deliveries_days).open()
-        stack.callback(deliveries.close)
-        app = make_app(
-            core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,
-            check_flow=lambda text, file: parse_flows(text, file=file, types=types), clock=core.clock,
-            flow_schema=lambda: json_schema(types, load_vocabulary()),
-            instance=core.instance, version=_version(), door=door, calls=calls_of(settings), deliveries=deliveries,
-            about=About(core, settings, origins),
-            public_url=settings.server.public_url,
-            body_limit=settings.limits.body_bytes_max, upload_limit=settings.limits.upload_bytes_max,
-            desk=desk, edits=publisher, files=core.renderer.file_reader, secrets=core.renderer.secrets, types=types, charts=charts,
-            copilot=copilot_of(settings, core, types),
-            results=browser, tables=tables,
-        )
+        people = PeopleKeeper(settings)
+        watcher.access_read = people.taken
+        app = await _open_app(stack, settings, core, watcher, board, people=people, types=types, desk=desk, origins=origins)
         handed = listen_sockets(os.environ)
         socket_path = settings.home / "podium.sock"
         listening = await stack.enter_async_context(serve(
@@ -196,6 +176,33 @@ async def open_daemon(
         stack.callback(heart.rest)
         stack.push_async_callback(ended, [turning])
         yield Daemon(core=core, sources=watcher, triggers=board, url=listening.url, socket=socket_path, vital=[*vital, *inbound])
+
+
+async def _open_app(
+    stack: AsyncExitStack, settings: Settings, core: Core, watcher: SourceWatcher, board: TriggerBoard, *, people: PeopleKeeper, types: Types,
+    desk: Desk, origins: tuple[Layer, ...],
+) -> web.Application:
+    """The application with what its handlers need, closed with the stack."""
+    await asyncio.to_thread(people.open)
+    door = await asyncio.to_thread(door_of, settings, people, instance=core.instance)
+    charts = Charts(core.database)
+    watcher.dashboards = charts.stored
+    browser = core.branch.browser if isinstance(core.branch, ResultsBranch) else None
+    if browser is not None:
+        stack.push_async_callback(browser.close)
+    tables = Tables(os.environ, core.clock)
+    stack.push_async_callback(tables.close)
+    deliveries = StoredDeliveries(settings.home / "deliveries.db", core.clock, days=settings.retention.deliveries_days).open()
+    stack.callback(deliveries.close)
+    return make_app(
+        core.podium, accept_webhook=board.accept, sources=watcher, triggers=board,
+        check_flow=lambda text, file: parse_flows(text, file=file, types=types), clock=core.clock,
+        flow_schema=lambda: json_schema(types, load_vocabulary()), instance=core.instance, version=_version(), door=door, calls=calls_of(settings),
+        about=About(core, settings, origins), public_url=settings.server.public_url, body_limit=settings.limits.body_bytes_max,
+        upload_limit=settings.limits.upload_bytes_max, desk=desk, types=types, charts=charts, deliveries=deliveries, results=browser, tables=tables,
+        edits=Publisher(watcher, core.podium, types, core.clock, signing_key=settings.results.sign_key, records_branch=settings.results.branch),
+        files=core.renderer.file_reader, secrets=core.renderer.secrets, copilot=copilot_of(settings, core, types),
+    )
 
 
 async def _turn(heart: Heart) -> None:

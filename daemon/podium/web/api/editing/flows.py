@@ -104,9 +104,14 @@ async def _switch(request: web.Request, found: Sequence[FlowRevision], *, disabl
         key = (flow.namespace, flow.flow_id)
         return Wanted(namespace=key[0], id=key[1], rewrite=lambda text: switched(text, *key, disabled=disabled))
 
-    if to_do:
-        await save(request, [change(each) for each in to_do], message=_message(request, f"{word} {_names(to_do)}"))
-    return answer({"count": len(to_do)})
+    if not to_do:
+        return answer({"count": 0})
+    saved = await save(request, [change(each) for each in to_do], message=_message(request, f"{word} {_names(to_do)}"))
+    return _counted(len(to_do), saved)
+
+
+def _counted(count: int, saved: Saved) -> web.Response:
+    return answer({"count": count}) if saved.deployed else answer({"count": count, **_late(saved)}, status=202)
 
 
 async def _enable_ids(request: web.Request) -> web.Response:
@@ -126,10 +131,10 @@ async def _disable_query(request: web.Request) -> web.Response:
 
 
 async def _remove(request: web.Request, found: Sequence[FlowRevision]) -> web.Response:
-    if found:
-        gone = [deletion(each.namespace, each.flow_id) for each in found]
-        await save(request, gone, message=_message(request, f"Remove {_names(found)}"))
-    return answer({"count": len(found)})
+    if not found:
+        return answer({"count": 0})
+    gone = [deletion(each.namespace, each.flow_id) for each in found]
+    return _counted(len(found), await save(request, gone, message=_message(request, f"Remove {_names(found)}")))
 
 
 async def _remove_ids(request: web.Request) -> web.Response:
@@ -252,8 +257,8 @@ _LIST = {"type": "array", "items": ref("Flow")}
 
 def _mass(method: str, path: str, handler: Any, about: str, *, body: Body | None) -> Route:
     return Route(
-        method=method, path=path, handler=handler, about=about, tag="flows", needs=Role.EDITOR, body=body, answers={200: _COUNT}, errors=_REFUSALS,
-        query=(_SAY,) if body else (*_FIND, _SAY),
+        method=method, path=path, handler=handler, about=about, tag="flows", needs=Role.EDITOR, body=body, errors=_REFUSALS,
+        answers={200: _COUNT, 202: _COUNT}, query=(_SAY,) if body else (*_FIND, _SAY),
     )
 
 

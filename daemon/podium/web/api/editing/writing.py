@@ -18,6 +18,7 @@ from podium.base.ports import EditControls, FileChange
 from podium.flows.reading.documents import NoSuchFlow, removed, replaced
 from podium.web.api.editing.edits import WAIT_S, edits_of
 from podium.web.api.editing.rights import WHOLE, Rights, rights
+from podium.web.context import everything
 from podium.web.errors import Refused
 from podium.web.people.roles import Role, caller, require
 
@@ -121,16 +122,27 @@ async def save(request: web.Request, wanted: Sequence[Wanted], *, message: str, 
         problems += await edits.check(source, planned.changes(), planned.commit or None)
     if problems:
         raise refusal(problems)
+    calm = {source for source, planned in files.items() if _is_calm(request, source, planned.commit)}
     for source, planned in files.items():
         made = await edits.publish(source, planned.changes(), base=planned.commit, message=message, author=caller(request).author)
         saved.commits[source] = made.commit
     paths = {each.path for planned in files.values() for each in planned.changes() if each.data is not None}
     for source, commit in saved.commits.items():
-        saved.told[source] = await edits.deployed(source, commit, timeout_s=wait_s)
-        refused = [problem for each in saved.told[source].get("rejected", ()) if each.get("path") in paths for problem in each.get("problems", ())]
+        told = saved.told[source] = await edits.deployed(source, commit, timeout_s=wait_s)
+        if told.get("held") and told.get("commit") == commit and source in calm:
+            # What is held back is what was asked for here, by name: nobody else's removals are in it.
+            await everything(request).sources.confirm(source, commit=commit)
+            told = saved.told[source] = {key: value for key, value in told.items() if key != "held"}
+        refused = [problem for each in told.get("rejected", ()) if each.get("path") in paths for problem in each.get("problems", ())]
         if refused:
             raise refusal(refused)
     return saved
+
+
+def _is_calm(request: web.Request, source: str, commit: str) -> bool:
+    """Whether all of the branch is deployed and nothing is held back."""
+    status = next((each for each in everything(request).sources.status() if each.get("name") == source), {})
+    return status.get("commit") == commit and not status.get("held")
 
 
 async def _allowed(allowed: Rights, changes: Sequence[FileChange], namespaces: set[str], request: web.Request) -> None:
