@@ -14,6 +14,7 @@ from daemon_house import DaemonHouse
 from tools.harness import free_port
 
 LATE = {
+    "argon2": "the first login with a password",
     "babel": "dates in a locale",
     "cryptography": "sealing and unsealing",
     "docker": "tasks and images in containers",

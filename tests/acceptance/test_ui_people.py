@@ -195,4 +195,4 @@ async def _shoot(page: Any, name: str) -> None:
     if SHOTS is not None:
         SHOTS.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
-            await page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+            await page.screenshot(path=SHOTS / f"{name}.png", full_page=not name.startswith("settings"))

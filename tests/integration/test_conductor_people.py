@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from conductor_house import house
 
-from podium.base.system.actor import acting
+from podium.base.access.actor import acting
 from podium.conductor.port import StartRequest
 
 COMMAND = "{id: a, type: scripts.shell.Commands, commands: [echo]}"

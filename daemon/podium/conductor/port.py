@@ -45,7 +45,7 @@ class StartRequest:
     failed_because: str | None = None
     """A trigger fired and its condition or inputs failed: the execution is created and ends FAILED, with this reason in its log."""
     by: str = ""
-    """The account that asks, for the label `system.username`; default who acts (base/system/actor)."""
+    """The account that asks, for the label `system.username`; default who acts (base/access/actor)."""
     masks: Sequence[str] = field(default=(), repr=False)
     """Secrets that the inputs, labels or variables may hold in plain text: masked in all that is shown of the execution."""
 

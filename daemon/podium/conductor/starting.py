@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from podium.base.access.actor import who_acts
 from podium.base.durations import parse_duration
 from podium.base.errors import ConflictError, ExpressionError, FlowDisabled, FlowError, InputError, LimitError, NotFound, PodiumError
 from podium.base.limits import SUBFLOW_DEPTH_MAX
 from podium.base.ports import FlowRevision
 from podium.base.redact import Redactor
-from podium.base.system.actor import who_acts
 from podium.base.system.clock import Clock
 from podium.base.system.ids import new_id
 from podium.conductor.core.conductor import Conductor

@@ -25,6 +25,7 @@ from podium.base.system.log import get_logger
 
 log = get_logger(__name__)
 T = TypeVar("T")
+SQLITE_VERSION = sqlite3.sqlite_version
 Write = Callable[[sqlite3.Connection], T]
 BATCH_MAX = 500
 """Functions that share one transaction, at most."""

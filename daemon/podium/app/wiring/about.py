@@ -11,7 +11,6 @@ import inspect
 import os
 import platform
 import shutil
-import sqlite3
 import sys
 import textwrap
 import threading
@@ -31,6 +30,7 @@ from podium.app.settings import Settings
 from podium.app.wiring.core import Core
 from podium.base.moments import to_text
 from podium.base.system.clock import monotonic_s
+from podium.store.db import SQLITE_VERSION
 
 _SHOWN_PACKAGES = ("podium", "aiohttp", "pydantic", "msgspec", "jinja2", "apscheduler", "docker", "gitpython", "argon2-cffi")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -111,7 +111,7 @@ class About:
 
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    found = {"python": platform.python_version(), "sqlite": SQLITE_VERSION}
     for name in _SHOWN_PACKAGES:
         try:
             found[name] = version(name)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from podium.base.access.actor import who_acts
 from podium.base.errors import PodiumError, StoreError
-from podium.base.system.actor import who_acts
 from podium.base.system.log import get_logger
 from podium.conductor.library import Library
 from podium.conductor.limits.admission import Admission

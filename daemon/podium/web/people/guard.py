@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from podium.base.access.actor import acting
 from podium.base.errors import LimitError, NotFound
-from podium.base.system.actor import acting
 from podium.base.system.clock import monotonic_s
 from podium.base.system.log import get_logger
 from podium.web.context import CONTEXT, TRUST, Context
