@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from podium.app.plugins import load_types, load_vocabulary
-from podium.flows.schema import json_schema, short_name
-from podium.web.pages.plugins.catalogue import KINDS, example_of, names_of, resolved, value_words, written_types
+from podium.flows.schema import example_of, json_schema, short_name
+from podium.web.pages.plugins.catalogue import KINDS, names_of, resolved, value_words, written_types
 
 _HEAD = """# Every type
 

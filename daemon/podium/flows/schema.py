@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
@@ -84,6 +85,13 @@ def suite_schema() -> dict[str, Any]:
     definitions = made["$defs"]
     root = definitions.pop(refs[Suite, "validation"]["$ref"].removeprefix(_PLACE))
     return {"$schema": DIALECT, "$id": "urn:podium:tests", **root, "title": "Tests", "definitions": dict(sorted(definitions.items()))}
+
+
+def example_of(definition: Mapping[str, Any]) -> str:
+    """The example of a definition as YAML, "" when it has none."""
+    if not definition.get("examples"):
+        return ""
+    return str(yaml.safe_dump(definition["examples"][0], sort_keys=False, allow_unicode=True, width=120))
 
 
 def short_name(name: str) -> str:

@@ -7,7 +7,7 @@ import { loadLanguage, prose } from "./lib/editor/assist";
 import { allBlocks, innerLists, keyOf, listsOf, newBlock, takenIds, targets, type Block, type List } from "./lib/editor/blocks";
 import { freshId } from "./lib/editor/complete";
 import { aliasAt, CannotEdit, duplicate, insertAt, moveTo, read, removeAt, setValue, valueAt, type Read } from "./lib/editor/edits";
-import { fieldsOf, type Form } from "./lib/editor/fields";
+import { field, fieldsOf, type Form } from "./lib/editor/fields";
 import { at, outline, type Step } from "./lib/editor/outline";
 import type { Kind, Language } from "./lib/editor/schema";
 
@@ -194,7 +194,7 @@ class Panel {
     const value = this.found.values[this.part];
     const map = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
     this.form.type = "";
-    return [make("h2", { tabindex: "-1" }, words.flow), ...fieldsOf(this.form, [], map, [this.language!.root], new Set(this.lists.map((each) => each.name)))];
+    return [make("h2", { tabindex: "-1" }, words.flow), ...fieldsOf(this.form, [], map, [this.language!.root], new Set(this.lists.map((each) => each.name).filter((name) => map[name] === undefined || map[name] === null || Array.isArray(map[name]))))];
   }
 
   private ofBlock(block: Block): HTMLElement[] {
@@ -208,6 +208,7 @@ class Panel {
     if (kind) made.push(this.typeLine(block, kind, map, schema?.description ?? ""));
     const alias = aliasAt(this.found.documents[this.part], block.form);
     if (alias !== null) return [...made, make("p", { class: "dim" }, fill(words.alias, { name: alias }))];
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return [...made, field(this.form, block.form, words.item, { description: words.no_map }, value, true, true)];
     if (block.form.length > block.path.length) {
       const holder = valueAt(this.found.values[this.part], block.path) as Record<string, unknown>;
       const item = language.flat({ $ref: "#/definitions/DagTask" });

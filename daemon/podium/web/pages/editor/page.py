@@ -227,7 +227,8 @@ def _message(opened: Opened) -> str:
 
 def _conflicts(error: EditConflict) -> list[dict[str, Any]]:
     """Each file with the difference between what is there now and what was sent."""
-    return [_conflict(each) for each in error.facts.get("conflicts") or () if isinstance(each, Mapping)]
+    found = error.facts.get("conflicts")
+    return [_conflict(each) for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 
 
 def _conflict(each: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from podium.flows.schema import short_name
+from podium.flows.schema import example_of, short_name
 from podium.flows.types import PREFIX, Types
 
 PLACE = "#/definitions/"
@@ -173,7 +171,7 @@ def _properties(schema: Mapping[str, Any], definition: Mapping[str, Any]) -> Ite
 def resolved(schema: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
     """A property, looked up where many types share it."""
     reference = str(given.get("$ref", ""))
-    return schema["definitions"][reference.removeprefix(PLACE)] if reference.startswith(f"{PLACE}property.") else given  # type: ignore[no-any-return]  # JSON
+    return schema["definitions"][reference.removeprefix(PLACE)] if reference.startswith(f"{PLACE}property.") else given
 
 
 def _dynamic(found: Mapping[str, Any]) -> bool:
@@ -221,10 +219,3 @@ def value_words(found: Mapping[str, Any]) -> str:
         if kind in kinds:
             return word
     return "anything"
-
-
-def example_of(definition: Mapping[str, Any]) -> str:
-    """The example of a definition as YAML, "" when it has none."""
-    if not definition.get("examples"):
-        return ""
-    return str(yaml.safe_dump(definition["examples"][0], sort_keys=False, allow_unicode=True, width=120))
