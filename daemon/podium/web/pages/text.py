@@ -119,11 +119,12 @@ def _lexer(name: str) -> Any:
         from pygments.lexers.data import YamlLexer
 
         return YamlLexer(stripnl=False, ensurenl=False)
-    from pygments.lexers import get_lexer_for_filename
+    from pygments import lexers
     from pygments.util import ClassNotFound
 
+    found: Any = lexers
     try:
-        return get_lexer_for_filename(name, stripnl=False, ensurenl=False)
+        return found.get_lexer_for_filename(name, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return None
 
