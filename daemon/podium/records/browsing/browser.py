@@ -23,15 +23,15 @@ from podium.base.system.ids import id_created_at
 from podium.base.system.log import get_logger
 from podium.git.history import CommitInfo
 from podium.git.repo import Repository
+from podium.records.browsing.signing import Signers, signature_of
 from podium.records.layout import Rotation, parse
 from podium.records.message import EXECUTIONS_TRAILER, INSTANCE_TRAILER
 from podium.records.read import ResultsReader
-from podium.records.browsing.signing import Signers, signature_of
 from podium.records.upkeep.verify import verify
 
 log = get_logger(__name__)
 COMMITS_MAX, LINES_SHOWN, FINDINGS_SHOWN = 200, 8, 500
-_KNOWN_MAX = 10_000
+_KNOWN_MAX, _PATH_CHARS_MAX = 10_000, 1_000
 _BYTES_EVERY_S = 60.0
 _LATER = timedelta(minutes=15)
 """A record is looked for first among the commits up to so long after it was created."""
@@ -41,8 +41,8 @@ class ResultsBrowser:
     """See the module's docstring. sign_key: of our own commits; status: of the writer; push: wakes it."""
 
     def __init__(
-        self, repository: Repository, reader: ResultsReader, *, branch: str, remote: str | None, rotate: Rotation, sign_key: Path | None, home: Path,
-        clock: Clock, status: Callable[[], Awaitable[Mapping[str, Any]]], push: Callable[[], None],
+        self, repository: Repository, reader: ResultsReader, *, branch: str, remote: str | None, rotate: Rotation, sign_key: Path | None,
+        home: Path, clock: Clock, status: Callable[[], Awaitable[Mapping[str, Any]]], push: Callable[[], None],
     ) -> None:
         self._repository, self._reader, self._branch, self._remote, self._rotate = repository, reader, branch, remote, rotate
         self._clock, self._status, self._push = clock, status, push
@@ -63,7 +63,8 @@ class ResultsBrowser:
             "branches": branches, "branch": self._branch, "remote": redact_url(self._remote) if self._remote else None, "rotate": self._rotate,
             "signs": self._signers is not None, "bytes": await self._size(),
             "unpushed": {
-                "count": status.get("unpushed") or 0, "oldestSeconds": status.get("oldest_s"), "error": status.get("error"), "hint": status.get("hint"),
+                "count": status.get("unpushed") or 0, "oldestSeconds": status.get("oldest_s"), "error": status.get("error"),
+                "hint": status.get("hint"),
                 "pushedAt": to_text(status["pushed_at"]) if status.get("pushed_at") else None,
             },
         }
@@ -93,7 +94,7 @@ class ResultsBrowser:
         found = await asyncio.to_thread(self._log, branch, min(limit, COMMITS_MAX), start)
         missing = [each.id for each in found if each.id not in self._signed]
         if missing:
-            task = asyncio.create_task(asyncio.to_thread(self._look_at, missing), name="signatures")  # type: ignore[arg-type]  # a thread's work
+            task = asyncio.create_task(asyncio.to_thread(self._look_at, missing), name="signatures")
             self._looking.add(task)
             task.add_done_callback(self._looking.discard)
         return [self._shown(each) for each in found]
@@ -105,7 +106,11 @@ class ResultsBrowser:
             if found is None or not self._repository.is_ancestor(found, tip):
                 raise NotFound(f"commit {start[:40]} is not on {branch}", hint="begin at the newest", branch=branch)
             tip = found
-        return self._repository.log(tip, limit=limit)
+        commits = self._repository.log(tip, limit=limit)
+        for each in commits:  # what takes no process is known at once
+            if each.id not in self._signed and (self._signers is None or not self._repository.is_signed(each.id)):
+                self._signed[each.id] = signature_of(self._repository, each.id, None)
+        return commits
 
     def _shown(self, commit: CommitInfo) -> dict[str, Any]:
         body = commit.message.split("\n\n")[1:-1]
@@ -113,7 +118,8 @@ class ResultsBrowser:
         return {
             "commit": commit.id, "parent": commit.parents[0] if commit.parents else None, "at": to_text(commit.at), "author": commit.author,
             "subject": commit.subject, "executions": commit.trailers.get(EXECUTIONS_TRAILER), "instance": commit.trailers.get(INSTANCE_TRAILER),
-            "lines": lines[:LINES_SHOWN], "more": max(0, len(lines) - LINES_SHOWN), "signature": self._signed.get(commit.id) or {"state": "later", "by": ""},
+            "lines": lines[:LINES_SHOWN], "more": max(0, len(lines) - LINES_SHOWN),
+            "signature": self._signed.get(commit.id) or {"state": "later", "by": ""},
         }
 
     def _look_at(self, commits: list[str]) -> None:
@@ -130,10 +136,12 @@ class ResultsBrowser:
 
     def _folder(self, branch: str, path: str, skip: int, limit: int) -> dict[str, Any]:
         tip = self._tip(branch)
+        if path:
+            _check(path)
         entries = self._repository.folder(tip, path or ".")
         if not entries:
             raise NotFound(f"{branch} has no folder '{path[:200]}'", hint="go up", path=path[:200])
-        dated = path.split("/")[0] == "executions" or path.startswith("syncs")
+        dated = path.startswith(("executions", "syncs"))
         files = sorted((name for name, (kind, _) in entries.items() if kind == "file"), reverse=dated)
         folders = sorted((name for name, (kind, _) in entries.items() if kind == "folder"), reverse=dated and path.count("/") < 4)
         return {"commit": tip, "folders": folders, "files": files[skip : skip + limit], "total": len(files)}
@@ -142,6 +150,7 @@ class ResultsBrowser:
         """See ResultsControls."""
 
         def read() -> bytes:
+            _check(path)
             body = self._repository.read_path(self._tip(branch), path)
             if body is None:
                 raise NotFound(f"{branch} has no file '{path[:200]}'", hint="go up", path=path[:200])
@@ -210,6 +219,12 @@ class ResultsBrowser:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def _check(path: str) -> None:
+    """Raises NotFound for what is no path in a repository."""
+    if not path.isprintable() or len(path) > _PATH_CHARS_MAX or any(each in {"", ".", ".."} for each in path.split("/")):
+        raise NotFound(f"there is no '{path[:200]!a}' on the branch", hint="go up")
 
 
 def _bytes_below(folder: Path) -> int:

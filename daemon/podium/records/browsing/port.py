@@ -37,7 +37,8 @@ class ResultsControls(Protocol):
         ...
 
     def verification(self) -> dict[str, Any]:
-        """{state: never|running|done|failed, startedAt?, endedAt?, what?, count?, report?: {ok, branches, commits, records, foreign, findings}, error?}."""
+        """{state: never|running|done|failed, startedAt?, endedAt?, what?, count?, error?, report?:
+        {ok, branches, commits, records, foreign, findings}}."""
         ...
 
     async def verify(self) -> None:

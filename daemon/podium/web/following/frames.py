@@ -105,7 +105,7 @@ class PartsFeed(FrameFeed):
         self._parts: dict[str, tuple[int, str]] = {}
 
     async def _take(self, view: View) -> bool:
-        changed = {name: text for name, text in (await self._render(view)).items() if self._parts.get(name, (0, ""))[1] != text}
+        changed = {name: text for name, text in (await self._render(view)).items() if name not in self._parts or self._parts[name][1] != text}
         for name, text in changed.items():
             self._parts[name] = (self.version + 1, text)
         return bool(changed)

@@ -88,8 +88,8 @@ class _Order:
         try:
             described = [*session.execute("DESCRIBE SELECT * FROM read_parquet($1)", [self.path]).cells]
             total = next(iter(session.execute("SELECT count(*) FROM read_parquet($1)", [self.path]).cells))[0]
-            query = f"SELECT * FROM read_parquet($1) LIMIT {self.limit:d} OFFSET {self.skip:d}"
-            rows = [[_cell(as_output(each)) for each in row] for row in session.execute(query, [self.path]).cells]
+            query = "SELECT * FROM read_parquet($1) LIMIT $2 OFFSET $3"
+            rows = [[_cell(as_output(each)) for each in row] for row in session.execute(query, [self.path, self.limit, self.skip]).cells]
         except SqlError as error:
             raise TaskFailed(str(error)) from error
         finally:

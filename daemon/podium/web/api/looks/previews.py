@@ -23,10 +23,13 @@ TABLE_BYTES_MAX = 32 * 1024 * 1024
 TEXT_BYTES_A_PAGE = 128 * 1024
 TREE_BYTES_MAX = 2 * 1024 * 1024
 PICTURE_BYTES_MAX = 20 * 1024 * 1024
-PICTURES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "bmp": "image/bmp", "svg": "image/svg+xml"}
+PICTURES = {
+    "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "bmp": "image/bmp",
+    "svg": "image/svg+xml",
+}
 _KINDS = {
-    "csv": "csv", "tsv": "csv", "jsonl": "lines", "ndjson": "lines", "ion": "lines", "parquet": "parquet", "json": "tree", "geojson": "tree", "md": "markdown",
-    "markdown": "markdown", **dict.fromkeys(PICTURES, "picture"),
+    "csv": "csv", "tsv": "csv", "jsonl": "lines", "ndjson": "lines", "ion": "lines", "parquet": "parquet", "json": "tree", "geojson": "tree",
+    "md": "markdown", "markdown": "markdown", **dict.fromkeys(PICTURES, "picture"),
 }
 ENCODINGS = ("utf-8", "latin-1", "utf-16", "windows-1252", "shift_jis", "gb18030")
 _DELIMITERS = ",;\t|"

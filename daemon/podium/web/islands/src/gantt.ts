@@ -118,7 +118,7 @@ function start(section: HTMLElement): void {
     element.id = `run-${id}`;
     for (const [key, text] of Object.entries({ role: "row", "aria-rowindex": index + 1, "aria-level": node.depth + 1, "aria-selected": id === chosen })) element.setAttribute(key, String(text));
     if (node.children.length) element.setAttribute("aria-expanded", String(node.open)); else element.removeAttribute("aria-expanded");
-    const fold = make("button", { type: "button", class: `fold${node.children.length ? "" : " none"}`, tabindex: -1, "aria-label": fill(node.open ? words.fold : words.unfold, { name }), hidden: !node.children.length }, node.open ? "▾" : "▸");
+    const fold = make("button", { type: "button", class: `fold${node.children.length ? "" : " none"}`, tabindex: -1, "aria-label": fill(node.open ? words.fold : words.unfold, { name }), disabled: !node.children.length }, node.open ? "▾" : "▸");
     fold.dataset.fold = id;
     const first = make("span", { class: "name", role: "gridcell", title: name }, fold, make("b", {}, task), ...(value !== null ? [make("small", { class: "value" }, value)] : iteration !== null ? [make("small", { class: "value" }, `#${iteration}`)] : []));
     first.style.paddingInlineStart = `${Math.min(node.depth, 12) * 16}px`;

@@ -13,6 +13,7 @@ from aiohttp import web
 from podium.conductor.port import Orchestrator, View
 from podium.flows.model import STATES, TERMINAL
 from podium.web.api.actions import asked_for, waiting_task
+from podium.web.api.executions import execution_id
 from podium.web.api.inputs import inputs_of
 from podium.web.errors import BadRequest
 from podium.web.pages.flows.fields import Filled
@@ -151,8 +152,8 @@ FORMS = frozenset({"resume", "review", "replay"})
 """Their fields are shown again, with what is wrong with them."""
 
 
-async def do(request: web.Request, orchestrator: Orchestrator, identifier: str, verb: str, form: Form, filled: Filled) -> View:
+async def do(request: web.Request, orchestrator: Orchestrator, verb: str, *, form: Form, filled: Filled) -> View:
     """Do what a button says; the execution to go on with (a new one after a replay). Raises PodiumError."""
     action = _review(caller(request).name) if verb == "review" else _ACTIONS[verb]
-    return await action(orchestrator, identifier, form, filled) or {}
+    return await action(orchestrator, execution_id(request), form, filled) or {}
 

@@ -47,7 +47,8 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any], now: datetim
     for name in runs_after.keys() & runs_before.keys():
         found += _times(name, runs_before[name], runs_after[name], now)
         old, new = (dict(_flat("", masked(run.get("outputs") or {}))) for run in (runs_before[name], runs_after[name]))
-        found += _between("task outputs", {f"{name}{key}": value for key, value in old.items()}, {f"{name}{key}": value for key, value in new.items()})
+        found += _between("task outputs", {f"{name}{key}": value for key, value in old.items()},
+                          {f"{name}{key}": value for key, value in new.items()})
     return found[:CHANGES_MAX]
 
 

@@ -115,7 +115,9 @@ async def _parquet(here: Context, uri: str, size: int, number: int) -> previews.
     columns = found["columns"][: previews.COLUMNS_MAX]
     more = number * previews.ROWS_A_PAGE < found["total"]
     rows = [row[: previews.COLUMNS_MAX] for row in found["rows"]]
-    return previews.Table(columns=[each[0] for each in columns], types=[each[1] for each in columns], rows=rows, page=number, total=found["total"], more=more)
+    return previews.Table(
+        columns=[each[0] for each in columns], types=[each[1] for each in columns], rows=rows, page=number, total=found["total"], more=more
+    )
 
 
 async def picture(request: web.Request) -> web.Response:
@@ -127,7 +129,10 @@ async def picture(request: web.Request) -> web.Response:
         raise NotFound("this is no picture", hint="download the file")
     if await here.orchestrator.file_size(uri) > previews.PICTURE_BYTES_MAX:
         raise NotFound(f"pictures are shown up to {readable(previews.PICTURE_BYTES_MAX)}", hint="download the file")
-    headers = {"Content-Security-Policy": _SANDBOX, "X-Content-Type-Options": "nosniff", "Content-Disposition": "inline", "Cache-Control": "private, max-age=60"}
+    headers = {
+        "Content-Security-Policy": _SANDBOX, "X-Content-Type-Options": "nosniff", "Content-Disposition": "inline",
+        "Cache-Control": "private, max-age=60",
+    }
     return web.Response(body=await here.orchestrator.read_file(uri), content_type=kind, headers=headers)
 
 

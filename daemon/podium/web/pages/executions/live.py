@@ -13,8 +13,9 @@ from typing import Any
 
 from aiohttp import web
 
+from podium.base.errors import NotFound
 from podium.base.limits import FOUND_LINES_MAX
-from podium.conductor.port import View
+from podium.conductor.port import Orchestrator, View
 from podium.web.api.executions import execution_id
 from podium.web.context import everything
 from podium.web.following.feeds import Feeds, LineFeed, news_or
@@ -94,11 +95,19 @@ def _only(query: Query) -> dict[str, Any]:
     return {"min_level": query.level(), "task_id": query.text("taskId"), "task_run_id": query.text("taskRunId")}
 
 
+async def _there(request: web.Request) -> Orchestrator:
+    """Raises NotFound where there is no such execution."""
+    orchestrator, identifier = everything(request).orchestrator, execution_id(request)
+    if await orchestrator.namespace_of(identifier) is None:
+        raise NotFound(f"no execution '{identifier[:40]}'", hint="list them: GET /api/v1/executions/search")
+    return orchestrator
+
+
 async def lines(request: web.Request) -> web.Response:
     """Lines after `after`: a list of [seq, moment, level, task, task run, attempt, message]."""
     query = Query(request)
     after, limit = query.integer("after", 0, low=0, high=2**53) or 0, query.integer("limit", PAGE_LINES, high=LINES_MAX) or PAGE_LINES
-    found = await everything(request).orchestrator.logs(execution_id(request), after_seq=after, limit=limit, **_only(query))
+    found = await (await _there(request)).logs(execution_id(request), after_seq=after, limit=limit, **_only(query))
     return answer([line_of(each) for each in found])
 
 
@@ -106,7 +115,7 @@ async def lines_index(request: web.Request) -> web.Response:
     """How many lines match, and after which seq each page of `every` begins: {total, every, after}."""
     query = Query(request)
     every = query.integer("every", PAGE_LINES, low=100, high=LINES_MAX) or PAGE_LINES
-    total, after = await everything(request).orchestrator.log_index(execution_id(request), every=every, **_only(query))
+    total, after = await (await _there(request)).log_index(execution_id(request), every=every, **_only(query))
     return answer({"total": total, "every": every, "after": after})
 
 
@@ -114,7 +123,7 @@ async def lines_found(request: web.Request) -> web.Response:
     """Which of the lines that match otherwise have the text q: {found: [[number from 0, seq]…], more}."""
     query = Query(request)
     text = (query.text("q") or "")[:1_000]
-    found = await everything(request).orchestrator.log_find(execution_id(request), text, limit=FOUND_LINES_MAX + 1, **_only(query)) if text else []
+    found = await (await _there(request)).log_find(execution_id(request), text, limit=FOUND_LINES_MAX + 1, **_only(query)) if text else []
     return answer({"found": found[:FOUND_LINES_MAX], "more": len(found) > FOUND_LINES_MAX})
 
 

@@ -22,8 +22,8 @@ from podium.web.api.executions import execution_id
 from podium.web.context import context
 from podium.web.errors import details_of, status_of
 from podium.web.pages.executions import actions, runs, tabs
-from podium.web.pages.navigation import flash
 from podium.web.pages.flows.fields import Field, Filled, fields_of, sent
+from podium.web.pages.navigation import flash
 from podium.web.pages.render import execution_url, form_page, fragment, hide, link, page, render, text_for
 from podium.web.pages.text import commit_url
 from podium.web.params import Query, read_form
@@ -120,7 +120,7 @@ async def act(request: web.Request) -> web.StreamResponse:
     async with read_form(request, text_limit=here.body_limit, file_limit=here.upload_limit) as raw:
         form, filled = sent(raw)
         try:
-            after = await actions.do(request, here.orchestrator, identifier, verb, form, filled)
+            after = await actions.do(request, here.orchestrator, verb, form=form, filled=filled)
         except PodiumError as error:
             await here.orchestrator.execution(identifier)
             for each in details_of(error):
@@ -138,7 +138,8 @@ async def delete(request: web.Request) -> web.StreamResponse:
     execution = await orchestrator.execution(identifier)
     try:
         if "delete" not in actions.allowed(request, execution):
-            raise ConflictError(f"execution '{identifier}' is {execution['state']['current']}: only what has ended can be deleted", hint="kill it first")
+            state = execution["state"]["current"]
+            raise ConflictError(f"execution '{identifier}' is {state}: only what has ended can be deleted", hint="kill it first")
         await orchestrator.delete_execution(identifier)
     except PodiumError as error:
         return await _show(request, problem=error)

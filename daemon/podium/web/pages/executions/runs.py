@@ -90,7 +90,8 @@ def step(name: Any) -> str:
 def names_of(execution: Mapping[str, Any]) -> list[str]:
     """What expressions on this execution can name, for completion: at most NAMES_MAX paths, the shallow ones first."""
     roots: dict[str, Any] = {
-        "inputs": execution.get("inputs") or {}, "outputs": outputs_of(execution), "labels": {each["key"]: "" for each in execution.get("labels") or ()},
+        "inputs": execution.get("inputs") or {}, "outputs": outputs_of(execution),
+        "labels": {each["key"]: "" for each in execution.get("labels") or ()},
         "vars": execution.get("variables") or {}, "trigger": (execution.get("trigger") or {}).get("variables") or {},
         "flow": {"id": "", "namespace": "", "revision": 0}, "execution": {"id": "", "startDate": "", "state": "", "originalId": ""},
         "tasks": {run["taskId"]: {"state": ""} for run in execution.get("taskRunList") or ()},
@@ -134,7 +135,8 @@ def outputs_of(execution: Mapping[str, Any]) -> dict[str, Any]:
 def files_of(execution: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every file the execution names: {uri, name, path: how an expression names it, task?}; each once, inputs first."""
     found: dict[str, dict[str, Any]] = {}
-    roots: list[tuple[str, Any, str]] = [("inputs", execution.get("inputs"), ""), ("trigger", (execution.get("trigger") or {}).get("variables"), "")]
+    brought = (execution.get("trigger") or {}).get("variables")
+    roots: list[tuple[str, Any, str]] = [("inputs", execution.get("inputs"), ""), ("trigger", brought, "")]
     for run in execution.get("taskRunList") or ():
         value = run.get("value")
         path = "outputs" + step(run["taskId"]) + (step(str(value)) if value is not None else "")

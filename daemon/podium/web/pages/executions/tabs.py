@@ -60,7 +60,8 @@ def _steps(histories: list[Mapping[str, Any]], now: Any, over: bool) -> list[dic
     found, at = [], 0.0
     for each, seconds in zip(histories, lasted, strict=True):
         width = 1000 * seconds / whole
-        found.append({"state": each["state"], "date": each["date"], "x": round(at, 1), "width": round(max(width, 3), 1), "took": timedelta(seconds=seconds)})
+        place = {"x": round(at, 1), "width": round(max(width, 3), 1)}
+        found.append({"state": each["state"], "date": each["date"], "took": timedelta(seconds=seconds), **place})
         at += width
     return found
 
@@ -82,7 +83,7 @@ async def _gantt(request: web.Request, execution: View) -> dict[str, Any]:
 async def _logs(request: web.Request, execution: View) -> dict[str, Any]:
     orchestrator, query = context(request).orchestrator, Query(request)
     level, wanted = query.level(), query.text("q") or ""
-    only = {"min_level": level, "task_id": query.text("taskId"), "task_run_id": query.text("taskRunId")}
+    only: dict[str, Any] = {"min_level": level, "task_id": query.text("taskId"), "task_run_id": query.text("taskRunId")}
     line = query.integer("line", 0, low=0, high=2**53) or 0
     total, bounds = await orchestrator.log_index(execution["id"], every=LOGS_SHOWN, **only)
     if wanted:

@@ -69,15 +69,16 @@ async def browse_page(request: web.Request) -> web.Response:
         path = f"executions/{day.replace('-', '/')}"
     _may_see(request, path)
     steps = [{"name": name, "path": "/".join(path.split("/")[: number + 1])} for number, name in enumerate(path.split("/")) if name]
-    values: dict[str, Any] = {"branch": branch, "path": path, "steps": steps}
+    values: dict[str, Any] = {"branch": branch, "place": path, "steps": steps}
     if path.rsplit("/", 1)[-1].endswith((".json", ".jsonl", ".md")):
         text = (await results.read(branch, path)).decode("utf-8", "replace")
         place = parse(path)
         values |= {"text": plain(text[:_FILE_CHARS]), "cut": len(text) > _FILE_CHARS, "execution_id": place.execution_id if place else None}
         return await render(request, "results/browse.html", **values)
+    values["execution_id"] = None
     number = query.integer("page", 1, high=100_000) or 1
     folder = await results.folder(branch, path, skip=(number - 1) * FILES_SHOWN, limit=FILES_SHOWN)
-    return await render(request, "results/browse.html", folder=_seen(request, path, folder), page=number, size=FILES_SHOWN, execution_id=None, **values)
+    return await render(request, "results/browse.html", folder=_seen(request, path, folder), page=number, size=FILES_SHOWN, **values)
 
 
 def _namespace(path: str) -> str | None:
@@ -93,7 +94,7 @@ def _may_see(request: web.Request, path: str) -> None:
     if who.may(Role.VIEWER, ""):
         return
     namespace = _namespace(path)
-    outside = path.split("/")[0] not in {"executions", ""}
+    outside = not (path in {"", "executions"} or path.startswith("executions/"))
     if (namespace is not None and not who.may(Role.VIEWER, namespace)) or (outside and namespace is None):
         raise NotFound(f"there is no '{path[:200]}'", hint="go up")
 
