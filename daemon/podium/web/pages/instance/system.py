@@ -14,7 +14,7 @@ from podium.base.errors import PodiumError
 from podium.base.system.disk import readable
 from podium.web.context import context
 from podium.web.pages.navigation import flash
-from podium.web.pages.render import page, render
+from podium.web.pages.render import page, render, text_for
 from podium.web.params import Query, read_form
 from podium.web.people.roles import Role, caller
 from podium.web.routes import Route
@@ -63,7 +63,8 @@ async def collect(request: web.Request) -> web.StreamResponse:
     done = await asyncio.shield(context(request).orchestrator.collect_garbage())
     response = web.HTTPSeeOther("/system")
     found = _collected(done)
-    flash(response, "Removed " + ", ".join(f"{number} {name}" for name, number in found) if found else "Nothing was past its time.")
+    said = ", ".join(f"{number} {name}" for name, number in found)
+    flash(response, text_for("instance.removed", what=said) if found else text_for("instance.nothing_to_collect"))
     raise response
 
 

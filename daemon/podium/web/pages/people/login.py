@@ -7,7 +7,7 @@ from aiohttp import web
 from podium.base.errors import LimitError
 from podium.web.context import TRUST, context
 from podium.web.errors import headers_for
-from podium.web.pages.render import page, render
+from podium.web.pages.render import page, render, text_for
 from podium.web.params import read_form
 from podium.web.people.access import is_https, safe_next
 from podium.web.people.identify import COOKIE
@@ -46,7 +46,7 @@ async def login(request: web.Request) -> web.StreamResponse:
         response.headers.update(headers_for(error, 429))
         return response
     if cookie is None:
-        wrong = "That is not the token." if by_token else "That is not a name and its password."
+        wrong = text_for("people.wrong_token" if by_token else "people.wrong_password")
         return await _page(request, status=401, target=target, user=user, wrong=wrong, token=by_token)
     response = web.HTTPSeeOther(target)
     response.set_cookie(
