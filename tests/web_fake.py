@@ -589,7 +589,7 @@ class FakeTriggers:
         labels: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         made = {
-            "start": to_text(start), "end": to_text(end or SystemClock().now()), "currentDate": to_text(start), "paused": False, "inputs": dict(inputs or {}),
+            "id": new_id(), "start": to_text(start), "end": to_text(end or SystemClock().now()), "currentDate": to_text(start), "paused": False, "inputs": dict(inputs or {}),
             "labels": dict(labels or {}),
         }
         return self._merge((namespace, flow_id, trigger_id), backfill=made)

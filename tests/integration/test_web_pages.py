@@ -309,7 +309,7 @@ async def test_buttons_of_triggers_and_sources(client: Client) -> None:
     assert 'aria-checked="false"' in (await client.page(f"{FLOW}?tab=triggers")).text
     assert (await client.post(f"{base}/enable", data={"_next": "//evil.example"})).headers["Location"] == "/"
     assert (await client.post(f"{base}/backfill", data={"_start": "2026-01-01T00:00"})).status == 303
-    assert "backfill at 2026-01-01 00:00:00" in (await client.page("/triggers")).text
+    assert "of 2026-01-01 00:00:00 to" in (await client.page("/triggers")).text
     assert (await client.post(f"{base}/pause")).status == 303
     assert (await client.post(f"{base}/end-backfill")).status == 303
     for verb, status in (("backfill", 422), ("explode", 400), ("pause", 409)):

@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import yaml
 from aiohttp import web
 
-from podium.web.api.triggers import every_trigger, find_trigger
-from podium.web.context import context
+from podium.web.api.triggers import Found, every_trigger, find_trigger
+from podium.web.context import Context, context
 from podium.web.errors import BadRequest
-from podium.web.pages.flows.page import trigger_rows
 from podium.web.pages.render import page, render
-from podium.web.params import Form, Query, moment, read_form
+from podium.web.pages.triggers.rows import trigger_rows
+from podium.web.params import Form, Query, moment, parse_labels, read_form
 from podium.web.people.access import safe_next
+from podium.web.wire import encode
 
 _SIZE = 50
+STATES = ("on", "off", "backfill", "waits", "error")
 
 
 async def triggers_page(request: web.Request) -> web.Response:
-    """Every trigger with its state."""
-    query = Query(request)
-    number, wanted, namespace = query.integer("page", 1, high=1_000_000) or 1, query.text("q"), query.text("namespace")
-    found = list(every_trigger(context(request), namespace=namespace, query=wanted))
+    """Every trigger with its state. ?q= ?type= ?namespace= ?state="""
+    here, query = context(request), Query(request)
+    number = query.integer("page", 1, high=1_000_000) or 1
+    filters = {name: query.text(name) or "" for name in ("q", "type", "namespace", "state")}
+    every = list(every_trigger(here))
+    found = list(every_trigger(here, namespace=filters["namespace"] or None, query=filters["q"] or None))
+    found = [each for each in found if filters["type"] in ("", each[1].type)]
+    if filters["state"]:
+        found = [each for each in found if await _is(here, each, filters["state"])]
     rows = await trigger_rows(request, found[(number - 1) * _SIZE : number * _SIZE])
-    namespaces = sorted({each.namespace for each in context(request).orchestrator.flows() if each.model.triggers})
     return await render(
-        request, "triggers/triggers.html", rows=rows, total=len(found), page=number, size=_SIZE, wanted=wanted or "", namespace=namespace or "",
-        namespaces=namespaces
+        request, "triggers/triggers.html", rows=rows, total=len(found), page=number, size=_SIZE, filters=filters, filtered=any(filters.values()),
+        namespaces=sorted({flow.namespace for flow, _ in every}), types=sorted({trigger.type for _, trigger in every}), states_shown=STATES,
     )
+
+
+async def _is(here: Context, found: Found, state: str) -> bool:
+    flow, trigger = found
+    known = await here.orchestrator.trigger_state(flow.namespace, flow.flow_id, trigger.id) or {}
+    off = bool(trigger.disabled or known.get("disabled"))
+    return {
+        "on": not off, "off": off, "backfill": bool(known.get("backfill")), "waits": bool(known.get("executionId")),
+        "error": bool(known.get("error")),
+    }.get(state, True)
 
 
 async def trigger_act(request: web.Request) -> web.StreamResponse:
@@ -45,7 +65,9 @@ async def _trigger_verb(request: web.Request, name: tuple[str, str, str], verb: 
     elif verb == "backfill":
         end = form.first("_end")
         start = moment(form.first("_start"), path="start")
-        await controls.backfill(*name, start=start, end=moment(end, path="end") if end else None)
+        labels = parse_labels([line for line in (form.first("_labels") or "").splitlines() if line.strip()], path="labels")
+        inputs = _inputs(form.first("_inputs") or "")
+        await controls.backfill(*name, start=start, end=moment(end, path="end") if end else None, inputs=inputs, labels=labels)
     elif verb in {"pause", "unpause"}:
         await controls.pause_backfill(*name, paused=verb == "pause")
     elif verb == "end-backfill":
@@ -54,6 +76,21 @@ async def _trigger_verb(request: web.Request, name: tuple[str, str, str], verb: 
         await controls.unlock(*name)
     else:
         raise BadRequest(f"there is no action '{verb[:40]}'", hint="use the buttons of the page")
+
+
+def _inputs(text: str) -> dict[str, Any]:
+    """Inputs as they were typed: a YAML map."""
+    if not text.strip():
+        return {}
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.CSafeLoader)):
+            raise BadRequest("inputs have no aliases", hint="write each value out", path="inputs")
+        found = yaml.load(text, yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise BadRequest("the inputs are not YAML", hint="write one `name: value` a line", path="inputs") from error
+    if not isinstance(found, dict):
+        raise BadRequest("the inputs are no map", hint="write one `name: value` a line", path="inputs")
+    return dict(json.loads(encode(found)))
 
 
 ROUTES = (
