@@ -125,8 +125,9 @@ class ScheduleRunner(Runner):
                 return
             if backfill is not None:
                 await self._fire_backfill(backfill, due)
-            else:
-                await self._fire(due, now)
+                self.ring_soon()  # the next date, after whoever waits to pause the backfill, to end it, or to switch the trigger off
+                return
+            await self._fire(due, now)
 
     def is_due(self, now: datetime) -> bool:
         """See Runner."""
