@@ -7,6 +7,7 @@ import io
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -399,3 +400,28 @@ async def test_secrets_are_named_and_never_told(tmp_path: Path, clock: Any) -> N
             {"key": "ENV", "from": "environment"}, {"key": "TEAM", "from": "file", "namespace": "company"}, {"key": "TOP", "from": "file"},
         ]
         assert "hush" not in str(found)
+
+
+@pytest.mark.parametrize("namespace", ["..x", "../../etc", ".git", "A", "a" * 151, "<script>", "a b"])
+async def test_what_is_no_namespace_makes_no_path(tmp_path: Path, clock: Any, namespace: str) -> None:
+    quoted = quote(namespace, safe="")
+    async with editing_house(tmp_path, clock, {"a.yaml": flow("a")}) as house:
+        head = house.bare.head()
+        for method, path, more in (
+            ("GET", f"/namespaces/{quoted}/files?path=x", {}), ("POST", f"/namespaces/{quoted}/files/directory?path=x", {}),
+            ("GET", f"/namespaces/{quoted}/secrets", {}), ("PUT", f"/namespaces/{quoted}/kv/x", {"json": 1}),
+            ("GET", f"/edits/place?namespace={quoted}&id=x", {}), ("GET", "/edits/place?namespace=a&id=..%2Fx", {}),
+            ("POST", "/flows", {"data": flow("x", namespace=f"'{namespace}'"), "headers": YAML}),
+            ("POST", "/flows", {"data": flow("../x"), "headers": YAML}),
+        ):
+            refused(await house.client(method, f"/api/v1{path}", **more), 422)
+        assert (await house.client.page(f"/namespaces/{quoted}")).status == 422
+        assert house.bare.head() == head
+        assert house.orchestrator.values == {}
+
+
+async def test_an_empty_body_empties_no_namespace(tmp_path: Path, clock: Any) -> None:
+    async with editing_house(tmp_path, clock, {"a.yaml": flow("a")}) as house:
+        for path in ("/flows/company.team?delete=true", "/flows/bulk"):
+            refused(await house.client.post(f"/api/v1{path}", data=b"", headers=YAML), 422)
+        assert house.bare.files() == ["a.yaml"]

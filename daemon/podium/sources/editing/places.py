@@ -57,5 +57,5 @@ def _new_folder(folder: str, namespace: str, flows: Sequence[KnownFlow]) -> str:
                 tops[path[: -len(tail)].rstrip("/") or "."] += 1
                 break
     top = tops.most_common(1)[0][0] if tops else folder
-    tail = namespace if votes["dotted"] > votes["nested"] else namespace.replace(".", "/")
+    tail = namespace if votes["dotted"] > votes["nested"] else "/".join(part for part in namespace.split(".") if part)
     return tail if top == "." else f"{top}/{tail}"

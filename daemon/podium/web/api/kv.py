@@ -11,6 +11,7 @@ from aiohttp import web
 from podium.base import limits
 from podium.base.durations import parse_duration
 from podium.base.errors import NotFound
+from podium.web.api.editing.rights import check_names
 from podium.web.context import context
 from podium.web.errors import BadRequest, Expired, Refused
 from podium.web.params import Query, duration, moment, parse_json, read_object, read_text
@@ -70,6 +71,7 @@ async def _get(request: web.Request) -> web.Response:
 
 async def _put(request: web.Request) -> web.Response:
     namespace, key = _where(request)
+    check_names(namespace)
     if not KEY.fullmatch(key):
         raise Refused(f"'{key[:80]}' is no valid key", hint="use letters, digits, '.', '_' and '-', beginning with a letter or digit", path="key")
     query = Query(request)

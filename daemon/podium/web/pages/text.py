@@ -118,7 +118,8 @@ def _lexer(name: str) -> Any:
     if name.lower().endswith((".yaml", ".yml")):
         from pygments.lexers.data import YamlLexer
 
-        return YamlLexer(stripnl=False, ensurenl=False)
+        lexer: Any = YamlLexer
+        return lexer(stripnl=False, ensurenl=False)
     from pygments import lexers
     from pygments.util import ClassNotFound
 

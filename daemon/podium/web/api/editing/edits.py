@@ -16,7 +16,7 @@ from aiohttp import web
 from podium.base import limits
 from podium.base.errors import ConflictError, PodiumError
 from podium.base.ports import EditControls, FileChange, Published
-from podium.web.api.editing.rights import rights, status_of
+from podium.web.api.editing.rights import check_names, rights, status_of
 from podium.web.context import context
 from podium.web.errors import BadRequest, Refused
 from podium.web.params import Query, read_object
@@ -88,9 +88,10 @@ def as_content(data: bytes) -> dict[str, str]:
 
 async def _place(request: web.Request) -> web.Response:
     query = Query(request)
-    namespace = query.required("namespace")
+    namespace, flow_id = query.required("namespace"), query.required("id")
+    check_names(namespace, flow_id)
     require(request, Role.VIEWER, namespace)
-    return answer(await edits_of(request).place(namespace, query.required("id")))
+    return answer(await edits_of(request).place(namespace, flow_id))
 
 
 async def _check(request: web.Request) -> web.Response:
@@ -200,7 +201,7 @@ ROUTES = [
     Route(method="GET", path="/edits", handler=_list, about="Repositories behind the sources", tag="edits", answers={200: LIST}, errors=()),
     Route(
         method="GET", path="/edits/place", handler=_place, about="Where the file of a flow is, or would be", tag="edits",
-        query=(Param(name="namespace", required=True), Param(name="id", required=True)), errors=(400, 404, 409),
+        query=(Param(name="namespace", required=True), Param(name="id", required=True)), errors=(400, 404, 409, 422),
     ),
     Route(
         method="GET", path="/edits/{source}/tree", handler=_tree, about="The files of a branch or commit", tag="edits", query=(_REF,),

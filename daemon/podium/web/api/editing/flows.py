@@ -83,14 +83,17 @@ def _elsewhere(flow: Wanted, namespace: str) -> Refused:
 
 
 async def _many(request: web.Request, flows: Sequence[Wanted], emptied: set[str]) -> web.Response:
-    """Write several flows at once. emptied: namespaces whose other flows go."""
+    """Write several flows at once. emptied: namespaces whose other flows go. Raises Refused for none: that would empty a namespace by mistake."""
+    if not flows:
+        hint = "to remove all flows of a namespace: DELETE /api/v1/flows/delete/by-query?namespace=…"
+        raise Refused("the body holds no flow", hint=hint, path="flows")
     named = {(each.namespace, each.id) for each in flows}
     gone = [
         deletion(each.namespace, each.flow_id) for each in context(request).orchestrator.flows()
         if each.namespace in emptied and (each.namespace, each.flow_id) not in named
     ]
     where = ", ".join(sorted({each.namespace for each in [*flows, *gone]}))
-    saved = await save(request, [*flows, *gone], message=_message(request, f"Update the flows of {where}")) if flows or gone else Saved()
+    saved = await save(request, [*flows, *gone], message=_message(request, f"Update the flows of {where}"))
     return answer([await _view(request, each, saved) for each in flows], status=200 if saved.deployed else 202)
 
 

@@ -15,6 +15,7 @@ from podium.base import limits
 from podium.base.errors import FlowError, PodiumError
 from podium.flows.reading.documents import parts
 from podium.web.api.editing.archive import unpacked, uploads
+from podium.web.api.editing.rights import check_names
 from podium.web.api.editing.writing import Wanted, refusal, save
 from podium.web.context import context
 from podium.web.errors import BadRequest, Refused
@@ -31,7 +32,7 @@ async def flows_of(request: web.Request, text: str, *, one: bool) -> list[Wanted
     flows = []
     for each in found:
         body = text if len(found) == 1 else text[each.start : each.end]
-        if not each.namespace or not each.id:
+        if not each.namespace or not each.id or not _are_names(each.namespace, each.id):
             await _say_what_is_wrong(request, body)
         assert each.namespace is not None
         assert each.id is not None
@@ -41,6 +42,14 @@ async def flows_of(request: web.Request, text: str, *, one: bool) -> list[Wanted
         twice = next(name for name in names if names.count(name) > 1)
         raise Refused(f"flow '{'.'.join(twice)}' stands in the body twice", hint="send each flow once", path="flow.id")
     return flows
+
+
+def _are_names(namespace: str, flow_id: str) -> bool:
+    try:
+        check_names(namespace, flow_id)
+    except Refused:
+        return False
+    return True
 
 
 async def _say_what_is_wrong(request: web.Request, text: str) -> None:

@@ -7,6 +7,7 @@ belongs to the namespaces of its flows, before and after; any other to those of 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
@@ -14,12 +15,15 @@ from aiohttp import web
 
 from podium.base.errors import NotFound
 from podium.base.ports import FileChange
+from podium.flows.model import FLOW_ID_PATTERN, NAMESPACE_PATTERN
 from podium.web.context import context, everything
+from podium.web.errors import Refused
 from podium.web.people.roles import Role, caller, require
 
 WHOLE = ""
 """In place of a namespace: the whole instance."""
 _OVERLAY = "_files"
+_NAMESPACE_CHARS_MAX, _ID_CHARS_MAX = 150, 100
 
 
 class Rights:
@@ -82,6 +86,16 @@ class Rights:
             if written and all(each.namespace for each in parsed):
                 return written | self._by_path.get(change.path, set())
         return written | self.namespaces(change.path)
+
+
+def check_names(namespace: str, flow_id: str | None = None) -> None:
+    """Raises Refused for a namespace or id that no flow can have: paths are made of them."""
+    if len(namespace) > _NAMESPACE_CHARS_MAX or not re.fullmatch(NAMESPACE_PATTERN, namespace):
+        hint = "use lower-case letters, digits, '.', '-' and '_' only, beginning with a letter or digit"
+        raise Refused(f"'{namespace[:100]}' is no name for a namespace", hint=hint, path="namespace")
+    if flow_id is not None and (len(flow_id) > _ID_CHARS_MAX or not re.fullmatch(FLOW_ID_PATTERN, flow_id)):
+        hint = "use letters, digits, '.', '-' and '_' only, beginning with a letter or digit"
+        raise Refused(f"'{flow_id[:100]}' is no id for a flow", hint=hint, path="id")
 
 
 def rights(request: web.Request, source: str) -> Rights:

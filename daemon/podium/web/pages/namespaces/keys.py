@@ -10,6 +10,7 @@ from aiohttp import web
 
 from podium.base import limits
 from podium.base.errors import PodiumError
+from podium.web.api.editing.rights import check_names
 from podium.web.api.kv import KEY, TYPES, kind_of, typed
 from podium.web.context import context
 from podium.web.errors import Refused, status_of
@@ -74,6 +75,7 @@ def routes(show: Show) -> tuple[Route, ...]:
 
 
 async def _put(request: web.Request, namespace: str, form: dict[str, str]) -> None:
+    check_names(namespace)
     key, kind, ttl = form["key"].strip(), form["type"].upper(), form["ttl"].strip()
     if not KEY.fullmatch(key):
         raise Refused(f"'{key[:80]}' is no valid key", hint=text_for("namespaces.key_hint"), path="key")

@@ -17,6 +17,7 @@ from podium.base.ports import FlowRevision
 from podium.conductor.port import View
 from podium.web.api.editing.namespaces.files import Home, home
 from podium.web.api.editing.namespaces.secrets import secret_places
+from podium.web.api.editing.rights import check_names
 from podium.web.context import context
 from podium.web.pages.namespaces import files, keys
 from podium.web.pages.render import link, page, render, text_for
@@ -121,6 +122,7 @@ async def show(request: web.Request, tab: str, *, status: int = 200, **more: Any
 
 async def _shown(request: web.Request) -> Shown:
     namespace = request.match_info["namespace"]
+    check_names(namespace)
     every = [each for each in context(request).orchestrator.flows(namespace=namespace) if sees(request, each.namespace)]
     below = sorted({each.namespace for each in every if each.namespace.startswith(f"{namespace}.")})
     own = [each for each in every if each.namespace == namespace]

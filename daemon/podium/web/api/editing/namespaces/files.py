@@ -19,7 +19,7 @@ from podium.base.ports import FileChange
 from podium.storage import uris
 from podium.storage.reader import FileReader, FileScope
 from podium.web.api.editing.edits import WAIT_S, edits_of
-from podium.web.api.editing.rights import WHOLE, Rights, rights
+from podium.web.api.editing.rights import WHOLE, Rights, check_names, rights
 from podium.web.api.editing.writing import refusal
 from podium.web.context import context, everything
 from podium.web.errors import Refused
@@ -47,7 +47,8 @@ class Home:
 
 
 async def home(request: web.Request, namespace: str) -> Home:
-    """Raises NotFound when there is no source."""
+    """Raises NotFound when there is no source, Refused for what is no name of a namespace."""
+    check_names(namespace)
     here = everything(request)
     known = [each for each in here.orchestrator.known_flows().values() if each.namespace == namespace and not each.deleted]
     name = known[0].source if known else str((await edits_of(request).places([(namespace, "new")]))[0]["source"])

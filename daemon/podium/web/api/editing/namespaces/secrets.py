@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from podium.web.api.editing.rights import check_names
 from podium.web.context import context
 from podium.web.params import Query
 from podium.web.routes import FLAG, INTEGER, TEXT, Param, Route
@@ -14,7 +15,8 @@ from podium.web.wire import answer
 
 
 async def secret_places(request: web.Request, namespace: str) -> list[dict[str, str]]:
-    """[{key, from: environment|credential|file, namespace?: the section of the file}], sorted by name."""
+    """[{key, from: environment|credential|file, namespace?: the section of the file}], sorted by name. Raises Refused."""
+    check_names(namespace)
     secrets = context(request).secrets
     found = await asyncio.to_thread(secrets.places, namespace) if secrets is not None else {}
     return [
