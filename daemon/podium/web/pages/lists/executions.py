@@ -11,6 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from podium.base import limits
+from podium.flows.model import TERMINAL
+from podium.web.api.commands.bulk import STATES_FOR
 from podium.web.context import context
 from podium.web.pages.home.chart import RANGES
 from podium.web.pages.render import PAGE_SIZE, page, render
@@ -44,15 +46,16 @@ async def execution_list(request: web.Request) -> web.Response:
         filtered=any(filters.values()) or bool(known["state"]), deep=(number + 1) * size > limits.TOTAL_MAX, ranges=list(RANGES),
         shown_states=STATES_SHOWN,
         namespaces=sorted({each.namespace for each in flows}), flow_ids=sorted({each.flow_id for each in flows})[:2_000],
+        states_for={**STATES_FOR, "delete": TERMINAL}, edits=caller(request).highest >= Role.EDITOR,
         operates=caller(request).highest >= Role.OPERATOR, ids_max=limits.PAGE_SIZE_MAX,
     )
 
 
 async def matching_ids(request: web.Request) -> web.Response:
-    """The ids of what the filters find, for an action on all of it: {ids, more: whether there are others}."""
+    """What the filters find, for an action on all of it: {found: [[id, state]], more: whether there are others}."""
     here, query = context(request), Query(request)
     listed = await here.orchestrator.list_executions(page=1, size=limits.PAGE_SIZE_MAX, **_wanted(request, query))
-    return answer({"ids": [each["id"] for each in listed.found], "more": listed.next is not None})
+    return answer({"found": [[each["id"], each["state"]["current"]] for each in listed.found], "more": listed.next is not None})
 
 
 def _wanted(request: web.Request, query: Query) -> dict[str, Any]:

@@ -4,14 +4,16 @@ import { confirmed, every, fill, find, toast } from "./dom";
 
 const PORTION = 200;
 
-interface Refusals { message?: string; count?: number; errors?: { message: string; path?: string }[] }
+interface Refusals { message?: string; count?: number; invalids?: { message: string; path?: string }[] }
+
+interface Marked { id: string; state: string }
 
 /** Rows marked by hand, or all that the filters find. */
 export function bulk(list: HTMLElement): void {
-  let everything: string[] | null = null;
+  let everything: Marked[] | null = null;
   const bar = (): HTMLElement | null => find("#bulk", list);
   const marks = (): HTMLInputElement[] => every<HTMLInputElement>("[data-mark]", list);
-  const marked = (): string[] => everything ?? marks().filter((each) => each.checked).map((each) => each.value);
+  const marked = (): Marked[] => everything ?? marks().filter((each) => each.checked).map((each) => ({ id: each.value, state: each.dataset.state ?? "" }));
 
   const count = (): void => {
     const place = bar();
@@ -45,12 +47,11 @@ export function bulk(list: HTMLElement): void {
         body: JSON.stringify(labels ? { executionsId: portion, executionLabels: labels } : portion),
       });
       if (answer.ok && button.dataset.save) { save(await answer.blob(), button.dataset.save); done += portion.length; continue; }
-      const said = (await answer.json().catch(() => ({}))) as Refusals & { details?: Refusals };
+      const said = (await answer.json().catch(() => ({}))) as Refusals;
       if (answer.ok) done += said.count ?? portion.length;
       else {
-        const errors = said.errors ?? said.details?.errors ?? [{ message: said.message ?? `${answer.status}` }];
-        refused.push(...errors);
-        done += portion.length - errors.length > 0 && answer.status === 400 && errors.length ? portion.length - errors.length : 0;
+        refused.push(...(said.invalids?.length ? said.invalids : [{ message: said.message ?? `${answer.status}` }]));
+        done += said.count ?? 0;
       }
     }
     if (refused.length) toast(fill(lists.refused, { n: refused.length, what: [...new Set(refused.map((each) => each.message))].slice(0, 3).join(" · ") }), "bad");
@@ -89,14 +90,18 @@ export function bulk(list: HTMLElement): void {
     if (target.matches("[data-none]")) unmark();
     else if (target.matches("[data-all]")) void (async () => {
       const answer = await fetch(bar()?.dataset.ids ?? "", { headers: { Accept: "application/json" }, credentials: "same-origin" });
-      if (answer.ok) { everything = ((await answer.json()) as { ids: string[] }).ids; count(); }
+      if (answer.ok) { everything = ((await answer.json()) as { found: [string, string][] }).found.map(([id, state]) => ({ id, state })); count(); }
     })();
     else void (async () => {
-      const ids = marked();
+      const all = marked();
+      const states = target.dataset.states?.split(" ");
+      const ids = all.filter((each) => !states || states.includes(each.state)).map((each) => each.id);
+      const others = all.length - ids.length;
+      if (!ids.length) { toast(fill(lists.none_can, { n: others.toLocaleString("en") }), "warn"); return; }
       const labels = target.matches("[data-labels]") ? await askLabels() : null;
       if (target.matches("[data-labels]") && !labels) return;
       const question = target.dataset.question;
-      if (question && !(await confirmed(fill(question, { n: ids.length.toLocaleString("en") }), target.textContent?.trim()))) return;
+      if (question && !(await confirmed(fill(question, { n: ids.length.toLocaleString("en") }) + (others ? `\n\n${fill(lists.others_stay, { n: others.toLocaleString("en") })}` : ""), target.textContent?.trim()))) return;
       await call(target, ids, labels);
     })();
   });
