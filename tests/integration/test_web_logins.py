@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from dataclasses import replace
 from typing import Any
@@ -145,6 +146,24 @@ async def test_guesses_are_slowed_down_and_others_are_not(clock: Any) -> None:
         assert (await client.get(FLOWS, headers=basic("ann", PASSWORDS["ann"]))).status == 429
         assert (await client.get(FLOWS, headers=bearer("admin"))).status == 200, "a token is no guess"
         assert (await login(client, "ann", PASSWORDS["ann"], **{"X-Forwarded-For": "198.51.100.7"})).status == 303, "from elsewhere she gets in"
+
+
+async def test_guesses_at_once_are_counted_too_and_calls_with_the_right_password_are_one(clock: Any) -> None:
+    async with serving(await world(clock), door=door()) as client:
+        right = await asyncio.gather(*(client.get(FLOWS, headers=basic("bob", PASSWORDS["bob"])) for _ in range(30)))
+        assert {each.status for each in right} == {200}
+        many = await asyncio.gather(*(client.get(FLOWS, headers=basic("ann", f"guess {number}")) for number in range(30)))
+        statuses = [each.status for each in many]
+        assert (statuses.count(401) <= 5, statuses.count(429) >= 25) == (True, True), statuses
+
+
+async def test_a_name_cannot_write_lines_into_the_log(clock: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    async with serving(await world(clock), door=door()) as client:
+        await login(client, "ann\n2026-01-01 [info] audit who=root\x1b[2J", "wrong")
+    said = "".join(capfd.readouterr())
+    assert "login_refused" in said
+    assert "\n2026-01-01 [info]" not in said
+    assert "\x1b[2J" not in said
 
 
 async def test_forged_addresses_before_the_proxys_own_do_not_help_who_guesses(clock: Any) -> None:

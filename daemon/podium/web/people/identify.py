@@ -6,6 +6,7 @@ nothing; guesses are throttled by address and by person; roles are looked up at 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import os
@@ -108,10 +109,24 @@ class Door:
         self.refuse_when_throttled(keys)
         found = self.by_secret(secret, now)
         if found is None and user and self.roster.people.persons and not secret.startswith(TOKEN_PREFIX):
-            found = self.of_person(person, "password") if await self.passwords.check(person, secret) and person is not None else None
+            return self.of_person(person, "password") if await self._is_right(request, keys, user, person, secret) and person is not None else None
         if found is None:
             self.wrong(request, keys, user)
         return found
+
+    async def _is_right(self, request: web.Request, keys: dict[str, Limit], user: str, person: Person | None, secret: str) -> bool:
+        """Whether this is the person's password. It counts as wrong until it is right: else many sent at once would all be taken."""
+        if (going_on := self.passwords.under_way(person, secret)) is not None:
+            return await asyncio.shield(going_on)
+        if self.passwords.busy:
+            raise TooManyGuesses("too many people log in just now", hint="try again in a moment", retry_after_s=2)
+        self.throttle.failed(keys, monotonic_s())
+        if not await self.passwords.check(person, secret):
+            self.throttle.failed(keys, monotonic_s(), counted=True)
+            self._tell(request, user)
+            return False
+        self.throttle.right(keys)
+        return True
 
     def by_secret(self, secret: str, now: datetime) -> Caller | None:
         """Whose token this is."""
@@ -136,7 +151,9 @@ class Door:
         keys = self.keys(request, user)
         self.refuse_when_throttled(keys)
         found, shown, person = self.by_secret(secret.strip(), now), secret.strip(), self.roster.people.find(user) if user else None
-        if found is None and user and self.roster.people.persons and await self.passwords.check(person, secret) and person is not None:
+        if found is None and user and self.roster.people.persons:
+            if not await self._is_right(request, keys, user, person, secret) or person is None:
+                return None
             found, shown = self.of_person(person, "session"), person.password
         if found is None:
             self.wrong(request, keys, user)
@@ -174,6 +191,9 @@ class Door:
     def wrong(self, request: web.Request, keys: dict[str, Limit], user: str) -> None:
         """Count a wrong guess, and say so in the log."""
         self.throttle.failed(keys, monotonic_s())
+        self._tell(request, user)
+
+    def _tell(self, request: web.Request, user: str) -> None:
         log.warning("login_refused", user=user.strip()[:100] or None, address=self.access.address_of(request))
 
 

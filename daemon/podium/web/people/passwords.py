@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MEMORY_KIB, ROUNDS, LANES = 64 * 1024, 3, 1
 """Hashes stand in a repository that many can read, so guessing must be dear: about 150 ms and 64 MiB each."""
 AT_ONCE = 2
+WAITING_MAX = 64
+"""Passwords that wait to be checked, at most."""
 REMEMBERED_S, REMEMBERED_MAX = 300.0, 1_000
 CHARS_MIN, BYTES_MAX = 10, 1_024
 
@@ -49,8 +51,9 @@ def is_right(hashed: str, password: str) -> bool:
     """Whether `password` is the one of `hashed`; "" is nobody's. Blocking."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
+    nobodys = _nobodys()  # made by the first of all, not by the first for nobody
     try:
-        return _hasher().verify(hashed or _nobodys(), password) and bool(hashed)
+        return _hasher().verify(hashed or nobodys, password) and bool(hashed)
     except (VerificationError, InvalidHashError):
         return False
 
@@ -60,6 +63,9 @@ def is_outdated(hashed: str) -> bool:
     return _hasher().check_needs_rehash(hashed)
 
 
+_NOBODY = Person(name="")
+
+
 class Passwords:
     """Checks passwords for one server."""
 
@@ -67,6 +73,7 @@ class Passwords:
         self._key = random_bytes(32)
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._right: OrderedDict[bytes, float] = OrderedDict()
+        self._under_way: dict[bytes, asyncio.Future[bool]] = {}
 
     def remembered(self, person: Person | None, password: str) -> bool:
         """Whether this password of this person was right a moment ago. The hash is part of what is remembered: another one ends it."""
@@ -75,8 +82,29 @@ class Passwords:
         until = self._right.get(self._digest(person, password))
         return until is not None and until > monotonic_s()
 
+    def under_way(self, person: Person | None, password: str) -> asyncio.Future[bool] | None:
+        """The check of the same password of the same person that is going on: clients begin with several calls at once."""
+        return self._under_way.get(self._digest(person, password)) if person is not None else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether so many wait that no more should."""
+        return len(self._under_way) >= WAITING_MAX
+
     async def check(self, person: Person | None, password: str) -> bool:
         """Whether it is this person's password; takes as long for nobody."""
+        key = self._digest(person or _NOBODY, password)
+        done = self._under_way[key] = asyncio.get_running_loop().create_future()
+        right = False
+        try:
+            right = await self._check(person, password)
+        finally:
+            if self._under_way.get(key) is done:
+                del self._under_way[key]
+            done.set_result(right)
+        return right
+
+    async def _check(self, person: Person | None, password: str) -> bool:
         if len(password.encode("utf-8", "surrogateescape")) > BYTES_MAX:
             password, person = "", None
         plain = password.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

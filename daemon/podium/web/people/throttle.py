@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 KEYS_MAX = 10_000
 FORGOTTEN_S = 900.0
-WAIT_S_MAX = 300.0
+FIRST_WAIT_S, WAIT_S_MAX = 4.0, 300.0
 
 
 @dataclass(slots=True)
@@ -42,17 +42,17 @@ class Throttle:
 
     def wait_s(self, keys: dict[str, Limit], now_s: float) -> float:
         """Seconds until the next guess is taken; 0 is now."""
-        return max((self._failed[key].until_s - now_s for key in keys if key in self._failed), default=0.0)
+        return max([0.0, *(self._failed[key].until_s - now_s for key in keys if key in self._failed)])
 
-    def failed(self, keys: dict[str, Limit], now_s: float) -> None:
-        """A guess was wrong."""
+    def failed(self, keys: dict[str, Limit], now_s: float, *, counted: bool = False) -> None:
+        """A guess was wrong. counted: it was counted already; the wait begins now."""
         for key, limit in keys.items():
             known = self._failed.get(key)
             if known is None or now_s - known.last_s > FORGOTTEN_S:
                 known = _Failures(0, now_s)
-            known.count, known.last_s = known.count + 1, now_s
+            known.count, known.last_s = known.count + (not counted), now_s
             if known.count >= limit.free:
-                known.until_s = now_s + min(2.0 ** min(known.count - limit.free, 20), limit.most_s)
+                known.until_s = now_s + min(FIRST_WAIT_S * 2.0 ** min(known.count - limit.free, 20), limit.most_s)
             self._failed[key] = known
             self._failed.move_to_end(key)
         while len(self._failed) > KEYS_MAX:

@@ -11,7 +11,7 @@ from podium.base.ports import FlowRevision
 from podium.conductor.port import Orchestrator
 from podium.flows.graphs.dependencies import Key, Known, Link, graph
 from podium.web.api.flows import namespace_of
-from podium.web.context import context
+from podium.web.context import context, everything
 from podium.web.params import Query
 from podium.web.routes import FLAG, OBJECT, TEXT, Param, Route, Schema
 from podium.web.wire import answer
@@ -26,7 +26,7 @@ async def links(request: web.Request, orchestrator: Orchestrator) -> dict[Key, t
     known = request.app[KNOWN]
     found = await asyncio.to_thread(known.links, [_said(each) for each in flows])
     # Of a flow that the caller may not see not even the name is told.
-    deployed = orchestrator.known_flows()
+    deployed = everything(request).orchestrator.known_flows()
     secret = deployed.keys() - seen
     return {key: tuple(link for link in said if (link.namespace, link.flow_id) not in secret) for key, said in found.items()}
 
