@@ -180,7 +180,7 @@ SUITE = {
     "records": Part(where="benchmarks.bench_records:records", seconds_max=60),
     "index": Part(where="benchmarks.bench_index:index", seconds_max=180, usual=False),
     "web": Part(where="benchmarks.bench_web:web", seconds_max=120),
-    "pages": Part(where="benchmarks.bench_pages:pages", seconds_max=150),
+    "pages": Part(where="benchmarks.bench_pages:pages", seconds_max=240),
     "engine": Part(where="benchmarks.bench_engine:engine", seconds_max=60),
     "peers": Part(where="benchmarks.peers:peers", seconds_max=330),
 }
