@@ -102,3 +102,14 @@ async def test_accounts_are_not_made_over_the_api(clock: Any) -> None:
         assert (refused.status, refused.json["code"]) == (405, "people-come-from-git")
         assert (await client.get("/api/v1/basicAuthValidationErrors")).json == []
         assert (await client.get("/api/v1/configs")).json["isBasicAuthEnabled"] is True
+
+
+async def test_who_approves_or_pauses_is_who_is_logged_in_whatever_the_request_claims(clock: Any) -> None:
+    made = await world(clock)
+    async with serving(made, door=door()) as client:
+        await client.post(f"/api/v1/executions/{made.ids['paused']}/review", json={"decision": "APPROVED", "by": "somebody else"}, headers=bearer("operator"))
+        assert made.orchestrator.views[made.ids["paused"]]["reviewed"]["by"] == "operator"
+        await client.post("/api/v1/system/pause?by=somebody+else", headers=bearer("admin"))
+        assert (made.orchestrator.paused or {})["by"] == "admin"
+        await client.post("/api/v1/system/pause?by=the+night+shift")
+        assert (made.orchestrator.paused or {})["by"] == "the night shift"

@@ -19,7 +19,7 @@ from podium.web.api.inputs import inputs_of
 from podium.web.context import context
 from podium.web.errors import BadRequest, Refused
 from podium.web.params import Query, known_state, label_list, read_form, read_json, read_object
-from podium.web.people.roles import Role
+from podium.web.people.roles import Role, done_by
 from podium.web.routes import FLAG, INTEGER, OBJECT, TEXT, Body, Param, Route, ref
 from podium.web.wire import answer
 
@@ -109,8 +109,8 @@ async def _review(request: web.Request) -> web.Response:
         what = "'comment', 'by' and 'taskRunId' are text, 'inputs' is a map"
         raise BadRequest(what, hint='send {"decision": "APPROVED", "inputs": {"name": "value"}}')
     view = await context(request).orchestrator.review(
-        execution_id(request), "APPROVED" if decision == "APPROVED" else "DENIED", by=reviewer or "", comment=comment, inputs=inputs,
-        task_run_id=run_id,
+        execution_id(request), "APPROVED" if decision == "APPROVED" else "DENIED", by=done_by(request, reviewer or ""), comment=comment,
+        inputs=inputs, task_run_id=run_id,
     )
     return answer(with_url(request, view))
 

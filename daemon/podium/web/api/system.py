@@ -13,7 +13,7 @@ from podium.web.api.looks.finding import SYSTEM_NAMESPACE
 from podium.web.context import TRUST, context
 from podium.web.metrics import CONTENT_TYPE
 from podium.web.params import Query
-from podium.web.people.roles import Role
+from podium.web.people.roles import Role, done_by
 from podium.web.routes import FLAG, INTEGER, OBJECT, TEXT, Body, Param, Route, ref
 from podium.web.wire import answer
 
@@ -93,7 +93,7 @@ async def _queue(request: web.Request) -> web.Response:
 async def _pause_all(request: web.Request) -> web.Response:
     query = Query(request)
     by, reason = (query.text("by") or "")[:_WORDS_MAX], (query.text("reason") or "")[:_WORDS_MAX]
-    return answer(await context(request).orchestrator.pause_all(by=by, reason=reason))
+    return answer(await context(request).orchestrator.pause_all(by=done_by(request, by), reason=reason))
 
 
 async def _resume_all(request: web.Request) -> web.Response:

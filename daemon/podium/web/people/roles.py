@@ -15,7 +15,7 @@ from podium.base.access.people import Role, Roster, role_in
 from podium.base.ports import Author
 from podium.web.errors import RoleNeeded
 
-__all__ = ["CALLER", "ROSTER", "Caller", "Role", "caller", "require", "sees", "unchanged", "visible"]
+__all__ = ["CALLER", "ROSTER", "Caller", "Role", "caller", "done_by", "require", "sees", "unchanged", "visible"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +81,11 @@ def unchanged(request: web.Request) -> Callable[[], bool]:
     who, roster = request.get(CALLER), request.app[ROSTER]
     version = roster.version
     return lambda: who is None or who.kind == "root" or roster.version == version
+
+
+def done_by(request: web.Request, claimed: str = "") -> str:
+    """Who does it: the account, whatever the request claims; without an account what it claims."""
+    return caller(request).account or claimed
 
 
 def require(request: web.Request, role: Role, namespace: str) -> None:
