@@ -479,6 +479,18 @@ class TestBackfill:
         await house.finish()
         assert house.dates() == [utc(1, 0), utc(1, 1), utc(1, 2)]
 
+    async def test_one_whose_executions_end_at_once_can_be_paused_all_the_same(self, house: House) -> None:
+        """It had the trigger to itself until its last date: pausing, ending and switching off came too late."""
+        house.orchestrator.end_at_once = "SUCCESS"
+        await house.install(flow_with(HOURLY))
+        await house.board.backfill("team", "f", "t", start=self.day(1), end=self.day(4))
+        while not house.dates():
+            await asyncio.sleep(0)
+        state = await house.board.pause_backfill("team", "f", "t", paused=True)
+        assert state["backfill"]["paused"]
+        await house.settle()
+        assert 0 < len(house.dates()) < 20
+
     async def test_pausing_lets_the_schedule_run(self, house: House) -> None:
         await house.install(flow_with(HOURLY))
         await house.board.backfill("team", "f", "t", start=self.day(1), end=self.day(1, 2))
