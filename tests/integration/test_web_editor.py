@@ -16,6 +16,7 @@ from editing_house import House, editing_house, flow
 from podium.app.plugins import load_types, load_vocabulary
 from podium.flows.load import parse_flows
 from podium.flows.schema import json_schema
+from podium.sources.source import Source
 from podium.web.pages.editor.blueprints import BLUEPRINTS, empty
 from podium.web.pages.plugins.catalogue import catalogue_of
 
@@ -190,3 +191,19 @@ async def test_the_words_of_the_schema_are_packed(house: House) -> None:
         body = await answer.read()
     assert answer.headers["Content-Encoding"] == "gzip"
     assert json.loads(gzip.decompress(body))["title"] == "Flow"
+
+
+async def test_a_directory_is_written_where_it_lies(tmp_path: Path, clock: Any) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "hello.yaml").write_text(flow("here", namespace="local.team"), "utf-8")
+    async with editing_house(tmp_path, clock, FILES, others=(Source(name="here", directory=folder, poll_interval_s=0),)) as house:
+        answer = await house.client.page("/flows/local.team/here/edit")
+        page = (await house.client.page(answer.headers["Location"])).text
+        assert data_of(page)["directory"] is True
+        assert "the file is written where it lies" in page
+        fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+        text = flow("here", namespace="local.team", message="there")
+        saved_page = await house.client.post("/editor/here", data={**fields, "path": "hello.yaml", "text": text}, headers={"Accept": "text/html"})
+        assert saved_page.status == 200, saved_page.text[-1500:]
+        assert (folder / "hello.yaml").read_text("utf-8") == text

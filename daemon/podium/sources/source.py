@@ -85,7 +85,7 @@ class SourceState:
         forge = forge_at(source.url, source.forge) if source.directory is None else None
         optional: dict[str, Any] = {
             "page": forge.page if forge else None, "commitPage": forge.commit("{commit}") if forge else None,
-            "commit": self.commit,
+            "directory": True if source.directory is not None else None, "commit": self.commit,
             "fetchedAt": to_text(self.fetched_at) if self.fetched_at else None,
             "error": self.error, "hint": self.hint, "held": self.held, "failures": self.failures or None, "ignored": self.ignored or None,
         }

@@ -245,8 +245,8 @@ class Page {
   }
 
   private sheet(): Sheet {
-    const { source, path, branch, deployedBranch, commit, blob, isNew } = this.data;
-    return { source, path, branch, deployedBranch, commit, blob, isNew };
+    const { source, path, branch, deployedBranch, commit, blob, isNew, directory } = this.data;
+    return { source, path, branch, deployedBranch, commit, blob, isNew, directory };
   }
 
   private save(runs: boolean): void {
@@ -274,7 +274,7 @@ class Page {
     history.replaceState(null, "", address(this.data.source, path, asked));
     this.marks();
     this.parts.saved(made, path);
-    this.parts.notices.replaceChildren(savedNotice(made, this.flowPage ? { page: this.flowPage } : null));
+    this.parts.notices.replaceChildren(savedNotice(made, this.flowPage ? { page: this.flowPage } : null, this.data.directory));
     if (!this.parts.filePane.hidden) { this.parts.filePane.replaceChildren(); this.toggleFiles(true); }
     if (this.tab !== "text" && this.tab !== "form") this.parts.choose("text");
     if (runs && this.flowPage && made.deployment?.deployed && !made.deployment.rejected?.length) this.leave(`${this.flowPage}?tab=run`);

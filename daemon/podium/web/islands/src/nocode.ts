@@ -41,6 +41,7 @@ class Panel {
       set: (path, value) => this.change((text) => setValue(text, this.part, path, value)),
       alias: (path) => aliasAt(this.found.documents[this.part], path),
       again: () => this.soon(0),
+      root: () => outline(this.view.state.doc.toString().split("\n"))[this.part]?.root ?? null,
       chooseType: async (kind) => (await chooseType(this.language!, kind))?.short ?? null,
     };
     for (const name of ["pointerdown", "pointerup", "pointercancel"]) document.addEventListener(name, this.press, true);

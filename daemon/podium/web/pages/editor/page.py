@@ -45,6 +45,8 @@ class Opened:
     size: int = 0
     why: str | None = None
     is_new: bool = False
+    directory: bool = False
+    """Whether the source is a directory: a save writes the file where it lies, without a commit."""
     flow: tuple[str, str] | None = None
 
     @property
@@ -73,7 +75,8 @@ async def editor_page(request: web.Request) -> web.Response:
 async def _open(request: web.Request, source: str, path: str, branch: str | None, *, new: bool = False) -> Opened:
     status, allowed = status_of(request, source), rights(request, source)
     edits, deployed = edits_of(request), str(status.get("branch") or "")
-    opened = Opened(source=source, path=path, branch=branch or deployed, deployed_branch=deployed, flow=_flow_at(request, source, path))
+    opened = Opened(source=source, path=path, branch=branch or deployed, deployed_branch=deployed, flow=_flow_at(request, source, path),
+        directory=bool(status.get("directory")))
     if path and not allowed.may_read(path):
         raise NotFound(f"there is no file '{path[:200]}'", hint="see the tree of the repository")
     why = edits.editable(source) or _may_not(request, allowed, path)
@@ -133,7 +136,7 @@ async def _show(request: web.Request, opened: Opened, *, status: int = 200, **mo
         "source": opened.source, "path": opened.path, "branch": opened.branch, "deployedBranch": opened.deployed_branch, "commit": opened.commit,
         "blob": opened.blob, "text": opened.text, "kind": opened.kind, "why": opened.why, "isNew": opened.is_new or not opened.blob,
         "branches": branches, "flow": list(opened.flow) if opened.flow else None, "person": caller(request).name,
-        "askedFlow": request.query.get("flow", ""), "message": more.get("message", ""),
+        "askedFlow": request.query.get("flow", ""), "message": more.get("message", ""), "directory": opened.directory,
     }
     about = flow_url(*opened.flow) if opened.flow else None
     return await render(
@@ -180,7 +183,7 @@ async def new_page(request: web.Request) -> web.Response:
     why = edits_of(request).editable(source) or _may_not_write(request, namespace)
     return await _show(request, Opened(
         source=source, path=str(place["path"]), branch=deployed, deployed_branch=deployed, commit=str(place.get("commit") or ""), text=text, why=why,
-        is_new=True,
+        is_new=True, directory=bool(status.get("directory")),
     ))
 
 
@@ -201,7 +204,7 @@ async def save(request: web.Request) -> web.StreamResponse:
     change = FileChange(path=sent["path"].strip(), data=text.encode("utf-8", "replace"), blob=sent["blob"])
     opened = Opened(
         source=source, path=change.path, branch=sent["branch"] or deployed, deployed_branch=deployed, commit=sent["base"], blob=sent["blob"],
-        text=text, flow=_flow_at(request, source, change.path),
+        text=text, flow=_flow_at(request, source, change.path), directory=bool(status.get("directory")),
     )
     new = sent["new_branch"].strip()
     try:

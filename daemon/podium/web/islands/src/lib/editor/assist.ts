@@ -1,8 +1,9 @@
 // Completion and hovers for the text editor, made of the pure parts. What it needs of the server is loaded once and kept by the browser (ETag).
 import { snippetCompletion, type Completion, type CompletionContext, type CompletionResult, type CompletionSource } from "@codemirror/autocomplete";
 import type { EditorView, HoverTooltipSource } from "@codemirror/view";
-import { completionsAt, meaningAt, type Completion as Offer } from "./complete";
+import { completionsAt, expressionCompletions, meaningAt, type Completion as Offer } from "./complete";
 import { explain, expressionBefore, type Vocabulary } from "./expressions";
+import type { Entry } from "./outline";
 import { Language, type Schema } from "./schema";
 import { editor as words } from "../../../../strings.json";
 
@@ -54,6 +55,17 @@ export const complete: CompletionSource = async (context: CompletionContext): Pr
   if (!context.explicit && !typed && inside === null && !/:\s+$/.test(line.text.slice(0, context.pos - line.from))) return null;
   return { from, options: found.options.map(option), validFor: /^[\w./'" -]*$/ };
 };
+
+/** Completion of expressions in a text of their own, as in a field of a form. root: of the flow that it belongs to. */
+export function completeExpressions(root: () => Entry | null): CompletionSource {
+  return async (context) => {
+    const inside = expressionBefore(context.state.doc.toString(), context.pos);
+    const [terms, flow] = [inside === null ? null : await loadVocabulary().catch(() => null), root()];
+    if (inside === null || !terms || !flow || context.aborted) return null;
+    const found = expressionCompletions(inside, context.pos, flow, terms);
+    return { from: found.from, options: found.options.map(option), validFor: /^\w*$/ };
+  };
+}
 
 function option(each: Offer): Completion {
   const made: Completion & { deprecated?: boolean } = {

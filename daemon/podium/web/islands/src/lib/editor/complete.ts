@@ -21,6 +21,15 @@ export interface Completions { /** Column in the line. */ from: number; options:
 
 const CODE = new Set(["script", "sql", "query"]);
 
+/** What is offered inside of an expression. inside: what of it stands before the cursor; root: of the flow whose names it may use. */
+export function expressionCompletions(inside: string, column: number, root: Entry, words: Vocabulary): Completions {
+  const { from, offers } = expressionOffers(inside, root, words);
+  return {
+    from: column - (inside.length - from),
+    options: offers.map((each) => ({ ...each, kind: each.kind === "filter" ? "function" : each.kind, boost: each.kind === "variable" ? 1 : 0 })),
+  };
+}
+
 /** What is offered at a place; null: nothing. place: in the whole text, line and column of the same place. */
 export function completionsAt(
   text: string, lines: readonly string[], place: number, line: number, column: number, language: Language | null, words: Vocabulary | null
@@ -29,11 +38,7 @@ export function completionsAt(
   if (inside !== null) {
     const root = partAt(outline(lines), line)?.root;
     if (!root || !words) return null;
-    const { from, offers } = expressionOffers(inside, root, words);
-    return {
-      from: column - (inside.length - from),
-      options: offers.map((each) => ({ ...each, kind: each.kind === "filter" ? "function" : each.kind, boost: each.kind === "variable" ? 1 : 0 })),
-    };
+    return expressionCompletions(inside, column, root, words);
   }
   const context = language && contextAt(lines, line, column);
   if (!context || !language) return null;

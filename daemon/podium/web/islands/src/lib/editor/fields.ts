@@ -3,9 +3,9 @@ import type { EditorView } from "@codemirror/view";
 import { parse, stringify } from "yaml";
 import { nocode as words } from "../../../../strings.json";
 import { fill, make } from "../dom";
-import { complete, prose } from "./assist";
+import { completeExpressions, prose } from "./assist";
 import { holds, keyOf } from "./blocks";
-import type { Step } from "./outline";
+import type { Entry, Step } from "./outline";
 import { typesOf, type Kind, type Language, type Schema } from "./schema";
 import { mount } from "./view";
 
@@ -22,6 +22,8 @@ export interface Form {
   open: Set<string>;
   again(): void;
   editors: EditorView[];
+  /** The flow that it is about, for the names that expressions know. */
+  root(): Entry | null;
   chooseType(kind: Kind): Promise<string | null>;
 }
 
@@ -166,7 +168,7 @@ function select(form: Form, path: Step[], value: unknown, options: readonly stri
 function codeControl(form: Form, path: Step[], value: unknown, name: string, used: Used): HTMLElement {
   const made = make("div", { class: "nc-code", id: used.id, "data-path": keyOf(path) });
   const before = value === undefined || value === null ? "" : String(value);
-  const view = mount(made, { text: before, name, label: used.label, readOnly: form.readOnly, small: true, complete });
+  const view = mount(made, { text: before, name, label: used.label, readOnly: form.readOnly, small: true, complete: completeExpressions(form.root) });
   form.editors.push(view);
   view.contentDOM.addEventListener("blur", () => {
     const now = view.state.doc.toString();

@@ -13,6 +13,8 @@ export interface Sheet {
   commit: string;
   blob: string;
   isNew: boolean;
+  /** The source is a directory: files are written where they lie, without a commit. */
+  directory: boolean;
 }
 export interface Wanted { kind: "save" | "remove" | "rename"; text: string; runs: boolean; problems: readonly Problem[]; message?: string }
 export interface Told { saved(made: Saved, path: string, runs: boolean, kind: Wanted["kind"]): void; conflict(found: Conflict, head: string, again: { message: string; runs: boolean }): void }
@@ -34,16 +36,17 @@ export function saveDialog(sheet: Sheet, wanted: Wanted, told: Told): void {
   review.addEventListener("change", way);
   path.addEventListener("input", () => { if (message.value === usual(path.defaultValue) || !message.dataset["typed"]) message.value = usual(path.value.trim()); });
   message.addEventListener("input", () => { message.dataset["typed"] = "1"; });
+  const label = sheet.directory ? (wanted.runs ? words.write_and_run : words.write_file) : wanted.runs ? words.commit_and_run : words.save_commit;
   const said = make("div", { class: "save-said", role: "alert" });
-  const go = make("button", { class: "button primary", value: "go" }, wanted.runs ? words.commit_and_run : words.save_commit);
+  const go = make("button", { class: "button primary", value: "go" }, label);
   const stop = make("button", { class: "button", type: "button" }, words.cancel);
   const named = wanted.kind === "rename" || sheet.isNew;
   const form = make("form", { class: "save" },
     make("h2", { id: "save-title" }, wanted.kind === "remove" ? fill(words.remove_title, { path: sheet.path }) : wanted.kind === "rename" ? words.rename_title : words.save_title),
     errors && wanted.kind === "save" ? make("p", { class: "banner warn" }, fill(words.save_with_problems, { n: errors })) : null,
     named ? make("label", { for: "save-path" }, words.path, path) : null,
-    make("label", { for: "save-message" }, words.message, message),
-    make("fieldset", {}, make("legend", {}, words.branch),
+    sheet.directory ? make("p", { class: "dim" }, words.in_directory) : make("label", { for: "save-message" }, words.message, message),
+    sheet.directory ? null : make("fieldset", {}, make("legend", {}, words.branch),
       make("label", { class: "choice" }, direct, fill(sheet.branch === sheet.deployedBranch ? words.to_deployed : words.to_branch, { branch: sheet.branch })),
       make("label", { class: "choice" }, review, words.new_branch), branch),
     said, make("div", { class: "dialog-foot" }, stop, go));
@@ -77,13 +80,14 @@ export function saveDialog(sheet: Sheet, wanted: Wanted, told: Told): void {
       const refused = error instanceof Refused ? error : new Refused(0, words.no_server, error instanceof Error ? error.message : "");
       said.replaceChildren(make("p", { class: "error-text" }, refused.message), make("p", { class: "dim" }, refused.hint));
       go.disabled = false;
-      go.textContent = wanted.runs ? words.commit_and_run : words.save_commit;
+      go.textContent = label;
     }
   };
   document.body.append(dialog);
   dialog.showModal();
-  (named ? path : message).focus();
-  if (!named) message.select();
+  if (named) path.focus();
+  else if (sheet.directory) go.focus();
+  else { message.focus(); message.select(); }
 }
 
 function changesFor(sheet: Sheet, wanted: Wanted, target: string): Change[] {
@@ -113,13 +117,13 @@ export function showConflict(host: HTMLElement, found: Conflict, name: string, d
 }
 
 /** What became of a commit. */
-export function savedNotice(made: Saved, flow: { page: string } | null): HTMLElement {
+export function savedNotice(made: Saved, flow: { page: string } | null, directory: boolean): HTMLElement {
   const deployment = made.deployment;
   const rejected = deployment?.rejected ?? [];
   const verdict = !deployment ? "" : rejected.length ? words.rejected : deployment.held ? fill(words.held, { why: deployment.held }) : deployment.error ? deployment.error : deployment.deployed ? words.deployed : words.not_deployed_yet;
   const kind = rejected.length || deployment?.error ? "bad" : deployment && !deployment.deployed ? "warn" : "ok";
   return make("div", { class: `banner ${kind} ed-saved`, role: "status" },
-    make("span", {}, fill(words.saved, { commit: made.commit.slice(0, 8), branch: made.branch }), ". ", verdict, " ",
+    make("span", {}, directory ? words.written : fill(words.saved, { commit: made.commit.slice(0, 8), branch: made.branch }), ". ", verdict, " ",
       made.url ? make("a", { href: made.url, rel: "noopener noreferrer" }, words.open_commit) : null, " ",
       made.review ? make("a", { href: made.review, rel: "noopener noreferrer" }, words.open_review) : null, " ",
       flow && !rejected.length && deployment?.deployed ? make("a", { href: `${flow.page}?tab=run` }, words.run_it) : null,
