@@ -25,8 +25,11 @@ FLAGS = [
 ]
 WAYS: dict[str, tuple[int, int, str]] = {"light": (1280, 900, "light"), "dark": (1280, 900, "dark"), "phone": (400, 800, "light")}
 FLOW = "/flows/company.analytics/daily_sales"
-NOT_PAGES = {"/ui{rest}", "/assets/{name}", "/logout"}
-"""Routes of the pages that show nothing of their own."""
+NOT_PAGES = {
+    "/ui{rest}", "/assets/{name}", "/executions/{execution}/live", "/executions/{execution}/lines", "/executions/{execution}/lines/index",
+    "/executions/{execution}/lines/found", "/flows/{namespace}/{flow}/edit", "/dashboards/{dashboard}/charts/{chart}", "/login",
+}
+"""Routes of the pages that show nothing of their own, and what only strangers see."""
 
 
 def pages(ids: dict[str, str]) -> dict[str, str]:
@@ -36,13 +39,18 @@ def pages(ids: dict[str, str]) -> dict[str, str]:
         "executions": "/executions", "executions-failed": "/executions?state=FAILED", "logs": "/logs", "logs-errors": "/logs?minLevel=ERROR",
         "triggers": "/triggers", "webhooks": "/webhooks", "namespaces": "/namespaces", "dashboards": "/dashboards",
         "dashboard": "/dashboards/operations", "plugins": "/plugins", "plugin": "/plugins/io.kestra.plugin.scripts.shell.Commands",
-        "results": "/results", "syncs": "/syncs", "settings": "/settings", "system": "/system", "account": "/account", "login": "/login",
+        "results": "/results", "results-browse": "/results/browse?branch=results", "syncs": "/syncs", "settings": "/settings", "system": "/system",
+        "account": "/account", "people": "/people", "editor-sources": "/editor",
         "editor": f"/editor/main?path={quote(SALES)}", "editor-new": "/editor/new?namespace=company.ml",
         "editor-script": "/editor/main?path=scripts/transform.py",
         "not-found": "/nothing-here",
     }
     found |= {f"flow-{tab}": f"{FLOW}?tab={tab}" for tab in (
         "overview", "topology", "source", "revisions", "executions", "triggers", "dependencies", "metrics", "logs", "run")}
+    found["delivery"] = f"/webhooks/deliveries/{ids['delivery']}"
+    found["webhook"] = "/webhooks/company.analytics/daily_sales/on_order"
+    found["sync"] = f"/syncs/main/{ids['commit']}"
+    found["execution-replay"] = f"/executions/{ids['failed']}/replay"
     found["flow-dag"] = "/flows/company.ml/features?tab=topology"
     found |= {f"namespace-{tab}": f"/namespaces/company.analytics?tab={tab}" for tab in ("overview", "flows", "files", "kv", "secrets", "variables")}
     for tab in ("overview", "gantt", "logs", "topology", "outputs", "files", "metrics", "trigger", "record"):
@@ -83,19 +91,35 @@ def shoot(found: World, only: str, ways: list[str]) -> list[str]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         for way in ways:
-            width, height, scheme = WAYS[way]
-            (SHOTS / way).mkdir(parents=True, exist_ok=True)
-            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            page = context.new_page()
-            said: list[str] = []
-            page.on("console", lambda message, said=said: said.append(message.text) if message.type in {"error", "warning"} else None)
-            page.on("pageerror", lambda error, said=said: said.append(str(error)))
-            for name, path in wanted.items():
-                said.clear()
-                wrong += [f"{way} {name} ({path}): {what}" for what in _picture(page, found.daemon.url + path, SHOTS / way / f"{name}.png", name)]
-                wrong += [f"{way} {name} ({path}): the console says: {what[:300]}" for what in said if name != "not-found"]
-            context.close()
+            wrong += _pictures(browser, found.daemon.url, wanted, way)
+        if re.search(only, "login"):
+            _ask_for_logins(found)
+            for way in ways:
+                wrong += _pictures(browser, found.daemon.url, {"login": "/login"}, way)
         browser.close()
+    return wrong
+
+
+def _ask_for_logins(found: World) -> None:
+    """From now on the daemon asks who it is."""
+    text = found.place.config.read_text("utf-8").replace("[server]\n", '[server]\ntoken = "a-token-for-a-picture"\n')
+    found.place.config.write_text(f"{text}\n[security]\nlocal_login = true\n", "utf-8")
+    found.daemon.stop()
+    found.daemon.start()
+
+
+def _pictures(browser: Any, url: str, wanted: dict[str, str], way: str) -> list[str]:
+    width, height, scheme = WAYS[way]
+    (SHOTS / way).mkdir(parents=True, exist_ok=True)
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce")
+    page, said, wrong = context.new_page(), list[str](), list[str]()
+    page.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    for name, path in wanted.items():
+        said.clear()
+        wrong += [f"{way} {name} ({path}): {what}" for what in _picture(page, url + path, SHOTS / way / f"{name}.png", name)]
+        wrong += [f"{way} {name} ({path}): the console says: {what[:300]}" for what in said if name != "not-found"]
+    context.close()
     return wrong
 
 

@@ -131,6 +131,9 @@ def _outside(found: World) -> None:
             daemon.call("POST", f"{place}/{key}", body)
     for key, value in (("last_day", "2026-01-05"), ("limits", {"north": 10, "south": 20}), ("enabled", True)):
         daemon.call("PUT", f"/api/v1/namespaces/company.analytics/kv/{key}", value)
+    deliveries = daemon.wait(lambda: daemon.get("/api/v1/deliveries")["results"], what="the deliveries to be noted", timeout_s=30)
+    found.ids["delivery"] = deliveries[0]["id"]
+    found.ids["commit"] = daemon.get("/api/v1/syncs")[0]["commit"]
     now = SystemClock().now().replace(microsecond=0)
     backfill = {"start": (now - timedelta(days=20)).isoformat(), "end": now.isoformat()}
     daemon.call(
