@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "images": ("podium.cli.images:images", "Make container images from Debian packages."),
     "init": ("podium.cli.init:init", "Make a flows repository with hooks."),
     "kv": ("podium.cli.remote.kv:kv", "Read and write the key-value store."),
+    "mcp": ("podium.cli.remote.mcp:mcp", "Serve tools for assistants (Model Context Protocol)."),
     "migrate": ("podium.cli.local.migrate:migrate", "Rewrite flows of language 1.x as 2.0."),
     "pause": ("podium.cli.remote.pausing:pause", "Pause an execution, or let nothing new begin."),
     "plan": ("podium.cli.local.plan:plan", "Show what a push would change."),

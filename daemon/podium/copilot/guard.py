@@ -34,6 +34,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
         (r"(?i)[\"']?[a-z0-9_.-]*(?:passw(?:or)?d|passwd|passphrase|secret|(?:api|access|private)[_-]?key|token)[\"']?"
         r"\s*(?:[:=]|\bis\b)\s*(?P<value>\"[^\"\n]{6,}\"|'[^'\n]{6,}'|[^\s\"'{}\[\],;]{6,})"),
     ),
+    ("a password or key", r"(?i)\b(?:password|passwd|passphrase|api key|token)\s+(?P<value>(?=[^\s]*[0-9])(?=[^\s]*[a-z])[^\s\"'{}\[\],;()]{6,})"),
 )
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 _LONG = re.compile(r"(?<![A-Za-z0-9+/=_:-])[A-Za-z0-9+/_-]{32,}={0,2}(?![A-Za-z0-9+/_-])")

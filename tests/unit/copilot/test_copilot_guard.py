@@ -25,7 +25,7 @@ def kinds(text: str) -> list[str]:
         ("sk-proj-abcdefghijklmnopqrstuv", "an API key"), ("AIza" + "b" * 35, "a Google API key"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0abc.dBjftJeZ4CVP", "a JSON web token"),
         ("postgresql://me:hunter22@db/x", "the password of an address"), ("Authorization: Bearer abcdef1234567890", "a token of an Authorization header"),
-        ("password: hunter22!", "a password or key"), ("DB_PASSWORD=hunter22", "a password or key"), ("my password is hunter22!", "a password or key"),
+        ("password: hunter22!", "a password or key"), ("DB_PASSWORD=hunter22", "a password or key"), ("my password is hunter22!", "a password or key"), ("use the password hunter22!", "a password or key"),
         ("apiKey: 'a b c 1 2 3'", "a password or key"), ("x: Zx9Kq2Lm4Np6Rs8Tv0Wy1Ab3Cd5Ef7Gh9J", "what looks like a key"),
     ],
 )
@@ -41,7 +41,7 @@ def test_a_secret_is_named(text: str, kind: str) -> None:
         "password: \"{{ secret('DB_PASSWORD') }}\"", "token: ${TOKEN}", "password: your-password", "secret: NAME", "type: io.kestra.plugin.core.http.Request",
         "key: my-key-name", "image: python@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "abc is short", "token: string",
         "commit: 0123456789abcdef0123456789abcdef01234567", "uri: https://api.example.org/v1/things?page=2", "ask for the password of the user",
-        "the-quick-brown-fox-jumps-over-the-lazy-dog-again", "tokens: 4096", "password: <password>", "secretKeyRef: my_database",
+        "the-quick-brown-fox-jumps-over-the-lazy-dog-again", "tokens: 4096", "fetch the token every hour", "a password of 12 characters", "rotate the token 2026-01-01", "password: <password>", "secretKeyRef: my_database",
     ],
 )
 def test_what_is_no_secret_may_be_sent(text: str) -> None:

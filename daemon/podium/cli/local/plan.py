@@ -34,11 +34,50 @@ _MARKS = {"added": "+", "changed": "~", "removed": "-", "moved": ">"}
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def plan(*, ref: str, repo: Path, base: str | None, branch: str | None, folder: str | None, output: str) -> None:
     """Show what pushing REF (default HEAD) would change. Exits 1 when a flow in it is wrong."""
-    from podium.app.plugins import load_types
+    comparison, old, new = compared(repo, ref, base=base, branch=branch, folder=folder)
+    if output == "json":
+        click.echo(json.dumps(_data(comparison, old, new), indent=2, ensure_ascii=False, default=str))
+    else:
+        now, zone = _now()
+        since = f"{base or f'origin/{_branch(repo, branch)}'} ({old[:10]})" if old else "nothing (no such branch at origin yet)"
+        click.echo(f"{ref} ({new[:10]}) against {since}:")
+        for line in [*describe(comparison, now, zone), *complain(comparison.problems)]:
+            click.echo(line)
+    if comparison.problems:
+        sys.exit(EXIT_FAILED)
+
+
+def planned(repo: Path, ref: str, *, base: str | None = None) -> dict[str, Any]:
+    """What the command prints as JSON. Raises GitError."""
+    found: dict[str, Any] = json.loads(json.dumps(_data(*compared(repo, ref, base=base)), default=str))
+    return found
+
+
+def _data(comparison: Comparison, old: str | None, new: str) -> dict[str, Any]:
+    return as_data(comparison, *_now()) | {"base": old, "commit": new}
+
+
+def _now() -> tuple[datetime, tzinfo]:
     from podium.app.settings import load_settings
-    from podium.base.errors import GitError
     from podium.base.system.clock import SystemClock
     from podium.base.system.zone import zone_of
+
+    return SystemClock().now(), zone_of(load_settings().timezone)
+
+
+def _branch(repo: Path, branch: str | None) -> str:
+    from podium.git.repo import Repository
+
+    with Repository.open(repo.resolve()) as repository:
+        return branch or repository.config("podium.branch") or "main"
+
+
+def compared(
+    repo: Path, ref: str, *, base: str | None = None, branch: str | None = None, folder: str | None = None
+) -> tuple[Comparison, str | None, str]:
+    """What differs, the commit that is deployed (None: nothing is) and the one that is looked at. Raises GitError."""
+    from podium.app.plugins import load_types
+    from podium.base.errors import GitError
     from podium.git.repo import Repository
     from podium.sources.reading.compare import compare_commits
 
@@ -51,17 +90,7 @@ def plan(*, ref: str, repo: Path, base: str | None, branch: str | None, folder: 
         if base is not None and old is None:
             raise GitError(f"there is no commit '{base}' in {repo}", hint="name a branch, tag or commit that is here")
         place = (folder or repository.config("podium.path") or ".").strip("/") or "."
-        comparison = compare_commits(repository, old, new, folder=place, types=load_types())
-    now, zone = SystemClock().now(), zone_of(load_settings().timezone)
-    if output == "json":
-        click.echo(json.dumps(as_data(comparison, now, zone) | {"base": old, "commit": new}, indent=2, ensure_ascii=False, default=str))
-    else:
-        since = f"{base or f'origin/{branch}'} ({old[:10]})" if old else "nothing (no such branch at origin yet)"
-        click.echo(f"{ref} ({new[:10]}) against {since}:")
-        for line in [*describe(comparison, now, zone), *complain(comparison.problems)]:
-            click.echo(line)
-    if comparison.problems:
-        sys.exit(EXIT_FAILED)
+        return compare_commits(repository, old, new, folder=place, types=load_types()), old, new
 
 
 def describe(comparison: Comparison, now: datetime, zone: tzinfo) -> list[str]:

@@ -154,7 +154,7 @@ async def flow_edit_page(request: web.Request) -> web.StreamResponse:
     except (NotFound, ConflictError) as error:
         return await _show(request, _deployed(flow, error.what))
     if place.get("blob"):
-        raise web.HTTPFound(link(f"/editor/{quote(str(place['source']), safe='')}", path=place["path"], flow=flow.flow_id))
+        raise web.HTTPFound(link(f"/editor/{quote(str(place['source']), safe='')}", path=place["path"], flow=flow.flow_id, copilot=request.query.get("copilot")))
     return await _show(request, _deployed(flow, text_for("editor.why_gone")))
 
 
