@@ -67,8 +67,9 @@ class About:
 
     def places(self) -> Mapping[str, Any]:
         """See InstanceReads."""
-        found = layers.find_config(os.environ)
-        return {"file": str(found) if found else None, "looked": [str(each) for each in layers.config_places(os.environ)], "variable": "PODIUM_"}
+        written = next((each.origins.values() for each in self._origins if each.kind == "file"), ())
+        found = next((origin.rpartition(":")[0] if origin.rpartition(":")[2].isdigit() else origin for origin in written), None)
+        return {"file": found, "looked": [str(each) for each in layers.config_places(os.environ)], "variable": "PODIUM_"}
 
     async def facts(self) -> Mapping[str, Any]:
         """See InstanceReads."""
