@@ -8,7 +8,7 @@ from podium.web.pages import routes as site
 
 NOT_A_PAGE = (
     "/assets/{name:.+}", "/ui{rest:(/.*)?}", "/palette", "/executions/ids", "/logs/download", "/executions/{execution}/{verb}", "/flows/{namespace}/{flow}/run",
-    "/flows/{namespace}/{flow}/edit", "/executions/{execution}/lines", "/executions/{execution}/lines/found", "/executions/{execution}/lines/index",
+    "/flows/{namespace}/{flow}/edit", "/flows/{namespace}/{flow}/export", "/executions/{execution}/lines", "/executions/{execution}/lines/found", "/executions/{execution}/lines/index",
     "/executions/{execution}/picture", "/executions/{execution}/live", "/executions/{execution}/replay", "/dashboards/{dashboard}/charts/{chart}",
 )
 """What is read with GET and shows nothing of its own: files, JSON, parts, redirects."""
