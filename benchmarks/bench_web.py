@@ -57,9 +57,9 @@ def _start(daemon: Daemon, flow: str) -> str:
     return str(daemon.call("POST", f"/api/v1/executions/{NAMESPACE}/{flow}")["id"])
 
 
-def _follow(daemon: Daemon, execution: str, count: int) -> subprocess.Popen[str]:
+def _follow(daemon: Daemon, execution: str, count: int, *more: str) -> subprocess.Popen[str]:
     """Followers in a process of their own, once all their streams are open."""
-    argv = [sys.executable, "-m", "benchmarks.web_followers", daemon.url, execution, str(count)]
+    argv = [sys.executable, "-m", "benchmarks.web_followers", daemon.url, execution, str(count), *more]
     process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     said = process.stdout.readline()
@@ -88,10 +88,10 @@ def _first_lines(daemon: Daemon) -> list[float]:
     return late
 
 
-def _cores(daemon: Daemon, followers: int) -> tuple[float, dict[str, Any]]:
+def _cores(daemon: Daemon, followers: int, *more: str) -> tuple[float, dict[str, Any]]:
     """Cores that the daemon uses while an execution talks, from when all follow to its end, and what the followers tell."""
     execution = _start(daemon, "talks")
-    process = _follow(daemon, execution, followers) if followers else None
+    process = _follow(daemon, execution, followers, *more) if followers else None
     began, used = time.monotonic(), _cpu_s(daemon)
     told = _told(process) if process is not None else {}
     if process is None:
@@ -114,6 +114,7 @@ def web() -> Iterator[Measured]:
             late = _first_lines(daemon)
             alone, _ = _cores(daemon, 0)
             cores, told = _cores(daemon, FOLLOWERS)
+            in_pages, shown = _cores(daemon, FOLLOWERS, "page")
     p95 = sorted(late)[math.ceil(0.95 * len(late)) - 1] * 1000
     detail = f"p95 of {len(late)}, median {statistics.median(late) * 1000:.0f} ms, from the script's clock to the client's"
     yield Measured(name="first line in the browser", figure=f"{p95:.0f} ms", budget="≤ 150 ms", good=p95 <= 150, detail=detail)
@@ -123,3 +124,7 @@ def web() -> Iterator[Measured]:
     detail += f"; lines median {statistics.median(told['late']) * 1000:.0f} ms"
     name = f"{FOLLOWERS} followers of one execution"
     yield Measured(name=name, figure=f"{cores:.2f} cores", budget="≤ 1 core", good=cores <= 1, detail=detail)
+    assert shown["ended"] == 2 * FOLLOWERS, shown
+    detail = f"{alone:.2f} with none; a Gantt and a log in each; lines median {statistics.median(shown['late']) * 1000:.0f} ms"
+    name = f"{FOLLOWERS} browsers at its page, twice"
+    yield Measured(name=name, figure=f"{in_pages:.2f} cores", budget="≤ 1 core", good=in_pages <= 1, detail=detail)

@@ -1,6 +1,6 @@
 """Many browsers that follow one execution, in a process of their own: `python -m benchmarks.web_followers URL ID COUNT`.
 
-Each opens the two streams that a page of an execution needs, state and log. Says `open` once all are, and at the end a JSON object: how many got
+Each opens the two streams of the API, state and log; with `page` as fourth argument the one stream that a browser opens for the log tab. Says `open` once all are, and at the end a JSON object: how many got
 the end of both, how many lines each got, and the times between what a line says it was printed at and its coming.
 """
 
@@ -28,13 +28,16 @@ async def _stream(session: aiohttp.ClientSession, url: str, opened: asyncio.Even
                 now = SystemClock().now().timestamp()
                 if b'"message":"at ' in line:
                     late.append(now - float(line.split(b'"message":"at ', 1)[1].split(b'"', 1)[0]))
+            if b'"at ' in line and b'"message"' not in line:
+                late.append(SystemClock().now().timestamp() - float(line.split(b'"at ', 1)[1].split(b'"', 1)[0]))
             over = over or line in (b"id: end\n", b"event: end\n")
     return count, over
 
 
-async def _run(url: str, execution: str, count: int) -> dict[str, Any]:
+async def _run(url: str, execution: str, count: int, *, page: bool) -> dict[str, Any]:
     late: list[float] = []
-    paths = [f"{url}/api/v1/executions/{execution}/follow", f"{url}/api/v1/logs/{execution}/follow"]
+    api = [f"{url}/api/v1/executions/{execution}/follow", f"{url}/api/v1/logs/{execution}/follow"]
+    paths = [f"{url}/executions/{execution}/live?tab=gantt", f"{url}/executions/{execution}/live?tab=logs"] if page else api
     timeout = aiohttp.ClientTimeout(total=120)
     # The lines of one log stream are enough to say how late they are.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout, read_bufsize=2**22) as session:
@@ -57,4 +60,4 @@ async def _all(events: list[asyncio.Event]) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(_run(sys.argv[1], sys.argv[2], int(sys.argv[3])))) + "\n")
+    sys.stdout.write(json.dumps(asyncio.run(_run(sys.argv[1], sys.argv[2], int(sys.argv[3]), page="page" in sys.argv[4:]))) + "\n")

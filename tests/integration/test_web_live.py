@@ -13,6 +13,7 @@ import pytest
 from podium.base import limits
 from podium.conductor.port import StartRequest
 from podium.web import live, server
+from podium.web.context import CONTEXT
 from podium.web.live import Hub, Subscription
 from podium.web.server import serve
 from web_client import Client, events, serving, streaming
@@ -188,3 +189,74 @@ async def test_a_paced_stream_does_not_name_very_many(client: Client) -> None:
     (event,) = await events(client, "/api/v1/events?paceMs=200", until=lambda each: True)
     await task
     assert event["event"] == "reset"
+
+
+async def test_many_followers_are_read_for_once(client: Client) -> None:
+    """Fifty clients follow state and log; each gets every line once, and the orchestrator is asked as for one."""
+    identifier, orchestrator = await start(client), client.world.orchestrator
+    asked = {"execution": 0, "logs": 0}
+    for name in asked:
+        plain = getattr(orchestrator, name)
+
+        async def counted(*given: Any, _name: str = name, _plain: Any = plain, **more: Any) -> Any:
+            asked[_name] += 1
+            return await _plain(*given, **more)
+
+        setattr(orchestrator, name, counted)
+    orchestrator.move(identifier, "RUNNING")
+    for number in range(700):
+        orchestrator.log(identifier, f"line {number}")
+    last = asyncio.Event()
+    reached = 0
+
+    def seen(event: dict[str, str]) -> bool:
+        nonlocal reached
+        reached += event.get("id") == "700"
+        if reached == 50:
+            last.set()
+        return False
+
+    logs = [asyncio.create_task(events(client, f"/api/v1/logs/{identifier}/follow", until=seen)) for _ in range(50)]
+    states = [asyncio.create_task(events(client, f"/api/v1/executions/{identifier}/follow", until=lambda _: False)) for _ in range(50)]
+    await asyncio.wait_for(last.wait(), 60)
+    assert asked["logs"] <= 20, "the past is read once, too"
+    for number in range(700, 720):
+        orchestrator.log(identifier, f"line {number}")
+        orchestrator.tell(kind="logs", executionId=identifier)
+        await asyncio.sleep(0.01)
+    orchestrator.move(identifier, "SUCCESS")
+    for found in await asyncio.gather(*logs):
+        assert [each["id"] for each in found if "id" in each] == [str(number) for number in range(1, 721)]
+    for found in await asyncio.gather(*states):
+        assert found[0]["id"] == "start"
+        assert found[-1]["id"] == "end"
+    assert asked["logs"] <= 60
+    assert asked["execution"] <= 40
+    assert client.app[CONTEXT].hub.feeds.open == 0
+    assert client.app[CONTEXT].hub.open_streams == 0
+
+
+async def test_a_reader_that_stops_reading_keeps_nobody_up(client: Client) -> None:
+    """What it lacks is read for it when it comes back; nothing is kept for it meanwhile."""
+    identifier, orchestrator = await start(client), client.world.orchestrator
+    orchestrator.move(identifier, "RUNNING")
+    path = f"/api/v1/logs/{identifier}/follow"
+    async with client.session.get(client.url + path, read_bufsize=1_024) as slow:
+        quick = asyncio.create_task(events(client, path, until=lambda event: event.get("id") == "3000"))
+        for number in range(3_000):
+            orchestrator.log(identifier, f"line {number} " + "x" * 2_000)
+        orchestrator.tell(kind="logs", executionId=identifier)
+        assert len(await asyncio.wait_for(quick, 60)) == 3_000
+        orchestrator.move(identifier, "SUCCESS")
+        got = (await asyncio.wait_for(slow.read(), 60)).count(b"\nid: ")
+        assert got == 2_999, "the first has no line before it"
+
+
+async def test_who_comes_to_a_restarted_execution_gets_no_old_end(client: Client) -> None:
+    identifier, orchestrator = await start(client), client.world.orchestrator
+    orchestrator.move(identifier, "SUCCESS")
+    path = f"/api/v1/executions/{identifier}/follow"
+    assert [each["id"] for each in await events(client, path, until=lambda _: False)] == ["start", "end"]
+    orchestrator.move(identifier, "RESTARTED")
+    again = await events(client, path, until=lambda event: event["id"] == "start")
+    assert json.loads(again[0]["data"])["state"]["current"] == "RESTARTED"

@@ -9,7 +9,7 @@ import { RowWindow } from "./lib/execution/window";
 const LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
 const EVERY = 1_000;
 const PAGES_KEPT = 60;
-const HEIGHT = 21;
+const HEIGHT = 24;
 
 const box = find("#log");
 const list = find("#log-lines");
@@ -83,7 +83,7 @@ function start(box: HTMLElement, list: HTMLElement, tools: HTMLElement): void {
     element.className = `line l-${LEVELS[level] ?? "INFO"}${hit ? " hit" : ""}${seq === chosen ? " chosen" : ""}`;
     element.dataset.seq = String(seq);
     const moment = at === null ? "" : new Date(at).toISOString();
-    const link = make("a", { class: "no", href: lineLink(seq), "aria-label": words.copy_line, title: words.copy_line }, String(index + 1));
+    const link = make("a", { class: "no", href: lineLink(seq), "aria-label": `${index + 1}: ${words.copy_line}`, title: words.copy_line }, String(index + 1));
     const text = make("code");
     for (const piece of pieces(wrap ? message : message.replace(/\n/g, " ↵ "))) marked(text, piece.text, piece.classes);
     element.replaceChildren(

@@ -20,11 +20,11 @@ export class RowWindow {
   readonly #space = document.createElement("div");
   readonly #shown = document.createElement("div");
   readonly #tag: string;
+  readonly #at = new Map<number, HTMLElement>();
   #first = -1;
   #last = -1;
   #frame = 0;
-  /** Whether rows may be higher than they count. */
-  tall = false;
+  #tall = false;
 
   constructor(host: HTMLElement, rows: Rows, height: number, tag = "div") {
     this.#host = host;
@@ -41,6 +41,16 @@ export class RowWindow {
 
   get #scale(): number {
     return Math.max(1, (this.#rows.count() * this.#height) / HIGHEST);
+  }
+
+  /** Whether rows may be higher than they count. */
+  get tall(): boolean {
+    return this.#tall;
+  }
+
+  set tall(wanted: boolean) {
+    this.#tall = wanted;
+    this.#host.classList.toggle("stacked", wanted);
   }
 
   /** The row at the top of what is in view. */
@@ -80,7 +90,7 @@ export class RowWindow {
 
   /** The element of a row, if it is in view. */
   element(index: number): HTMLElement | null {
-    return index >= this.#first && index < this.#last ? ((this.#shown.children[index - this.#first] as HTMLElement | undefined) ?? null) : null;
+    return this.#at.get(index) ?? null;
   }
 
   #size(): void {
@@ -93,16 +103,53 @@ export class RowWindow {
     const room = Math.ceil(this.#host.clientHeight / this.#height);
     const first = Math.max(0, Math.min(this.top - (this.tall ? 0 : EXTRA), count - 1));
     const last = Math.min(count, this.top + room + EXTRA);
-    if (!all && first === this.#first && last === this.#last) return;
+    const moved = first !== this.#first || last !== this.#last;
+    if (!all && !moved) return;
+    this.#first = first;
+    this.#last = last;
+    const begin = (first * this.#height) / this.#scale;
+    if (this.tall) this.#stack(first, last, count, begin);
+    else this.#place(first, last, begin, all);
+    this.#rows.seen?.(first, last);
+  }
+
+  /** Rows of one height, each at its place: those that stay in view are not touched. */
+  #place(first: number, last: number, begin: number, all: boolean): void {
+    const free: HTMLElement[] = [];
+    for (const [index, element] of this.#at) {
+      if (index < first || index >= last) {
+        this.#at.delete(index);
+        free.push(element);
+      }
+    }
+    for (let index = first; index < last; index += 1) {
+      let element = this.#at.get(index);
+      if (element && !all) continue;
+      if (!element) {
+        element = free.pop() ?? this.#shown.appendChild(document.createElement(this.#tag));
+        this.#at.set(index, element);
+      }
+      this.#rows.draw(element, index);
+      element.style.transform = `translateY(${begin + (index - first) * this.#height}px)`;
+    }
+    for (const element of free) element.remove();
+    this.#shown.style.transform = "";
+  }
+
+  /** Rows of any height, one below the other from the first in view. */
+  #stack(first: number, last: number, count: number, begin: number): void {
+    this.#at.clear();
     const children = this.#shown.children;
     while (children.length > last - first) this.#shown.lastElementChild?.remove();
     while (children.length < last - first) this.#shown.append(document.createElement(this.#tag));
-    for (let index = first; index < last; index += 1) this.#rows.draw(children[index - first] as HTMLElement, index);
-    this.#first = first;
-    this.#last = last;
-    let y = (first * this.#height) / this.#scale;
-    if (this.tall && last >= count) y = Math.max(0, Math.min(y, this.#host.scrollHeight - this.#shown.offsetHeight)); // the last row ends where the list does
+    for (let index = first; index < last; index += 1) {
+      const element = children[index - first] as HTMLElement;
+      element.style.transform = "";
+      this.#rows.draw(element, index);
+      this.#at.set(index, element);
+    }
+    let y = begin;
+    if (last >= count) y = Math.max(0, Math.min(y, this.#host.scrollHeight - this.#shown.offsetHeight)); // the last row ends where the list does
     this.#shown.style.transform = `translateY(${y}px)`;
-    this.#rows.seen?.(first, last);
   }
 }
