@@ -236,3 +236,16 @@ async def test_a_token_in_the_address_lets_nobody_in(clock: Any) -> None:
     async with serving(await world(clock), door=door()) as client:
         for query in ("token=podium_admin", "access_token=podium_admin", "Authorization=Bearer%20podium_admin"):
             assert (await client.get(f"{FLOWS}?{query}", headers=FAR)).status == 401
+
+
+async def test_credentials_at_an_open_door_are_no_guesses(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a webhook's sender sends may be meant for the flow: it costs no hash, and nobody is held up for it."""
+    monkeypatch.setattr("podium.web.people.passwords.is_right", lambda hashed, password: pytest.fail("a password was checked"))
+    async with serving(await world(clock), door=door()) as client:
+        for _ in range(30):
+            sent = await client.post("/api/v1/executions/webhook/company.team/hello/s3cret", headers=basic("ann", "for the flow"))
+            assert sent.status == 200
+        assert ("Authorization", "Basic " + base64.b64encode(b"ann:for the flow").decode()) in client.world.webhooks.deliveries[-1].headers
+        assert (await client.get(FLOWS, headers=bearer("viewer"))).status == 200
+        await client.post("/api/v1/executions/webhook/company.team/hello/s3cret", headers=bearer("viewer"))
+        assert "Authorization" not in dict(client.world.webhooks.deliveries[-1].headers), "a token of ours is not for the flow"

@@ -35,7 +35,7 @@ async def guard(request: web.Request, handler: Handler, route: Route | None) -> 
     here = request.app[CONTEXT]
     if route is not None and route.open:
         try:
-            who = await here.door.who(request, here.clock.now())
+            who = await here.door.who(request, here.clock.now(), at_an_open_route=True)
         except (NotAllowedHere, LimitError):
             who = None
         request[TRUST] = who.via if who is not None else None
