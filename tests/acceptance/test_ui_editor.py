@@ -243,6 +243,23 @@ async def test_without_scripts_a_form_saves_and_shows_a_conflict(desk: Desk) -> 
     assert '"Plain again"' in await desk.show("flows/greet.yaml")
 
 
+async def test_the_keyboard_is_the_editors_while_somebody_types_and_lets_them_out(desk: Desk) -> None:
+    page = await desk.open("/flows/company.team/greet/edit")
+    await page.click(".cm-content")
+    await page.keyboard.press("Control+Home")
+    await page.keyboard.type("#ge/?jx ")
+    assert (await text_of(page)).startswith("#ge/?jx # greets people\n")
+    await page.click(".cm-content")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.className") == "ed-view"
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.className") != "ed-view"
+    await page.locator(".cm-line:has-text('message') >> nth=0").hover(position={"x": 50, "y": 8})
+    await page.wait_for_selector(".cm-about:has-text('Text to write')")
+    assert await violations(page) == []
+
+
 async def test_what_the_repository_refuses_is_said_in_its_words(desk: Desk) -> None:
     page = await desk.open("/flows/company.team/greet/edit")
     await typed(page, FLOW.replace("core.log.Log   #", "core.log.Lag   #"))

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from editing_house import House, editing_house, flow
+from people_house import bearer, door
 from podium.app.plugins import load_types, load_vocabulary
 from podium.flows.load import parse_flows
 from podium.flows.schema import json_schema
@@ -207,3 +208,22 @@ async def test_a_directory_is_written_where_it_lies(tmp_path: Path, clock: Any) 
         saved_page = await house.client.post("/editor/here", data={**fields, "path": "hello.yaml", "text": text}, headers={"Accept": "text/html"})
         assert saved_page.status == 200, saved_page.text[-1500:]
         assert (folder / "hello.yaml").read_text("utf-8") == text
+
+
+async def test_who_may_not_write_reads_and_is_told_why(tmp_path: Path, clock: Any) -> None:
+    async with editing_house(tmp_path, clock, {**FILES, "elsewhere/b.yaml": flow("b", namespace="elsewhere"), "podium.yaml": "pluginDefaults: []\n"}, door=door()) as house:
+        async def page(who: str, path: str) -> Any:
+            return await house.client.get(path, headers={**bearer(who), "Accept": "text/html"})
+
+        viewer = await page("viewer", "/editor/main?path=flows/hello.yaml")
+        assert viewer.status == 200
+        assert "role editor for company.team" in data_of(viewer.text)["why"]
+        assert "plain-text" not in viewer.text
+        assert data_of((await page("editor", "/editor/main?path=flows/hello.yaml")).text)["why"] is None
+        assert (await page("editor", "/editor/main?path=elsewhere/b.yaml")).status == 404, "its namespace is not theirs"
+        assert "elsewhere" not in (await page("editor", "/editor/main")).text
+        assert "only admins" in data_of((await page("all-viewer", "/editor/main?path=podium.yaml")).text)["why"]
+        form = {"path": "flows/hello.yaml", "text": flow("hello", message="no"), "base": "", "blob": "", "branch": "", "message": ""}
+        answer = await house.client.post("/editor/main", data=form, headers={**bearer("viewer"), "Accept": "text/html"})
+        assert answer.status == 403
+        assert "no" not in (house.bare.text("flows/hello.yaml") or "").split("message: ")[1]

@@ -6,6 +6,9 @@ let row: HTMLElement | null = null;
 
 const typing = (target: EventTarget | null): boolean => target instanceof Element && target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], .cm-editor") !== null;
 
+/** Where a key was pressed, also inside of a shadow root, as the editor's text is. */
+const origin = (event: Event): EventTarget | null => event.composedPath()[0] ?? event.target;
+
 function open(id: string): void {
   const dialog = find<HTMLDialogElement>(`dialog#${id}`);
   if (dialog && !dialog.open) dialog.showModal();
@@ -46,14 +49,15 @@ export function keys(): void {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented) return;
     if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k" && find("#palette")) {
-      if (event.target instanceof Element && event.target.closest(".cm-editor")) return;
+      const place = origin(event);
+      if (place instanceof Element && place.closest(".cm-editor")) return;
       event.preventDefault();
       document.dispatchEvent(new CustomEvent("podium:palette"));
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") { close(); return; }
-    if (typing(event.target) || find("dialog[open]")) return;
+    if (typing(origin(event)) || find("dialog[open]")) return;
     if (Date.now() - prefix < 1500 && /^[a-z]$/.test(event.key)) {
       prefix = 0;
       const target = find<HTMLAnchorElement>(`a[data-key="g ${event.key}"]`);
