@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from statistics import median
 from typing import Any
 
 from aiohttp import web
@@ -63,7 +62,7 @@ async def overview(request: web.Request, flow: FlowRevision) -> dict[str, Any]:
     good = sum(each["state"]["current"] in {"SUCCESS", "WARNING"} for each in ended)
     return {
         "description": markdown(flow.model.description), "last": last[:LAST], "total": total, "outline": outline(flow), "bars": bars(last, now),
-        "rate": round(100 * good / len(ended)) if ended else None, "ended": len(ended), "usual": median(lengths) if lengths else None,
+        "rate": round(100 * good / len(ended)) if ended else None, "ended": len(ended), "usual": sorted(lengths)[len(lengths) // 2] if lengths else None,
         "longest": max(lengths, default=None), "failed": failed[0] if failed else None, "reasons": await orchestrator.reasons(failed),
         "upcoming": await upcoming(request, flow),
     }
@@ -178,7 +177,8 @@ async def metrics(request: web.Request, flow: FlowRevision) -> dict[str, Any]:
     """Each metric of the flow over time. ?range= ?aggregation="""
     query, now, orchestrator = Query(request), context(request).clock.now(), context(request).orchestrator
     span = query.text("range") if query.text("range") in RANGES else "7d"
-    aggregate = query.text("aggregation") if query.text("aggregation") in {"sum", "avg", "min", "max"} else "sum"
+    aggregate = query.text("aggregation") or "sum"
+    aggregate = aggregate if aggregate in {"sum", "avg", "min", "max"} else "sum"
     length, _ = RANGES[str(span)]
     bucket = bucket_of(length)
     names = await orchestrator.metric_names(flow.namespace, flow.flow_id)
