@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from daemon_house import DaemonHouse, daemon_house, wait_for
 
 from browser_house import Chromium, chromium, violations
 from copilot_house import BROKEN, GOOD, Script, scripted
-from daemon_house import DaemonHouse, daemon_house, wait_for
 
 pytestmark = pytest.mark.slow
 FLOW = "# says hello\nid: hello\nnamespace: company.team\ntasks:\n  - id: hello\n    type: io.kestra.plugin.core.log.Log\n    message: Hello\n"

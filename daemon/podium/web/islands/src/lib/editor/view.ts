@@ -63,6 +63,7 @@ export const THEME = EditorView.theme({
   ".cm-expression": { color: "var(--warn)", fontWeight: "600" },
   ".cm-mergeView, .cm-mergeViewEditors": { height: "100%" },
   ".cm-changedLine": { backgroundColor: "color-mix(in srgb, var(--ok-fill) 12%, transparent) !important" },
+  ".cm-deletedText, .cm-deletedText *": { color: "var(--text) !important" },
   ".cm-deletedChunk": { backgroundColor: "color-mix(in srgb, var(--bad-fill) 12%, transparent) !important", color: "var(--text)" },
   "&.cm-merge-a .cm-changedLine": { backgroundColor: "color-mix(in srgb, var(--bad-fill) 12%, transparent) !important" },
   ".cm-collapsedLines": { background: "var(--hover)", color: "var(--dim)", padding: "4px 10px" },
