@@ -350,6 +350,10 @@ class EditControls(Protocol):
         [{path, problems}], held?, error?, hint?}."""
         ...
 
+    def home(self, namespace: str) -> str | None:
+        """The source that a namespace belongs to, or would: of its flows, of the nearest namespace above, else the first; None without any."""
+        ...
+
     async def in_force(self, source: str, namespace: str) -> list[dict[str, Any]]:
         """What podium.yaml of the deployed commit gives a namespace, the nearest first: [{kind: pluginDefaults|variables|labels, name,
         value, forced?, namespace (that says so; "" for all), path, line}]."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -42,7 +43,7 @@ from podium.sources.worktree import TREE_REF
 __all__ = ["Publisher", "PushRefused"]
 log = get_logger(__name__)
 T = TypeVar("T")
-_AT_ONCE = 16
+_AT_ONCE, _TREES_KEPT = 16, 16
 _TRIES = 5
 _READ_S = 20.0
 """How long a remote may take for what a page waits for; then the newest that is here is shown."""
@@ -70,6 +71,8 @@ class Publisher:
         self._one_by_one: dict[str, asyncio.Lock] = {}
         self._fetching: dict[str, threading.Lock] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._trees: OrderedDict[tuple[str, str], Tree] = OrderedDict()
+        self._remembering = threading.Lock()
 
     async def _apart(self, work: Callable[..., T], *given: Any) -> T:
         """What blocking work gives. A remote may hang, so that it needs a thread of its own."""
@@ -124,7 +127,7 @@ class Publisher:
                 "kind": kind_of(each.path, source.folder) if each.kind == "file" else each.kind,
                 **({"executable": True} if each.executable else {}),
             }
-            for each in self._repository(source).tree(commit) if each.path.isprintable()
+            for each in self._tree_at(source, commit).entries.values() if each.path.isprintable()
         ]
 
     async def read(self, source: str, path: str, ref: str | None = None) -> dict[str, Any]:
@@ -134,7 +137,7 @@ class Publisher:
     def _read(self, source: Source, path: str, ref: str | None) -> dict[str, Any]:
         commit = self._resolve(source, ref)
         where = f"source '{source.name}' at commit {commit[:12]}" if commit else f"source '{source.name}'"
-        entry = Tree(self._repository(source), commit).entry(path)
+        entry = self._tree_at(source, commit).entries.get(path)
         if entry is None:
             raise NotFound(f"there is no file '{path[:200]}' in {where}", hint="see the tree of the source for what is there", path=path[:200])
         if entry.kind == "link":
@@ -156,6 +159,10 @@ class Publisher:
 
         return await self._apart(look)
 
+    def home(self, namespace: str) -> str | None:
+        """See EditControls."""
+        return home_of(namespace, "", self._orchestrator.known_flows(), self._watcher.names(), lambda name: self.editable(name) is None)
+
     async def place(self, namespace: str, flow_id: str) -> dict[str, Any]:
         """See EditControls."""
         return (await self.places([(namespace, flow_id)]))[0]
@@ -173,7 +180,7 @@ class Publisher:
         known = self._orchestrator.known_flows()
 
         def look() -> list[dict[str, Any]]:
-            trees = {name: Tree(self._repository(self._watcher.source(name)), commit) for name, commit in heads.items()}
+            trees = {name: self._tree_at(self._watcher.source(name), commit) for name, commit in heads.items()}
             given: set[tuple[str, str]] = set()
             mine = {name: [each for each in known.values() if each.source == name] for name in heads}
             found = []
@@ -253,9 +260,9 @@ class Publisher:
                 raise NotFound(f"commit {edit.base[:40]} is not in source '{source.name}'", hint="load the file again, then repeat the change")
         for _ in range(_TRIES):
             head = edit.base if edit.new_branch else self._head(source, branch)
-            if conflicts := conflicts_of(repository, edit.changes, base=edit.base, head=head):
+            if conflicts := conflicts_of(edit.changes, base=self._tree_at(source, edit.base), head=self._tree_at(source, head)):
                 raise conflict(conflicts, head, branch)
-            wanted = Tree(repository, head).missing(edit.changes)
+            wanted = self._tree_at(source, head).missing(edit.changes)
             if not wanted:
                 if edit.new_branch:
                     raise ConflictError("there is nothing to commit: the files are as they were", hint="change something first")
@@ -321,6 +328,16 @@ class Publisher:
 
     def _repository(self, source: Source) -> Repository:
         return self._watcher.origin(source.name).repository
+
+    def _tree_at(self, source: Source, commit: str) -> Tree:
+        """The files of a commit, which never change: those asked for last are remembered."""
+        key = (source.name, commit)
+        with self._remembering:
+            found = self._trees.pop(key, None) or Tree(self._repository(source), commit)
+            self._trees[key] = found
+            while len(self._trees) > _TREES_KEPT:
+                self._trees.popitem(last=False)
+        return found
 
     def _resolve(self, source: Source, ref: str | None) -> str:
         """The commit of an id or a branch. For the deployed branch what is here if the remote does not answer; "" if it has no commit."""

@@ -100,13 +100,9 @@ class Tree:
         """Path → entry of everything."""
         return {each.path: each for each in self._repository.tree(self.commit)} if self.commit else {}
 
-    def entry(self, path: str) -> TreeEntry | None:
-        """What stands at exactly this path."""
-        try:
-            check_path(path)
-        except PathRefused:
-            return None
-        return next((each for each in self._repository.tree(self.commit, path) if each.path == path), None) if self.commit else None
+    def body(self, blob: str) -> bytes | None:
+        """The content of a blob, or None where it is not here."""
+        return self._repository.read(blob) if blob and self._repository.has(blob) else None
 
     @cached_property
     def folders(self) -> frozenset[str]:
@@ -135,20 +131,19 @@ class Tree:
         return change.executable is not None and change.executable != there.executable
 
 
-def conflicts_of(repository: Repository, changes: Sequence[FileChange], *, base: str, head: str) -> list[dict[str, Any]]:
+def conflicts_of(changes: Sequence[FileChange], *, base: Tree, head: Tree) -> list[dict[str, Any]]:
     """[{path, base, theirs, ours}] of the files that are neither what the person saw nor what they want; texts, None for a file that is not there."""
-    now, before = Tree(repository, head), Tree(repository, base)
     found = []
     for each in changes:
         if each.blob is None:
             continue
-        there = now.entries.get(each.path)
+        there = head.entries.get(each.path)
         theirs = there.blob if there is not None else ""
         wanted = object_id("blob", each.data) if each.data is not None else ""
         if theirs in (each.blob, wanted):
             continue
-        old = each.blob or (before.entries[each.path].blob if each.path in before.entries else "")
-        found.append(sides(each, base=_body(repository, old), theirs=_body(repository, theirs), blob=theirs))
+        old = each.blob or (base.entries[each.path].blob if each.path in base.entries else "")
+        found.append(sides(each, base=head.body(old), theirs=head.body(theirs), blob=theirs))
     return found
 
 
@@ -158,10 +153,6 @@ def sides(change: FileChange, *, base: bytes | None, theirs: bytes | None, blob:
     shown = {side: _text(body) for side, body in bodies.items()}
     binary = any(body is not None and shown[side] is None for side, body in bodies.items())
     return {"path": change.path, **shown, "blob": blob, **({"binary": True} if binary else {})}
-
-
-def _body(repository: Repository, blob: str) -> bytes | None:
-    return repository.read(blob) if blob and repository.has(blob) else None
 
 
 def _text(body: bytes | None) -> str | None:

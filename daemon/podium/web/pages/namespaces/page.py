@@ -128,7 +128,7 @@ async def _shown(request: web.Request) -> Shown:
     own = [each for each in every if each.namespace == namespace]
     edits = context(request).edits
     try:
-        place = await home(request, namespace)
+        place = home(request, namespace)
     except (NotFound, ConflictError):
         place = None
     why = text_for("namespaces.why_no_source") if place is None or edits is None else edits.editable(place.source)

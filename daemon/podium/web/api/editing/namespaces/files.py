@@ -46,12 +46,13 @@ class Home:
         return self.shared(f"_files/{self.namespace}/{path}")
 
 
-async def home(request: web.Request, namespace: str) -> Home:
+def home(request: web.Request, namespace: str) -> Home:
     """Raises NotFound when there is no source, Refused for what is no name of a namespace."""
     check_names(namespace)
     here = everything(request)
-    known = [each for each in here.orchestrator.known_flows().values() if each.namespace == namespace and not each.deleted]
-    name = known[0].source if known else str((await edits_of(request).places([(namespace, "new")]))[0]["source"])
+    name = edits_of(request).home(namespace)
+    if name is None:
+        raise NotFound("there is no source that a namespace could belong to", hint="add one to the settings: [sources.main] url = …")
     status: Mapping[str, Any] = next((each for each in here.sources.status() if each.get("name") == name), {})
     return Home(namespace=namespace, source=name, commit=str(status.get("commit") or ""), folder=str(status.get("path") or ".").strip("/") or ".")
 
@@ -164,7 +165,7 @@ async def files_of(request: web.Request, namespace: str) -> Files:
     reader = context(request).files
     if reader is None:
         raise ConflictError("this server has no namespace files", hint="add a source to the settings")
-    place = await home(request, namespace)
+    place = home(request, namespace)
     scope = FileScope(namespace=namespace, source=place.source, commit=place.commit)
     paths = await asyncio.to_thread(reader.namespace_paths, namespace, scope) if place.commit else {}
     allowed, seen = rights(request, place.source), dict(paths)
