@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from podium.base.errors import PodiumError
+from podium.flows.reading.documents import one_line, with_entry
 
 _ROLES = click.Choice(["viewer", "operator", "editor", "admin"])
 _FILE = click.option(
@@ -51,7 +52,7 @@ def add(*, name: str, email: str, title: str, role: str | None, namespace: str, 
     hashed = "" if no_password else _hashed(_password(from_stdin=from_stdin))
     entry = {key: value for key, value in (("name", name.lower()), ("email", email), ("title", title), ("password", hashed)) if value}
     text = file.read_text("utf-8") if file is not None else ""
-    made = _added(text, "users", entry)
+    made = _with_entry(text, "users", entry)
     if role is not None:
         made = _granted(made, role, namespace, name.lower())
     _check(made, str(file or "podium.yaml"))
@@ -83,7 +84,7 @@ def create(
     entry |= {"namespaces": list(namespaces)} if namespaces else {}
     entry |= {"expires": _moment(expires)} if expires else {}
     entry |= {"user": user.lower()} if user else {}
-    made = _added(file.read_text("utf-8") if file is not None else "", "tokens", entry)
+    made = _with_entry(file.read_text("utf-8") if file is not None else "", "tokens", entry)
     _check(made, str(file or "podium.yaml"))
     if output == "json":
         click.echo(json.dumps({"token": token, "entry": entry, "file": str(file) if file is not None else None}))
@@ -129,6 +130,13 @@ def _moment(text: str) -> str:
     return text
 
 
+def _with_entry(text: str, key: str, entry: dict[str, Any]) -> str:
+    made = with_entry(text, key, entry)
+    if made is None:
+        raise EntryRefused(f"'{key}' is not a list with one entry a line", hint=f"add it by hand: {one_line(entry)}")
+    return made
+
+
 def _check(text: str, path: str) -> None:
     """Raises EntryRefused for what the daemon would not take."""
     from podium.sources.reading.access import parse_access
@@ -141,36 +149,6 @@ def _check(text: str, path: str) -> None:
         click.echo(f"warning: {each.file}:{each.line}:{each.column}: {each.message}", err=True)
 
 
-def _flow(value: Any) -> str:
-    """A value as YAML on one line; JSON is YAML."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _added(text: str, key: str, entry: dict[str, Any]) -> str:
-    """The text with one more entry in its list `key`; comments stay. Raises EntryRefused for a list that is not written one entry a line."""
-    from podium.flows.reading.yaml import Fields, Items, parse_documents
-
-    documents = parse_documents(text)
-    root = documents[0].root if documents else None
-    known = root.entries.get(key) if isinstance(root, Fields) else None
-    if known is None:
-        return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{key}:\n  - {_flow(entry)}\n"
-    lines = text.splitlines(keepends=True)
-    node = known.node
-    if not isinstance(node, Items) or not node.items or not lines[node.items[0].line - 1].lstrip().startswith("-"):
-        raise EntryRefused(f"'{key}' is not a list with one entry a line", hint=f"add it by hand: {_flow(entry)}")
-    assert isinstance(root, Fields)
-    after = min((each.line for each in root.entries.values() if each.line > known.line), default=len(lines) + 1) - 1
-    while after > node.items[-1].line and (not lines[after - 1].strip() or lines[after - 1].lstrip().startswith("#")):
-        after -= 1
-    first = lines[node.items[0].line - 1]
-    if not lines[after - 1].endswith("\n"):
-        lines[after - 1] += "\n"
-    return "".join([*lines[:after], f"{first[: len(first) - len(first.lstrip())]}- {_flow(entry)}\n", *lines[after:]])
-
-
 def _granted(text: str, role: str, namespace: str, name: str) -> str:
     """The text with this role given. Where roles stand there already they are left to the person: the way they are written is theirs."""
     from podium.flows.reading.yaml import Fields, parse_documents
@@ -179,6 +157,6 @@ def _granted(text: str, role: str, namespace: str, name: str) -> str:
     root = documents[0].root if documents else None
     wanted = {role: {namespace: [name]}} if namespace else {role: [name]}
     if isinstance(root, Fields) and "roles" in root.entries:
-        click.echo(f"there are roles already; give theirs by hand, under `roles:`  {_flow(wanted)[1:-1]}", err=True)
+        click.echo(f"there are roles already; give theirs by hand, under `roles:`  {one_line(wanted)[1:-1]}", err=True)
         return text
-    return f"{text}roles:\n  {_flow(wanted)[1:-1]}\n"
+    return f"{text}roles:\n  {one_line(wanted)[1:-1]}\n"

@@ -1,16 +1,19 @@
-"""One flow of a file that may hold several: where its text stands, and the file with it replaced, removed or switched. Called by web.
+"""One flow of a file that may hold several: where its text stands, and the file with it replaced, removed or switched; and one more entry in a list.
+Called by web and by `podium users`.
 
 What always holds: the text of the other documents, and comments, stay as they are to the byte.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
-from podium.flows.reading.yaml import Fields, Scalar, parse_documents
+from podium.flows.reading.yaml import Fields, Items, Scalar, parse_documents
 
 _MARK = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _DISABLED = "disabled"
@@ -111,3 +114,35 @@ def switched(text: str, namespace: str, flow_id: str, *, disabled: bool) -> str:
     if not isinstance(after_root, Fields) or after_root.text(_DISABLED) != str(disabled).lower():
         raise NoSuchFlow(f"{namespace}.{flow_id} is written in a way that is not changed by itself")
     return made
+
+
+def one_line(value: Any) -> str:
+    """A value as YAML on one line; texts as JSON, which is YAML."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {one_line(item)}" for key, item in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def with_entry(text: str, key: str, entry: Mapping[str, Any]) -> str | None:
+    """The text with one more entry at the end of its top-level list `key`, which is made when it is not there.
+
+    None for a list that is not written with one entry a line, and for a text that is no map.
+    """
+    documents = parse_documents(text)
+    root = documents[0].root if documents else None
+    if any(document.mistakes for document in documents) or (root is not None and not isinstance(root, Fields)):
+        return None
+    known = root.entries.get(key) if isinstance(root, Fields) else None
+    if known is None or not isinstance(root, Fields):
+        return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{key}:\n  - {one_line(entry)}\n"
+    lines = text.splitlines(keepends=True)
+    node = known.node
+    if not isinstance(node, Items) or not node.items or not lines[node.items[0].line - 1].lstrip().startswith("-"):
+        return None
+    after = min((each.line for each in root.entries.values() if each.line > known.line), default=len(lines) + 1) - 1
+    while after > node.items[-1].line and (not lines[after - 1].strip() or lines[after - 1].lstrip().startswith("#")):
+        after -= 1
+    first = lines[node.items[0].line - 1]
+    if not lines[after - 1].endswith("\n"):
+        lines[after - 1] += "\n"
+    return "".join([*lines[:after], f"{first[: len(first) - len(first.lstrip())]}- {one_line(entry)}\n", *lines[after:]])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
 from podium.base.access.people import EVERYBODY, ROLES, Role
-from podium.base.errors import ConflictError
+from podium.base.errors import ConflictError, NotFound, PodiumError
+from podium.base.ports import FileChange, Published
+from podium.flows.reading.documents import one_line, with_entry
 from podium.web.api.people.routes import account_view, end_sessions, made_token, people_view
 from podium.web.context import context
 from podium.web.errors import Refused
@@ -35,14 +38,13 @@ async def _account(request: web.Request, *, status: int = 200, **more: Any) -> w
     values: dict[str, Any] = {
         "me": account_view(who, roster.people), "may_make": who.kind != "token" and who.highest > Role.NONE, "origin": roster.origin,
         "roles_to_give": [name for name, role in ROLES.items() if role <= who.highest], "sessions": who.via == "session" or who.kind != "root",
-        "asks_for_login": here.door.has_accounts, "old_hash": old, "wrong": None, "made": None, "form": {},
+        "asks_for_login": here.door.has_accounts, "old_hash": old, "may_commit": may_commit(request),
+        "wrong": None, "made": None, "form": {},
     }
     return await render(request, "people/account.html", status=status, **(values | more))
 
 
 async def _outdated(hashed: str) -> bool:
-    import asyncio
-
     return await asyncio.to_thread(is_outdated, hashed)
 
 
@@ -50,13 +52,46 @@ async def make_token(request: web.Request) -> web.StreamResponse:
     """A token and its entry, shown once."""
     async with read_form(request, text_limit=_FORM_BYTES, file_limit=0) as form:
         wanted = {name: form.first(name).strip() for name in ("name", "role", "namespaces", "expires")}
+        form_says_commit = form.first("commit") == "true"
     try:
         names = [each for each in wanted["namespaces"].replace(",", " ").split() if each]
         token, entry = made_token(caller(request), {**wanted, "namespaces": names})
     except Refused as error:
         return await _account(request, status=422, wrong=error, form=wanted)
-    line = "{" + ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()) + "}"
-    return await _account(request, made={"token": token, "entry": f"tokens:\n  - {line}\n", "name": entry["name"]})
+    made = {"token": token, "entry": f"tokens:\n  - {one_line(entry)}\n", "name": entry["name"], "commit": None, "trouble": None}
+    if form_says_commit and may_commit(request):
+        try:
+            made["commit"] = (await _commit(request, entry)).commit
+        except PodiumError as error:
+            made["trouble"] = error
+    return await _account(request, made=made)
+
+
+def may_commit(request: web.Request) -> bool:
+    """Whether the caller may write the file that defines access from here."""
+    here, people = context(request), context(request).door.roster.people
+    if here.edits is None or not people.source or not people.path or not caller(request).may(Role.ADMIN, ""):
+        return False
+    try:
+        return here.edits.editable(people.source) is None
+    except NotFound:
+        return False
+
+
+async def _commit(request: web.Request, entry: Mapping[str, Any]) -> Published:
+    """One more token in the file. Raises ConflictError for a file that only a person can change, and what publishing raises."""
+    edits, people = context(request).edits, context(request).door.roster.people
+    assert edits is not None
+    found = await edits.read(people.source, people.path)
+    text = with_entry(found["data"].decode("utf-8", "replace"), "tokens", entry)
+    if text is None:
+        raise ConflictError(f"{people.path} is not written with one token a line", hint="add the entry by hand")
+    change = FileChange(path=people.path, data=text.encode(), blob=str(found["blob"]))
+    if problems := await edits.check(people.source, [change]):
+        raise ConflictError(str(problems[0].get("message")), hint="mend the file first")
+    return await edits.publish(
+        people.source, [change], base=str(found["commit"]), message=f"Add API token {entry['name']}", author=caller(request).author
+    )
 
 
 async def logout_everywhere(request: web.Request) -> web.StreamResponse:
