@@ -1,7 +1,8 @@
 """Many browsers that follow one execution, in a process of their own: `python -m benchmarks.web_followers URL ID COUNT`.
 
-Each opens the two streams of the API, state and log; with `page` as fourth argument the one stream that a browser opens for the log tab. Says `open` once all are, and at the end a JSON object: how many got
-the end of both, how many lines each got, and the times between what a line says it was printed at and its coming.
+Each opens the two streams of the API, state and log; with `page` as fourth argument those that a browser opens for the tabs Gantt and log. Says
+`open` once all are, and at the end a JSON object: how many got the end of both, how many lines each got, and the times between what a line says it
+was printed at and its coming.
 """
 
 from __future__ import annotations

@@ -154,6 +154,12 @@ def log(git_dir: Path, commit: str, *, limit: int, path: str | None) -> list[Com
         repository.close()
 
 
+def commit_before(git_dir: Path, tip: str, at: datetime) -> str | None:
+    """The newest commit from `tip` on that was committed before that moment, or None."""
+    out = process.check(["rev-list", "--max-count=1", "--first-parent", f"--before={int(at.timestamp())}", tip], git_dir=git_dir)
+    return out.decode().strip() or None
+
+
 def _info(found: object) -> CommitInfo:
     from git.objects import Commit
 

@@ -267,17 +267,6 @@ class Repository:
             return None
         return [path for path in done.stdout.decode("utf-8", "surrogateescape").split("\0") if path]
 
-    def is_signed(self, commit: str) -> bool:
-        """Whether the commit has a signature, valid or not."""
-        found = self._objects.read(commit)
-        return found is not None and b"\ngpgsig" in found[1].partition(b"\n\n")[0]
-
-    def commit_before(self, tip: str, at: datetime) -> str | None:
-        """The newest commit from `tip` on that was committed before that moment, or None."""
-        asked = ["rev-list", "--max-count=1", "--first-parent", f"--before={int(at.timestamp())}", tip]
-        out = process.check(asked, git_dir=self.git_dir, env=self._env)
-        return out.decode().strip() or None
-
     def check_signature(self, commit: str, allowed_signers: Path) -> bool:
         """Whether a key of that file (format of ssh-keygen's ALLOWED SIGNERS) signed this commit."""
         options = ["-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={allowed_signers.absolute()}"]

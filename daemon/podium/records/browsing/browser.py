@@ -21,9 +21,9 @@ from podium.base.redact import redact_url
 from podium.base.system.clock import Clock
 from podium.base.system.ids import id_created_at
 from podium.base.system.log import get_logger
-from podium.git.history import CommitInfo
+from podium.git.history import CommitInfo, commit_before
 from podium.git.repo import Repository
-from podium.records.browsing.signing import Signers, signature_of
+from podium.records.browsing.signing import Signers, is_signed, signature_of
 from podium.records.layout import Rotation, parse
 from podium.records.message import EXECUTIONS_TRAILER, INSTANCE_TRAILER
 from podium.records.read import ResultsReader
@@ -108,7 +108,7 @@ class ResultsBrowser:
             tip = found
         commits = self._repository.log(tip, limit=limit)
         for each in commits:  # what takes no process is known at once
-            if each.id not in self._signed and (self._signers is None or not self._repository.is_signed(each.id)):
+            if each.id not in self._signed and (self._signers is None or not is_signed(self._repository, each.id)):
                 self._signed[each.id] = signature_of(self._repository, each.id, None)
         return commits
 
@@ -164,7 +164,7 @@ class ResultsBrowser:
         def find() -> CommitInfo | None:
             place, start = parse(path), None
             if place is not None and not place.amend:
-                start = self._repository.commit_before(tip, id_created_at(place.execution_id) + _LATER)
+                start = commit_before(self._repository.git_dir, tip, id_created_at(place.execution_id) + _LATER)
             found = self._repository.log(start, limit=1, path=path) if start else []
             found = found or self._repository.log(tip, limit=1, path=path)
             if found:

@@ -27,9 +27,14 @@ class Signers:
         return self._target
 
 
+def is_signed(repository: Repository, commit: str) -> bool:
+    """Whether the commit has a signature, valid or not."""
+    return b"\ngpgsig" in repository.read(commit).partition(b"\n\n")[0]
+
+
 def signature_of(repository: Repository, commit: str, signers: Signers | None) -> dict[str, Any]:
     """{state, by}: good (by our key), bad (a signature that is not valid, or of another key), unknown (signed; we have no key to compare), none."""
-    if not repository.is_signed(commit):
+    if not is_signed(repository, commit):
         return {"state": "none", "by": ""}
     if signers is None:
         return {"state": "unknown", "by": ""}
