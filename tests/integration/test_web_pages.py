@@ -53,7 +53,7 @@ class Tags(HTMLParser):
         self.links += [str(found[name]) for name in ("href", "src", "action") if found.get(name)]
         if "id" in found:
             self.ids.append(str(found["id"]))
-        if tag not in {"meta", "link", "input", "img", "br", "wbr", "hr"}:
+        if tag not in {"meta", "link", "input", "img", "br", "wbr", "hr", "col"}:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
