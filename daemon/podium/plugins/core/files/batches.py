@@ -70,7 +70,7 @@ class MergeOutputs(Task):
 
 
 class ForEachItem(model.ForEachItem):
-    """See the model of that name."""
+    """Starts another flow for every batch of lines of a stored file. Its children are `<id>_split`, `<id>_items`, `<id>_merge`."""
 
     @cached_property
     def _parts(self) -> list[Task]:

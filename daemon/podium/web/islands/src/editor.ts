@@ -10,7 +10,7 @@ import { address, showFiles } from "./lib/editor/files";
 import { blockAt, outline, partAt, taskEntry, textAt } from "./lib/editor/outline";
 import { liveChecks, type Checks } from "./lib/editor/problems";
 import { saveDialog, savedNotice, showConflict, type Sheet, type Wanted } from "./lib/editor/saving";
-import { check, copilot, file, validate, type Conflict, type Problem, type Saved } from "./lib/editor/server";
+import { branches, check, copilot, file, validate, type Conflict, type Problem, type Saved } from "./lib/editor/server";
 import { frame, type Frame, type Tab } from "./lib/editor/frame";
 import { mount } from "./lib/editor/view";
 
@@ -18,7 +18,6 @@ interface Data extends Sheet {
   text: string;
   kind: "flow" | "file";
   why: string | null;
-  branches: string[];
   flow: [string, string] | null;
   person: string;
   askedFlow: string;
@@ -48,7 +47,7 @@ class Page {
     this.crlf = both > endings.length / 2;
     this.original = normal(data.text);
     this.draftOf = { base: this.original, blob: data.blob };
-    this.parts = frame(host, { readOnly: data.why !== null, isFlow: data.kind === "flow", branch: data.branch, deployed: data.deployedBranch, branches: data.branches, canRemove: data.blob !== "" && !data.isNew });
+    this.parts = frame(host, { readOnly: data.why !== null, isFlow: data.kind === "flow", branch: data.branch, deployed: data.deployedBranch, canRemove: data.blob !== "" && !data.isNew });
     this.view = mount(this.parts.text, {
       text: this.original, name: data.path || "flow.yaml", label: fill(words.text, { path: data.path }), readOnly: data.why !== null,
       ...(data.kind === "flow" ? { complete, hover } : {}), onUpdate: (update) => this.updated(update),
@@ -158,7 +157,8 @@ class Page {
     parts.onTab((tab) => this.show(tab));
     parts.remove?.addEventListener("click", () => this.ask("remove"));
     parts.rename?.addEventListener("click", () => this.ask("rename"));
-    parts.branch?.addEventListener("change", () => { location.href = address(this.data.source, this.data.path, parts.branch!.value === this.data.deployedBranch ? null : parts.branch!.value); });
+    parts.branch.addEventListener("change", () => { location.href = address(this.data.source, this.data.path, parts.branch.value === this.data.deployedBranch ? null : parts.branch.value); });
+    if (this.data.branch) void branches(this.data.source).then((names) => parts.branches(names, this.data.branch)).catch(() => undefined);
     window.addEventListener("beforeunload", (event) => { this.keep(); if (this.dirty() && this.text() !== this.original) event.preventDefault(); });
     parts.host.addEventListener("keydown", (event) => {
       if (!(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;

@@ -130,17 +130,15 @@ async def _branches(edits: EditControls, source: str) -> list[str]:
 
 
 async def _show(request: web.Request, opened: Opened, *, status: int = 200, **more: Any) -> web.Response:
-    edits = context(request).edits
-    branches = await _branches(edits, opened.source) if edits is not None and opened.source else []
     data = {
         "source": opened.source, "path": opened.path, "branch": opened.branch, "deployedBranch": opened.deployed_branch, "commit": opened.commit,
         "blob": opened.blob, "text": opened.text, "kind": opened.kind, "why": opened.why, "isNew": opened.is_new or not opened.blob,
-        "branches": branches, "flow": list(opened.flow) if opened.flow else None, "person": caller(request).name,
+        "flow": list(opened.flow) if opened.flow else None, "person": caller(request).name,
         "askedFlow": request.query.get("flow", ""), "message": more.get("message", ""), "directory": opened.directory,
     }
     about = flow_url(*opened.flow) if opened.flow else None
     return await render(
-        request, "editor/editor.html", status=status, opened=opened, data=data, about=about, branches=branches,
+        request, "editor/editor.html", status=status, opened=opened, data=data, about=about,
         lines=coloured(opened.text) if opened.why and opened.text else (), **{"message": "", "error": None, "conflicts": [], **more},
     )
 
@@ -154,7 +152,8 @@ async def flow_edit_page(request: web.Request) -> web.StreamResponse:
     except (NotFound, ConflictError) as error:
         return await _show(request, _deployed(flow, error.what))
     if place.get("blob"):
-        raise web.HTTPFound(link(f"/editor/{quote(str(place['source']), safe='')}", path=place["path"], flow=flow.flow_id, copilot=request.query.get("copilot")))
+        where = f"/editor/{quote(str(place['source']), safe='')}"
+        raise web.HTTPFound(link(where, path=place["path"], flow=flow.flow_id, copilot=request.query.get("copilot")))
     return await _show(request, _deployed(flow, text_for("editor.why_gone")))
 
 

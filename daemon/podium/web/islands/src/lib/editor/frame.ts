@@ -10,14 +10,16 @@ export interface Frame {
   picture: HTMLElement | null; filePane: HTMLElement; problems: HTMLElement; notices: HTMLElement;
   status: HTMLElement; place: HTMLElement; dirty: HTMLElement;
   save: HTMLButtonElement; run: HTMLButtonElement | null; undo: HTMLButtonElement; redo: HTMLButtonElement; files: HTMLButtonElement;
-  remove: HTMLButtonElement | null; rename: HTMLButtonElement | null; branch: HTMLSelectElement | null;
+  remove: HTMLButtonElement | null; rename: HTMLButtonElement | null; branch: HTMLSelectElement;
   onTab(chosen: (tab: Tab) => void): void;
   choose(tab: Tab): void;
   show(tab: Tab): void;
   offerCopilot(open: (pane: HTMLElement) => void, atOnce: boolean): void;
+  /** Offer the branches, once they are known. */
+  branches(names: readonly string[], now: string): void;
   saved(made: Saved, path: string): void;
 }
-export interface Shape { readOnly: boolean; isFlow: boolean; branch: string; deployed: string; branches: string[]; canRemove: boolean }
+export interface Shape { readOnly: boolean; isFlow: boolean; branch: string; deployed: string; canRemove: boolean }
 
 const button = (text: string, more: Record<string, string | boolean | null> = {}): HTMLButtonElement => make("button", { class: "button small", type: "button", ...more }, text);
 
@@ -35,7 +37,7 @@ export function frame(host: HTMLElement, shape: Shape): Frame {
   const remove = shape.canRemove && !shape.readOnly ? make("button", { class: "item", type: "button" }, words.remove_file) : null;
   const rename = shape.canRemove && !shape.readOnly ? make("button", { class: "item", type: "button" }, words.rename_file) : null;
   const more = remove ? make("details", { class: "menu" }, make("summary", { class: "button small" }, words.more), make("div", { class: "panel" }, rename, remove)) : null;
-  const branch = shape.branches.length > 1 ? make("select", { "aria-label": words.branch_label }, ...shape.branches.map((each) => make("option", { value: each, selected: each === shape.branch }, each === shape.deployed ? fill(words.deployed_branch, { branch: each }) : each))) : null;
+  const branch = make("select", { "aria-label": words.branch_label, hidden: true });
   const assistant = make("span", { class: "ed-slot" });
   const drawing = shape.isFlow ? button(words.picture, { "aria-pressed": "true" }) : null;
   const bar = make("div", { class: "ed-bar", role: "group", "aria-label": words.toolbar },
@@ -100,6 +102,10 @@ export function frame(host: HTMLElement, shape: Shape): Frame {
       });
       if (atOnce) made.click();
     },
+    branches: (names, now) => {
+      branch.replaceChildren(...names.map((each) => make("option", { value: each, selected: each === now }, each === shape.deployed ? fill(words.deployed_branch, { branch: each }) : each)));
+      branch.hidden = names.length < 2;
+    },
     saved: (made, path) => {
       const title = find(".editor-head h1");
       if (title) title.textContent = path.split("/").pop() ?? path;
@@ -107,8 +113,8 @@ export function frame(host: HTMLElement, shape: Shape): Frame {
       if (crumb) crumb.textContent = path;
       const commit = find(".editor-head .facts .mono");
       if (commit) commit.textContent = fill(words.commit_at, { commit: made.commit.slice(0, 8) });
-      if (branch && ![...branch.options].some((each) => each.value === made.branch)) branch.add(make("option", { value: made.branch }, made.branch));
-      if (branch) branch.value = made.branch;
+      if (branch.options.length && ![...branch.options].some((each) => each.value === made.branch)) branch.add(make("option", { value: made.branch }, made.branch));
+      branch.value = made.branch;
     },
   };
 }

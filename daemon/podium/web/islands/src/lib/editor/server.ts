@@ -41,6 +41,12 @@ export async function check(source: string, path: string, text: string, branch: 
   return found.problems.map((each) => ({ ...each, severity: "error" as const }));
 }
 
+/** The branches of a source, the deployed one first. The remote is asked: that may take a while. */
+export async function branches(source: string): Promise<string[]> {
+  const found = await ask<{ source: string; branches: Record<string, string> }[]>("GET", "/api/v1/edits");
+  return Object.keys(found.find((each) => each.source === source)?.branches ?? {});
+}
+
 export const tree = (source: string, branch: string): Promise<{ commit: string; files: FileInfo[] }> => ask("GET", `${place(source)}/tree?ref=${encodeURIComponent(branch)}`);
 export const file = (source: string, path: string, branch: string): Promise<{ path: string; blob: string; commit: string; text?: string }> =>
   ask("GET", `${place(source)}/file?path=${encodeURIComponent(path)}&ref=${encodeURIComponent(branch)}`);
