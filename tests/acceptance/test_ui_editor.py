@@ -243,6 +243,26 @@ async def test_without_scripts_a_form_saves_and_shows_a_conflict(desk: Desk) -> 
     assert '"Plain again"' in await desk.show("flows/greet.yaml")
 
 
+async def test_a_file_is_renamed_and_removed_and_a_task_is_found_from_the_picture(desk: Desk) -> None:
+    page = await desk.open("/flows/company.team/greet/edit")
+    await page.click(".topo-node[data-id=last]")
+    await page.wait_for_selector(".ed-place:has-text('11:')")
+    await page.click(".ed-bar summary:has-text('More')")
+    await page.click("button:has-text('Rename the file')")
+    await page.fill("#save-path", "flows/renamed.yaml")
+    await page.click(".save-dialog button.primary")
+    await page.wait_for_url("**/editor/main?path=flows/renamed.yaml")
+    await page.wait_for_selector("#editor[data-ready]")
+    assert await desk.show("flows/renamed.yaml") == FLOW
+    await page.click(".ed-bar summary:has-text('More')")
+    await page.click("button:has-text('Remove the file')")
+    await page.click(".save-dialog button.primary")
+    await page.wait_for_url("**/editor/main")
+    names = (await asyncio.to_thread(desk.house.git, "ls-tree", "-r", "--name-only", "main", cwd=desk.house.bare)).stdout
+    assert "greet" not in names
+    assert "renamed" not in names
+
+
 async def test_the_keyboard_is_the_editors_while_somebody_types_and_lets_them_out(desk: Desk) -> None:
     page = await desk.open("/flows/company.team/greet/edit")
     await page.click(".cm-content")

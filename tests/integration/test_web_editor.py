@@ -12,11 +12,13 @@ from urllib.parse import quote
 
 import pytest
 
+import web_demo
 from editing_house import House, editing_house, flow
 from people_house import bearer, door
 from podium.app.plugins import load_types, load_vocabulary
 from podium.flows.load import parse_flows
 from podium.flows.schema import json_schema
+from podium.flows.types import Types
 from podium.sources.source import Source
 from podium.web.pages.editor.blueprints import BLUEPRINTS, empty
 from podium.web.pages.plugins.catalogue import catalogue_of
@@ -227,3 +229,13 @@ async def test_who_may_not_write_reads_and_is_told_why(tmp_path: Path, clock: An
         answer = await house.client.post("/editor/main", data=form, headers={**bearer("viewer"), "Accept": "text/html"})
         assert answer.status == 403
         assert "no" not in (house.bare.text("flows/hello.yaml") or "").split("message: ")[1]
+
+
+async def test_a_plugin_that_could_not_be_loaded_is_shown_with_its_error(tmp_path: Path, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_demo, "TYPES", Types.build(broken=[("acme-pumps", f"ImportError: no module {EVIL}")]))
+    async with editing_house(tmp_path, clock, FILES) as house:
+        page = (await house.client.page("/plugins")).text
+        assert "acme-pumps could not be loaded" in page
+        assert "ImportError: no module &lt;script&gt;" in page
+        listed = (await house.client.get("/api/v1/plugins")).json
+        assert next(each for each in listed if each["name"] == "acme-pumps")["error"].startswith("ImportError")

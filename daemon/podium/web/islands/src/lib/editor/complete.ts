@@ -1,5 +1,6 @@
 // What can be typed at a place of a flow: keys, values, types, names, and inside of expressions their words. Pure: the editor shows it.
 import { stringify } from "yaml";
+import { editor as terms } from "../../../../strings.json";
 import { contextAt, type Context } from "./context";
 import { expressionBefore, expressionOffers, tasks, type Vocabulary } from "./expressions";
 import { outline, partAt, textAt, type Entry } from "./outline";
@@ -88,7 +89,7 @@ function snippet(type: TypeInfo, column: number, dash: string, taken: Set<string
   const example = { ...type.example };
   if (typeof example["id"] === "string") example["id"] = freshId(example["id"], taken);
   const body = stringify(example, { lineWidth: 0 }).trimEnd().split("\n").join(`\n${" ".repeat(column)}`);
-  return { label: type.short, detail: "example", about: type.about, kind: "snippet", apply: dash + body, deprecated: type.deprecated, boost: type.deprecated ? -20 : -1 };
+  return { label: type.short, detail: terms.example, about: type.about, kind: "snippet", apply: dash + body, deprecated: type.deprecated, boost: type.deprecated ? -20 : -1 };
 }
 
 export function freshId(wanted: string, taken: ReadonlySet<string>): string {
@@ -156,7 +157,7 @@ export function meaningAt(lines: readonly string[], line: number, column: number
   if (column <= found.keyTo) {
     const schema = language.properties(found.parent!).get(key)?.schema;
     if (!schema) return null;
-    const words = [language.words(schema), schema.default !== undefined && schema.default !== null ? `default ${JSON.stringify(schema.default)}` : ""].filter(Boolean).join(" · ");
+    const words = [language.words(schema), schema.default !== undefined && schema.default !== null ? terms.default_value.replace("{value}", JSON.stringify(schema.default)) : ""].filter(Boolean).join(" · ");
     return { title: key, about: schema.description ?? "", words, link: null, from: found.indent, to: found.keyTo };
   }
   if (key === "type" && column >= found.valueFrom && column <= found.valueFrom + found.value.length) {

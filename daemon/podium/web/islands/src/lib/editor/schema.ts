@@ -1,4 +1,5 @@
 // The JSON Schema of the language as completion, hovers and forms ask it: what may stand at a place. Pure.
+import { editor as terms } from "../../../../strings.json";
 import { child, textAt, type Entry, type Step } from "./outline";
 
 export interface Schema {
@@ -163,12 +164,12 @@ export class Language {
     if (found.const !== undefined) return String(found.const);
     if (found.enum) return found.enum.length < 20 ? found.enum.filter((each) => each !== null).join(" | ") : "…";
     const types = typesOf(found);
-    if (types.includes("array")) return `list of ${this.words(found.items ?? {})}`;
-    if (types.includes("object")) return "map";
-    if (types.includes("boolean") && !types.includes("number")) return "true | false";
-    if (types.includes("integer")) return "whole number";
-    if (types.includes("number") && !types.includes("boolean")) return "number";
-    return types.includes("string") ? "text" : "anything";
+    if (types.includes("array")) return terms.value_list.replace("{value}", this.words(found.items ?? {}));
+    if (types.includes("object")) return terms.value_map;
+    if (types.includes("boolean") && !types.includes("number")) return terms.value_flag;
+    if (types.includes("integer")) return terms.value_whole;
+    if (types.includes("number") && !types.includes("boolean")) return terms.value_number;
+    return types.includes("string") ? terms.value_text : terms.value_any;
   }
 }
 
