@@ -220,3 +220,47 @@ async def test_a_stream_ends_when_access_changes(clock: Any) -> None:
             while line:
                 line = await answered.content.readline()
                 assert b"KILLED" not in line
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET", "OPTIONS", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/flows/hidden.place/hushhush", "/flows/%68idden.place/hushhush", "/flows/hidden.place./hushhush", "/flows/HIDDEN.place/hushhush",
+        "/flows/company.team.%2e%2e.hidden.place/hushhush", "/flows/company.team%2f..%2fhidden.place/hushhush", "/flows/company/../hidden.place/hushhush",
+        "/flows//hidden.place/hushhush", "/namespaces/hidden.place/kv/cursor", "/kv?namespace=hidden.place", "/kv?namespace=hidden.place&namespace=company.none",
+        "/executions/search?namespace=hidden.place", "/executions/search?namespace=company.team,hidden.place", "/executions/{id}", "/logs/{id}",
+        "/executions/{id}/file?path=kestra:///hidden/place/hushhush/executions/{id}/x", "/executions/search?q={id}", "/logs/search?q=hushhush",
+        "/executions/search?triggerExecutionId={id}", "/executions/search?labels=system.correlationId:{id}", "/edits/place?namespace=hidden.place&id=hushhush",
+    ],
+)
+async def test_no_way_of_writing_an_address_leads_to_what_is_hidden(clock: Any, method: str, path: str) -> None:
+    from yarl import URL
+
+    made = await world(clock)
+    async with serving(made, door=door()) as client:
+        for prefix in ("/api/v1", "/api/v1/main"):
+            address = URL(client.url + prefix + path.replace("{id}", made.ids["secret"]), encoded=True)
+            async with client.session.request(method, address, headers=bearer("editor"), allow_redirects=False) as answered:
+                text = await answered.text("utf-8", "replace")
+                assert answered.status < 500
+                assert "Says hello" not in text
+                assert '"total":1' not in text
+                assert not (answered.status == 200 and ("hushhush" in text or made.ids["secret"] in text)), text[:300]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer podium_viewer, Bearer podium_admin"}, {"Authorization": "Bearer  podium_admin x"}, {"Authorization": "bearer\tpodium_admin"},
+        {"Authorization": "Basic //79/Q=="}, {"Authorization": "Basic " + "QQ==" * 1_000}, {"Authorization": "Bearer " + "x" * 7_000},
+        {"X-Podium-User": "ann", "X-Forwarded-User": "ann", "Remote-User": "ann"}, {"X-Podium-Client": "cli", "X-Forwarded-For": "127.0.0.1"},
+        {"X-Original-URL": "/ping", "X-Rewrite-URL": "/ping"}, {"Forwarded": "for=127.0.0.1"}, {"Host": "localhost", "X-Real-IP": "127.0.0.1"},
+        {"X-HTTP-Method-Override": "GET", "X-Forwarded-Host": "localhost"},
+    ],
+)
+async def test_no_header_makes_a_stranger_somebody(clock: Any, headers: dict[str, str]) -> None:
+    async with serving(await world(clock), door=door()) as client:
+        for path in ("/api/v1/flows/search", "/api/v1/main/people", "/metrics"):
+            assert (await client.get(path, headers={**FAR, **headers})).status == 401, path
+        assert (await client.post("/api/v1/executions/company.team/hello", headers={**FAR, **headers})).status == 401
