@@ -153,3 +153,22 @@ async def test_what_podium_yaml_gives_is_shown_with_its_line(tmp_path: Path, clo
         assert text.index("podium.yaml:8") < text.index("podium.yaml:3"), "the nearest first"
         assert "gives this namespace nothing" not in text
         assert "podium.yaml:8" not in await page(house, "/namespaces/other?tab=variables")
+
+
+async def test_hostile_names_and_contents_are_only_text(tmp_path: Path, clock: Any) -> None:
+    name = "<img src=x onerror=alert(1)>\"'&.txt"
+    files = {"a.yaml": flow("a"), name: f"\x1b[31m{EVIL}\x1b[0m\n" + "x" * 50_000, f"deep/{name}": "x"}
+    async with editing_house(tmp_path, clock, files) as house:
+        house.orchestrator.values["company.team", "evil"] = {"key": "evil", "value": f"\x1b[31m{EVIL}\x00</textarea>", "type": "STRING", "updateDate": None}
+        listing = await page(house, "/namespaces/company.team?tab=files")
+        assert "<img src=x" not in listing
+        (address,) = re.findall(r'href="(/namespaces/company\.team\?tab=files&amp;path=%3Cimg[^"]*)"', listing)
+        shown = await page(house, address.replace("&amp;", "&"))
+        assert "<img src=x" not in shown
+        assert "xxxxx" in shown
+        for tab in ("kv", "kv&key=evil"):
+            text = await page(house, f"/namespaces/company.team?tab={tab}")
+            assert "</textarea>&lt;" not in text
+            assert "\x00" not in text
+        await send(house, "/namespaces/company.team/files", {"_do": "move", "path": name, "to": "tame.txt"})
+        assert "tame.txt" in house.bare.files()

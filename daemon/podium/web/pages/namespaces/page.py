@@ -183,7 +183,7 @@ async def _in_force(request: web.Request, namespace: str, shown: Shown) -> dict[
         found, trouble = [], error.what
     return {
         "found": {kind: [each for each in found if each["kind"] == kind] for kind in ("variables", "labels", "pluginDefaults")},
-        "trouble": trouble, "admin": caller(request).may(Role.ADMIN, ""),
+        "trouble": trouble, "admin": caller(request).may(Role.ADMIN, ""), "reads": caller(request).may(Role.VIEWER, ""),
     }
 
 

@@ -129,7 +129,10 @@ class Files:
                 self._fits(inner)
             if self.paths.get(inner) is False:
                 uploaded.append(inner)
-            at = place.own(inner) if place.own(inner) in there or place.shared(inner) not in there else place.shared(inner)
+            came_from = (moves or {}).get(path)
+            stays_shared = came_from is not None and self._where(came_from, there) == place.shared(came_from) and place.shared(came_from) in there
+            shared = place.own(inner) not in there and (place.shared(inner) in there or stays_shared)
+            at = place.shared(inner) if shared else place.own(inner)
             if data is None and at not in there:
                 continue
             old = there.get(self._where((moves or {}).get(path, path), there))
