@@ -43,7 +43,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         await stack.enter_async_context(here.hub.place())
         feeds = here.hub.feeds
         frames: list[FrameFeed] = []
-        key = ("parts", identifier, tab, tuple(sorted(request.query.items())), frozenset(caller(request).roles.items()), caller(request).name)
+        key = ("parts", identifier, tab, _shown(request), frozenset(caller(request).roles.items()))
         parts, _ = await stack.enter_async_context(feeds.shown(key, lambda feeds: _parts(feeds, request, identifier, tab), news))
         frames.append(parts)
         if tab in {"gantt", "topology"}:
@@ -53,6 +53,11 @@ async def stream(request: web.Request) -> web.StreamResponse:
         if tab == "logs":
             lines, _ = await stack.enter_async_context(feeds.lines(identifier, {"min_level": "TRACE"}, pack=as_lines, news=news))
         return await serve_stream(request, lambda out: _tell(out, frames, lines, after, news))
+
+
+def _shown(request: web.Request) -> tuple[tuple[str, str], ...]:
+    """What of the query decides what is shown, and not where a reader is."""
+    return tuple(sorted((name, value) for name, value in request.query.items() if name not in {"afterSeq", "line"}))
 
 
 def _parts(feeds: Feeds, request: web.Request, identifier: str, tab: str) -> PartsFeed:

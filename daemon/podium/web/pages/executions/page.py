@@ -34,6 +34,7 @@ TABS = ("overview", "gantt", "logs", "topology", "outputs", "files", "metrics", 
 OLD_TABS = {"data": "outputs"}
 _MOVING = frozenset({"overview", "outputs", "files", "metrics", "trigger", "record"})
 """Tabs whose content comes anew as a piece; the others are drawn by a script of their own."""
+_ALWAYS = ("head", "asks")
 _REVISIONS_SHOWN = 30
 
 
@@ -62,14 +63,17 @@ async def _show(request: web.Request, *, filled: Filled | None = None, problem: 
 async def parts_of(request: web.Request, execution: View, tab: str) -> Mapping[str, str]:
     """The pieces of the page that change: id of the element → its content."""
     values = await facts_of(request, execution, tab)
-    drawn = await _drawn(request, execution, tab, values)
-    return {name: str(text) for name, text in drawn.items() if name != "tab" or tab in _MOVING}
+    if tab in _MOVING:
+        drawn = await _drawn(request, execution, tab, values)
+    else:
+        drawn = {name: fragment(request, f"executions/{name}.html", **values) for name in _ALWAYS}
+    return {name: str(text) for name, text in drawn.items()}
 
 
 async def _drawn(request: web.Request, execution: View, tab: str, values: Mapping[str, Any], **also: Any) -> dict[str, Markup]:
+    drawn = {name: fragment(request, f"executions/{name}.html", **values) for name in _ALWAYS}
     more = await tabs.VALUES[tab](request, execution) | also
-    names = {"head": "executions/head.html", "asks": "executions/asks.html", "tab": f"executions/tabs/{tab}.html"}
-    return {name: fragment(request, template, **values, **(more if name == "tab" else {})) for name, template in names.items()}
+    return {**drawn, "tab": fragment(request, f"executions/tabs/{tab}.html", **values, **more)}
 
 
 async def facts_of(
