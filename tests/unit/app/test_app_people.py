@@ -5,10 +5,14 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import pytest
+
 from podium.app.settings import load_settings
-from podium.app.wiring.people import PeopleKeeper, as_yaml
+from podium.app.wiring.people import PeopleKeeper, as_yaml, calls_of
 from podium.base.access.people import Role, digest_of
+from podium.base.errors import SettingsError
 from podium.sources.reading.access import parse_access
+from podium.web.people.access import require_safe
 
 GOOD = f"""users: [{{name: ann, email: a@b, password: "$argon2id$v=19$m=65536,t=3,p=1$c29tZXNhbHQxMjM${'A' * 43}"}}, {{name: bob, disabled: true}}]
 groups: {{all: ["*"]}}
@@ -84,3 +88,44 @@ def test_a_file_is_followed(tmp_path: Path) -> None:
     keeps.look()
     assert keeps.roster.people.find("cid") is not None
     assert "cannot be read" in str(keeps.roster.problems[0]["message"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"security.access_source": "other"}, "is no source"), ({"security.access_source": "main", "security.access_file": "/x"}, "both set"),
+        ({"security.local_login": True}, "something to log in with"), ({"server.host": "0.0.0.0"}, "beyond loopback"),
+        ({"server.cors_origins": "portal.example.org"}, "is no origin"), ({"server.cors_origins": "https://a.example/path"}, "is no origin"),
+        ({"server.trusted_proxies": "proxy"}, "is no address"), ({"server.public_url": "podium.example.org"}, "must be an address"),
+        ({"server.rate_limit": -1}, "greater than or equal"), ({"security.session_hours": 0}, "greater than 0"),
+    ],
+)
+def test_settings_that_would_let_in_nobody_or_anybody_are_refused(wanted: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load_settings(None, {}, {"sources.main.url": "/srv/x.git", **wanted})
+
+
+def test_people_with_accounts_let_a_server_listen_for_others() -> None:
+    settings = load_settings(None, {}, {"sources.main.url": "/x.git", "server.host": "0.0.0.0", "security.access_source": "main"})
+    assert settings.security.accounts
+    require_safe("0.0.0.0", token=None, accounts=True)
+    with pytest.raises(SettingsError, match="shorter"):
+        require_safe("0.0.0.0", token="short", accounts=True)
+
+
+def test_a_rate_of_nothing_is_no_limit() -> None:
+    assert calls_of(load_settings(None, {}, {"server.rate_limit": 0})) is None
+    buckets = calls_of(load_settings(None, {}, {"server.rate_limit": 2}))
+    assert buckets is not None
+    assert [buckets.take("a", 0.0) for _ in range(11)].count(0) == 10
+
+
+def test_a_file_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    """A slip such as `usres` must not take everybody's account away."""
+    file = tmp_path / "access.yaml"
+    file.write_text(GOOD)
+    keeps = keeper(tmp_path, access_file=str(file))
+    file.write_text("usres: [{name: ann}]\n")
+    keeps.look()
+    assert keeps.roster.people.find("ann") is not None
+    assert "'usres' is not known" in str(keeps.roster.problems[0]["message"])

@@ -93,6 +93,12 @@ def test_podium_yaml_with_another_mistake_still_says_who_is_there() -> None:
     assert list(project.access.people.persons) == ["ann"]
 
 
+def test_a_slip_in_a_key_takes_nobodys_account_away() -> None:
+    project = parse_project(b"usres: [{name: ann}]\nroles: {admin: [ann]}\n", path="podium.yaml")
+    assert project.access.people is None
+    assert [each.line for each in project.access.problems] == [1]
+
+
 def test_podium_yaml_with_a_mistake_in_its_people_keeps_what_was() -> None:
     project = parse_project(b"users: [{name: ann, password: x}]\nroles: {admin: [ann]}\n", path="podium.yaml")
     assert project.access.people is None

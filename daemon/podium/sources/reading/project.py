@@ -130,8 +130,11 @@ def parse_project(body: bytes, *, path: str) -> Project:
     reader = _Reader(path)
     common, namespaces = reader.top(documents[0].root)
     access = read_access(documents[0].root, path=path) if isinstance(documents[0].root, Fields) else ReadAccess(People())
-    if reader.problems or access.problems:
-        return Project(path, problems=(*reader.problems, *access.problems), access=access)
+    problems = [*reader.problems, *access.problems]
+    if isinstance(documents[0].root, Fields) and any(key not in _KEYS for key in documents[0].root.entries):
+        access = ReadAccess(None, tuple(problems))  # a slip such as `usres` must not take everybody's account away
+    if problems:
+        return Project(path, problems=tuple(problems), access=access)
     return Project(path, common=common, by_namespace=namespaces, access=access)
 
 
