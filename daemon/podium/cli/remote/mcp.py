@@ -200,9 +200,10 @@ def _execution(found: Mapping[str, Any]) -> dict[str, Any]:
 def _form(inputs: Mapping[str, Any]) -> tuple[bytes, str]:
     """The inputs as a form, as the API takes them: text as it is, all else as JSON."""
     import json
-    from secrets import token_hex
 
-    boundary = f"podium-{token_hex(16)}"
+    from podium.base.system.ids import new_token
+
+    boundary = f"podium-{new_token()}"
     parts = []
     for name, value in inputs.items():
         text = value if isinstance(value, str) else json.dumps(value)
