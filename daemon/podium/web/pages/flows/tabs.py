@@ -62,7 +62,8 @@ async def overview(request: web.Request, flow: FlowRevision) -> dict[str, Any]:
     good = sum(each["state"]["current"] in {"SUCCESS", "WARNING"} for each in ended)
     return {
         "description": markdown(flow.model.description), "last": last[:LAST], "total": total, "outline": outline(flow), "bars": bars(last, now),
-        "rate": round(100 * good / len(ended)) if ended else None, "ended": len(ended), "usual": sorted(lengths)[len(lengths) // 2] if lengths else None,
+        "rate": round(100 * good / len(ended)) if ended else None, "ended": len(ended),
+        "usual": sorted(lengths)[len(lengths) // 2] if lengths else None,
         "longest": max(lengths, default=None), "failed": failed[0] if failed else None, "reasons": await orchestrator.reasons(failed),
         "upcoming": await upcoming(request, flow),
     }
