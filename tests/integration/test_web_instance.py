@@ -113,3 +113,12 @@ async def test_who_approves_or_pauses_is_who_is_logged_in_whatever_the_request_c
         assert (made.orchestrator.paused or {})["by"] == "admin"
         await client.post("/api/v1/system/pause?by=the+night+shift")
         assert (made.orchestrator.paused or {})["by"] == "the night shift"
+
+
+async def test_lists_say_who_started_an_execution_by_hand(clock: Any) -> None:
+    made = await world(clock)
+    made.orchestrator.views[made.ids["paused"]]["labels"].append({"key": "system.username", "value": "oz<b>"})
+    async with serving(made, door=door()) as client:
+        page = (await client.page("/executions")).text
+        assert "oz&lt;b&gt;" in page
+        assert "by hand" in page

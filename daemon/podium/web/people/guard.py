@@ -85,7 +85,7 @@ async def _allow(request: web.Request, here: Context, who: Caller, route: Route)
         if not who.may(role, namespace):
             raise role_needed(role, namespace)
     elif who.highest < role:
-        raise role_needed(role, "")
+        raise role_needed(role, None)
 
 
 def _count(here: Context, request: web.Request, who: Caller) -> None:

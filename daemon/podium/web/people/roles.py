@@ -94,7 +94,7 @@ def require(request: web.Request, role: Role, namespace: str) -> None:
         raise role_needed(role, namespace)
 
 
-def role_needed(role: Role, namespace: str) -> RoleNeeded:
-    """The refusal."""
-    where = f"namespace '{namespace[:200]}'" if namespace else "the whole instance"
-    return RoleNeeded(f"this needs the role {role.name.lower()} for {where}", hint="ask an admin; `roles` of podium.yaml says who has which")
+def role_needed(role: Role, namespace: str | None) -> RoleNeeded:
+    """The refusal. namespace: "" is the whole instance, None any."""
+    where = "in some namespace" if namespace is None else f"for namespace '{namespace[:200]}'" if namespace else "for the whole instance"
+    return RoleNeeded(f"this needs the role {role.name.lower()} {where}", hint="ask an admin; `roles` of podium.yaml says who has which")
