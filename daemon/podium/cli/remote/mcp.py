@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio.to_thread
 import click
@@ -20,6 +20,7 @@ from podium.cli.remote.client import Daemon, clean, daemon_options, flow_name, s
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
+T = TypeVar("T")
 LINES_MAX = 500
 LIST_MAX = 100
 TEXT_MAX = 60_000
@@ -133,7 +134,7 @@ _LIVE = frozenset({
 })
 
 
-async def _quietly(work: Callable[[], Any]) -> Any:
+async def _quietly(work: Callable[[], T]) -> T:
     """What `work` gives, made in a thread; an error of ours in words that an assistant can act on."""
     from mcp.server.mcpserver.exceptions import ToolError
 
