@@ -117,7 +117,7 @@ async def test_a_backfill_takes_inputs_and_shows_how_far_it_is(client: Client) -
     assert "4 of 10 dates" in page
     assert "0 failed" in page
     await client.post(f"{base}/end-backfill", headers={"Origin": client.url})
-    for wrong in ("a: [", "- 1", "a: &x [1]\nb: *x"):
+    for wrong in ("a: [", "- 1", "a: 1\na: 2", "a: 1\n---\nb: 1"):
         answer = await client.post(f"{base}/backfill", data={"_start": "2026-01-01T00:00", "_inputs": wrong}, headers={"Accept": "text/html", "Origin": client.url})
         assert answer.status == 400
 

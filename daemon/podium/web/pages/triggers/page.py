@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import yaml
 from aiohttp import web
 
+from podium.flows.reading.yaml import Fields, parse_documents, plain
 from podium.web.api.triggers import Found, every_trigger, find_trigger
 from podium.web.context import Context, context
 from podium.web.errors import BadRequest
@@ -15,7 +14,6 @@ from podium.web.pages.render import page, render
 from podium.web.pages.triggers.rows import trigger_rows
 from podium.web.params import Form, Query, moment, parse_labels, read_form
 from podium.web.people.access import safe_next
-from podium.web.wire import encode
 
 _SIZE = 50
 STATES = ("on", "off", "backfill", "waits", "error")
@@ -80,17 +78,14 @@ async def _trigger_verb(request: web.Request, name: tuple[str, str, str], verb: 
 
 def _inputs(text: str) -> dict[str, Any]:
     """Inputs as they were typed: a YAML map."""
-    if not text.strip():
+    documents = parse_documents(text)
+    if not documents:
         return {}
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.CSafeLoader)):
-            raise BadRequest("inputs have no aliases", hint="write each value out", path="inputs")
-        found = yaml.load(text, yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        raise BadRequest("the inputs are not YAML", hint="write one `name: value` a line", path="inputs") from error
-    if not isinstance(found, dict):
-        raise BadRequest("the inputs are no map", hint="write one `name: value` a line", path="inputs")
-    return dict(json.loads(encode(found)))
+    root, mistakes = documents[0].root, [mistake for each in documents for mistake in each.mistakes]
+    if mistakes or len(documents) > 1 or not isinstance(root, Fields):
+        what = f"the inputs cannot be read: line {mistakes[0].line}: {mistakes[0].message}" if mistakes else "the inputs are no map"
+        raise BadRequest(what, hint="write one `name: value` a line", path="inputs")
+    return dict(plain(root))
 
 
 ROUTES = (
