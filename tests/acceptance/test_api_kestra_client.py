@@ -9,6 +9,7 @@ import io
 import socket
 import subprocess
 import sys
+import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,21 @@ def test_outputs_metrics_and_logs_of_the_sdk_inside_of_a_task(house: DaemonHouse
     assert {"orders", "took"} <= set(names)
     total = house.call("GET", "/api/v1/metrics/aggregates/company.team/script/orders?aggregation=sum")
     assert sum(each["value"] for each in total["aggregations"]) == 12
+
+
+def test_what_a_daemon_removes_and_remembers(house: DaemonHouse) -> None:
+    """Beside the SDK, over the same daemon: an execution is removed and its record stays; a flow that is gone can still be read."""
+    made = house.call("POST", "/api/v1/executions/company.team/hello?wait=true")["id"]
+    wait_for(lambda: made in house.records() and not house.call("GET", "/health")["unpushed"]["count"], "its record")
+    assert house.call("POST", "/api/v1/executions/labels/by-query?flowId=hello", [{"key": "seen", "value": "yes"}])["count"] >= 1
+    assert house.call("GET", "/api/v1/executions/search?filters[labels][EQUALS][seen]=yes&filters[flowId][STARTS_WITH]=hel")["total"] >= 1
+    house.call("DELETE", f"/api/v1/executions/{made}")
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        house.execution(made)
+    assert made in house.records()
+    house.push({"fails.yaml": None})
+    wait_for(lambda: all(each["id"] != "fails" for each in house.call("GET", "/api/v1/flows/search")["results"]), "the flow to go")
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        house.call("GET", "/api/v1/flows/company.team/fails")
+    last = house.call("GET", "/api/v1/flows/company.team/fails?allowDeleted=true&source=true")
+    assert (last["deleted"], last["source"]) == (True, FAILS)

@@ -227,7 +227,8 @@ def _responses(route: Route) -> dict[str, Any]:
         found[str(status)] = {"description": _STATUS_TEXT[status]}
         if schema is not None:
             found[str(status)]["content"] = {route.content: {"schema": dict(schema)}}
-    statuses = {*route.errors, 500} | (set() if route.open else {401, 403}) | ({400, 413} if route.body else set()) | ({422} if route.query else set())
+    statuses = {*route.errors, 500} | (set() if route.open else {401, 403})
+    statuses |= ({400, 413} if route.body else set()) | ({422} if route.query else set())
     for status in sorted(statuses):
         found.setdefault(str(status), {"$ref": "#/components/responses/Error"})
     return found

@@ -54,9 +54,18 @@ def namespace_of(request: web.Request) -> tuple[str, str]:
 
 
 async def _get(request: web.Request) -> web.Response:
-    query = Query(request)
-    found = await context(request).orchestrator.flow(*namespace_of(request), revision=query.integer("revision"))
-    return answer(flow_view(found, source=query.flag("source")))
+    query, here = Query(request), context(request)
+    revision, source = query.integer("revision"), query.flag("source")
+    try:
+        return answer(flow_view(await here.orchestrator.flow(*namespace_of(request), revision=revision), source=source))
+    except FlowNotFound:
+        if revision is not None or not query.flag("allowDeleted"):
+            raise
+    known = [each for each in await here.orchestrator.revisions(*namespace_of(request)) if not each.deleted]
+    if not known:
+        raise FlowNotFound(f"no flow '{'.'.join(namespace_of(request))}'", hint="it never was")
+    last = await here.orchestrator.flow(*namespace_of(request), revision=max(each.revision for each in known))
+    return answer({**flow_view(last, source=source), "deleted": True})
 
 
 async def _revisions(request: web.Request) -> web.Response:
@@ -267,7 +276,10 @@ ROUTES = [
     ),
     Route(
         method="GET", path=_FLOW, handler=_get, about="One flow", tag="flows", answers={200: ref("Flow")}, errors=(404, 422),
-        query=(_REVISION, Param(name="source", schema=FLAG, about="with its text")),
+        query=(
+            _REVISION, Param(name="source", schema=FLAG, about="with its text"),
+            Param(name="allowDeleted", schema=FLAG, about="also one that was removed: its last revision"),
+        ),
     ),
     Route(
         method="GET", path=_FLOW + "/revisions", handler=_revisions, about="Every revision of a flow with its text", tag="flows",

@@ -30,6 +30,7 @@ _ONE = "/executions/{execution}"
 ROUTES = [
     Route(
         method="POST", path=_ONE + "/eval", handler=_evaluate, about=_ABOUT, tag="executions", body=_EXPRESSION, answers=_ANSWERS,
+        also=("/executions/{execution}/actions/eval",),
         errors=(400, 404, 413, 422),
     ),
     Route(
