@@ -185,6 +185,8 @@ async def test_a_thousand_task_runs_and_a_hundred_thousand_lines_stay_smooth(hou
         await page.goto(path)
         await page.wait_for_selector(row)
         assert await page.locator(row).count() < 200, "only rows in view are there"
+        if "logs" in path:
+            await page.uncheck("label:has-text('Follow') input")
         moved = await page.evaluate(FRAMES, [selector, 130])
         assert moved["p50"] <= max(3 * idle["p50"], 60), (moved, idle)
         assert moved["p90"] <= max(4 * idle["p90"], 150), (moved, idle)

@@ -42,7 +42,7 @@ function start(section: HTMLElement): void {
     return made;
   };
   const count = make("span", { class: "dim", role: "status" });
-  const failedOnly = make("input", { type: "checkbox", checked: onlyFailed });
+  const failedOnly = make("input", { type: "checkbox", checked: onlyFailed, autocomplete: "off" });
   failedOnly.addEventListener("change", () => { onlyFailed = failedOnly.checked; keep("podium-gantt-failed", onlyFailed); update(); });
   const slide = make("input", { type: "range", min: 0, max: 1000, value: 0, hidden: true, "aria-label": words.when });
   slide.addEventListener("input", () => { offset = (Number(slide.value) / 1000) * (1 - 1 / zoom); paint(); });

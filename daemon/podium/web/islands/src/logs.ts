@@ -64,7 +64,7 @@ function start(box: HTMLElement, list: HTMLElement, tools: HTMLElement): void {
   const window_ = new RowWindow(list, {
     count: () => total,
     draw,
-    seen: (first, last) => { for (let page = Math.floor(first / EVERY); page <= Math.floor(Math.max(first, last - 1) / EVERY); page += 1) void load(page); },
+    seen: (first, last) => { if (total) for (let page = Math.floor(first / EVERY); page <= Math.floor(Math.max(first, last - 1) / EVERY); page += 1) void load(page); },
   }, HEIGHT, "div");
   list.removeAttribute("aria-label");
   list.setAttribute("role", "log");
@@ -112,7 +112,7 @@ function start(box: HTMLElement, list: HTMLElement, tools: HTMLElement): void {
 
   // ---- tools
   const toggle = (text: string, on: boolean, act: (on: boolean) => void): HTMLInputElement => {
-    const input = make("input", { type: "checkbox", checked: on });
+    const input = make("input", { type: "checkbox", checked: on, autocomplete: "off" }); // what a browser remembers of a form is not what is so
     input.addEventListener("change", () => act(input.checked));
     tools.append(make("label", { class: "choice" }, input, text));
     return input;
@@ -150,12 +150,16 @@ function start(box: HTMLElement, list: HTMLElement, tools: HTMLElement): void {
     if (on) end.textContent = words.to_end;
   }
 
-  let scrolledByUs = 0;
+  // Only a person ends the following: a list that is shown late, grows or gets another height scrolls by itself.
+  let touched = -Infinity;
+  for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) list.addEventListener(kind, () => { touched = performance.now(); }, { passive: true });
+  const pin = (): void => { if (following && total && !window_.atEnd) window_.toEnd(); };
   list.addEventListener("scroll", () => {
-    if (performance.now() < scrolledByUs) return;
-    if (following && !window_.atEnd) setFollowing(false);
-    else if (!following && window_.atEnd) setFollowing(true);
+    const byHand = performance.now() - touched < 1_500;
+    if (following && !window_.atEnd) { if (byHand) setFollowing(false); else pin(); }
+    else if (!following && byHand && window_.atEnd) setFollowing(true);
   }, { passive: true });
+  new ResizeObserver(pin).observe(list);
 
   function told(): void {
     const none = find("#no-log");
@@ -190,7 +194,6 @@ function start(box: HTMLElement, list: HTMLElement, tools: HTMLElement): void {
     told();
   }
   function reveal(index: number): void {
-    scrolledByUs = performance.now() + 200;
     window_.reveal(index);
   }
   search.addEventListener("input", () => { clearTimeout(typing); typing = window.setTimeout(() => void seek(), 180); });
@@ -232,7 +235,7 @@ function start(box: HTMLElement, list: HTMLElement, tools: HTMLElement): void {
     }
     if (!added) return;
     told();
-    if (following) { scrolledByUs = performance.now() + 150; window_.toEnd(); }
+    if (following) window_.toEnd();
     else { end.hidden = false; end.textContent = fill(words.new_lines, { n: added }); window_.refresh(); }
   });
 
@@ -259,10 +262,7 @@ function start(box: HTMLElement, list: HTMLElement, tools: HTMLElement): void {
       const inside = pages.get(page)?.findIndex((each) => each[0] >= at) ?? -1;
       setFollowing(false);
       reveal(page * EVERY + Math.max(0, inside));
-    } else {
-      scrolledByUs = performance.now() + 300;
-      window_.toEnd();
-    }
+    } else window_.toEnd();
     if (wanted) await seek();
     connect(newest);
   }

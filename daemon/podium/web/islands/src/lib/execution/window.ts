@@ -24,6 +24,7 @@ export class RowWindow {
   #first = -1;
   #last = -1;
   #frame = 0;
+  #tries = 0;
   #tall = false;
 
   constructor(host: HTMLElement, rows: Rows, height: number, tag = "div") {
@@ -76,6 +77,7 @@ export class RowWindow {
   toEnd(): void {
     this.#size();
     this.#host.scrollTop = this.#host.scrollHeight;
+    this.#tries = 20; // its new height may count with the next frame only
     this.refresh();
   }
 
@@ -100,6 +102,12 @@ export class RowWindow {
   #paint(all: boolean): void {
     this.#size();
     const count = this.#rows.count();
+    if (this.#tries > 0) {
+      this.#host.scrollTop = this.#host.scrollHeight;
+      const there = this.#host.scrollHeight >= Math.min(count * this.#height, HIGHEST) && this.atEnd;
+      this.#tries = there ? 0 : this.#tries - 1;
+      if (!there) this.later();
+    }
     const room = Math.ceil(this.#host.clientHeight / this.#height);
     const first = Math.max(0, Math.min(this.top - (this.tall ? 0 : EXTRA), count - 1));
     const last = Math.min(count, this.top + room + EXTRA);
@@ -122,13 +130,14 @@ export class RowWindow {
         free.push(element);
       }
     }
+    let next = this.#shown.firstElementChild; // they stand in their order, for who selects and for who listens
     for (let index = first; index < last; index += 1) {
-      let element = this.#at.get(index);
-      if (element && !all) continue;
-      if (!element) {
-        element = free.pop() ?? this.#shown.appendChild(document.createElement(this.#tag));
-        this.#at.set(index, element);
-      }
+      const known = this.#at.get(index);
+      const element = known ?? free.pop() ?? document.createElement(this.#tag);
+      if (element === next) next = element.nextElementSibling;
+      else this.#shown.insertBefore(element, next);
+      if (known && !all) continue;
+      this.#at.set(index, element);
       this.#rows.draw(element, index);
       element.style.transform = `translateY(${begin + (index - first) * this.#height}px)`;
     }
