@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from daemon_house import DaemonHouse, daemon_house
 
 YAML = {"Content-Type": "application/x-yaml"}
