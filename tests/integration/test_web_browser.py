@@ -129,6 +129,20 @@ async def test_reading_needs_no_javascript(browser: Browser) -> None:
     assert browser.world.orchestrator.views[browser.world.ids["failed"]]["state"]["current"] == "RESTARTED"
 
 
+async def test_what_is_wrong_with_an_input_is_said_while_it_is_filled_in(browser: Browser) -> None:
+    page = await browser.open("/flows/company.team/everything?tab=run")
+    await page.fill("#in-count", "99")
+    await page.press("#in-count", "Tab")
+    await page.wait_for_selector("[data-input=count] .errors p")
+    await page.fill("#in-count", "5")
+    await page.press("#in-count", "Tab")
+    await page.wait_for_selector("[data-input=count]:not(.wrong)")
+    await page.fill("#in-name", "Ada")
+    await page.click("form.run button.primary:has-text('Run') >> nth=0")
+    await page.wait_for_url("**/executions/*")
+    assert browser.world.orchestrator.requests[-1].inputs["name"] == "Ada"
+
+
 async def test_keys_and_theme(browser: Browser) -> None:
     page = await browser.open("/")
     await page.keyboard.press("/")

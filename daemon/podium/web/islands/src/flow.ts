@@ -1,6 +1,7 @@
 // The run form of a flow: the lines for a shell follow what is typed, the flow's checks are shown, a file is sent with its progress.
 import { flow as words } from "../../strings.json";
 import { every, fill, find, make, toast } from "./lib/dom";
+import { inputs } from "./lib/inputs";
 
 const quoted = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
 const variable = (name: string): string => name.replace(/[^\p{L}\p{N}]/gu, "_").toUpperCase();
@@ -124,6 +125,7 @@ function send(form: HTMLFormElement): void {
 }
 
 function begin(form: HTMLFormElement): void {
+  inputs(form);
   let timer = 0;
   const changed = (): void => {
     rewrite(form);
