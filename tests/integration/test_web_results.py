@@ -156,7 +156,7 @@ async def test_a_signed_record_says_by_whom(tmp_path: Path, clock: Any) -> None:
         orchestrator.records[identifier] |= {"path": path, "commit": tip}
         page = (await client.page(f"/executions/{identifier}?tab=record")).text
         assert "signed and verified" in page
-        assert found["commit"] in page
+        assert f"https://git.example.org/a/results/commit/{found['commit']}" in page
 
     await serve_with(filled, clock, act)
 

@@ -172,7 +172,7 @@ class ResultsBrowser:
             return found[0] if found else None
 
         commit = await asyncio.to_thread(find)
-        return self._shown(commit) if commit is not None else None
+        return {**self._shown(commit), "remote": redact_url(self._remote) if self._remote else None} if commit is not None else None
 
     # ---- what can be done
     async def push_now(self) -> None:

@@ -29,7 +29,8 @@ class ResultsControls(Protocol):
         ...
 
     async def origin(self, path: str, tip: str) -> dict[str, Any] | None:
-        """The commit that brought the file at `path` of the branch whose newest commit is `tip`, as in `commits`, with its signature looked at."""
+        """The commit that brought the file at `path` of the branch whose newest commit is `tip`, as in `commits`, with its signature looked at,
+        and `remote`."""
         ...
 
     async def push_now(self) -> None:

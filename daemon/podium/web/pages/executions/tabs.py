@@ -21,6 +21,7 @@ from podium.web.api.graphs.flows import execution_graph
 from podium.web.context import context
 from podium.web.pages.executions import files, runs
 from podium.web.pages.executions.difference import difference
+from podium.web.pages.text import commit_url
 from podium.web.pages.timeline import Timeline, moment_of, timeline
 from podium.web.params import Query
 from podium.web.wire import pretty
@@ -163,9 +164,11 @@ async def _record(request: web.Request, execution: View) -> dict[str, Any]:
             commit = await here.results.origin(record["path"], record["commit"])
         except PodiumError as error:
             commit = {"error": error.what}
+    href = commit_url(str(commit.get("remote") or ""), commit["commit"]) if commit and "commit" in commit else None
     former = await _former(here.orchestrator, execution)
     changes = await asyncio.to_thread(difference, former, execution, here.clock.now()) if former is not None else []
-    return {"record": record, "body": text[:_RECORD_CHARS], "cut": len(text) > _RECORD_CHARS, "origin": commit, "former": former, "changes": changes}
+    shown = {"record": record, "body": text[:_RECORD_CHARS], "cut": len(text) > _RECORD_CHARS}
+    return {**shown, "origin": commit, "origin_href": href, "former": former, "changes": changes}
 
 
 async def _former(orchestrator: Orchestrator, execution: View) -> View | None:
