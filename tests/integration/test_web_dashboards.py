@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -180,3 +181,33 @@ async def test_a_dashboard_that_can_no_longer_be_read_is_left_out(client: Client
     await put(database, stored("team"), stored("broken", "title: x"))
     assert [each["id"] for each in (await client.get("/api/v1/dashboards")).json["results"]] == ["team"]
     assert (await client.get("/api/v1/dashboards/broken")).status == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"namespace": "\ud800"}, {"namespace": "a\x00b"}, {"flowId": "'; DROP TABLE executions; --"}, {"endDate": "0001-01-01"}, {"startDate": "9999-12-31"},
+        {"endDate": "9999-12-31T23:59:59Z", "timeRange": "P1D"}, {"startDate": "0001-01-01", "endDate": "0001-01-02"}, {"filters": [{"field": "namespace", "value": "\udfff"}]},
+        {"timeRange": "-P1D"}, {"timeRange": "PT0S"}, {"pageSize": True}, {"namespace": "x" * 100_000},
+    ],
+)
+async def test_odd_requests_never_break_it(client: Client, database: Database, body: Any) -> None:
+    await put(database, stored("team"))
+    for chart in ("states", "days", "rows", "flows", "triggers"):
+        assert (await client.post(f"/api/v1/dashboards/team/charts/{chart}", data=json.dumps(body), headers={"Content-Type": "application/json"})).status < 500
+    query = {key: str(value).encode("utf-8", "replace").decode() for key, value in body.items() if key != "filters"}
+    assert (await client.page("/dashboards/team", params=query)).status < 500
+    assert (await client.page("/dashboards/team/charts/days", params=query)).status < 500
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        '{type: EQUAL_TO, field: STATE, value: "\\ud800"}', "{type: GREATER_THAN, field: DURATION, value: x}", '{type: CONTAINS, field: FLOW_ID, value: "\\0"}',
+        "{type: REGEX, field: FLOW_ID, value: '(a+)+$'}", "{type: IN, field: STATE, values: [1, true, 2.5, 2026-01-01]}", "{type: EQUAL_TO, field: DURATION, value: 1e999}",
+        "{type: OR, values: [{type: OR, values: [{type: OR, values: [{type: IS_NULL, field: ID}]}]}]}", "{type: EQUAL_TO, field: FLOW_REVISION, value: 99999999999999999999999}",
+    ],
+)
+async def test_odd_filters_never_break_it(client: Client, where: str) -> None:
+    chart = f"id: c\ntype: Table\ndata: {{type: Executions, columns: {{i: {{field: ID}}}}, where: [{where}]}}"
+    assert (await client.post("/api/v1/dashboards/charts/preview", json={"chart": chart})).status < 500

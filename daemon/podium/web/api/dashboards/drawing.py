@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -143,19 +144,22 @@ def points(start: datetime, end: datetime, bucket: str) -> list[str]:
     found: list[str] = []
     if bucket == "month":
         at = date(start.year, start.month, 1)
-        while at < end.date() and len(found) < _FILLED_MAX:
-            found.append(at.isoformat())
-            at = date(at.year + at.month // 12, at.month % 12 + 1, 1)
+        with suppress(ValueError):  # the year 9999 ends
+            while at < end.date() and len(found) < _FILLED_MAX:
+                found.append(at.isoformat())
+                at = date(at.year + at.month // 12, at.month % 12 + 1, 1)
         return found
     step = _STEPS[bucket]
     if bucket in ("minute", "hour"):
         moment_ = start.replace(second=0, microsecond=0) if bucket == "minute" else start.replace(minute=0, second=0, microsecond=0)
     else:
         moment_ = start.replace(hour=0, minute=0, second=0, microsecond=0)
-        moment_ -= timedelta(days=moment_.weekday()) if bucket == "week" else timedelta(0)
-    while moment_ < end and len(found) < _FILLED_MAX:
-        found.append(moment_.strftime("%Y-%m-%dT%H:%M:00Z") if bucket in ("minute", "hour") else moment_.date().isoformat())
-        moment_ += step
+        with suppress(OverflowError):  # the first week of the year 1 began before it
+            moment_ -= timedelta(days=moment_.weekday()) if bucket == "week" else timedelta(0)
+    with suppress(OverflowError):
+        while moment_ < end and len(found) < _FILLED_MAX:
+            found.append(moment_.strftime("%Y-%m-%dT%H:%M:00Z") if bucket in ("minute", "hour") else moment_.date().isoformat())
+            moment_ += step
     return found
 
 
