@@ -23,7 +23,7 @@ from podium.web.server import API_ROUTES
 VARIABLE = re.compile(r"\{(\w+)(:[^}]*)?\}")
 DOCUMENT = document(API_ROUTES, version="0.1.0")
 OPERATIONS = [route for route in API_ROUTES if not route.hidden]
-EXAMPLES = 4
+EXAMPLES = 3
 """Calls that schemathesis makes up for each operation."""
 NEEDS_GIT = "writes to, or reads from, the repository of a source"
 NOT_HERE = {
