@@ -186,6 +186,7 @@ async def test_a_push_meanwhile_is_shown_and_not_overwritten(desk: Desk) -> None
     await page.wait_for_selector(".ed-conflict-head")
     assert '"Theirs"' in await desk.show("flows/greet.yaml")
     assert "Nothing was overwritten" in await page.inner_text(".ed-conflict-head")
+    assert await violations(page) == []
     merged = await page.inner_text(".ed-merge .cm-merge-b .cm-content")
     assert '"Mine"' in merged
     assert "'See you'" in merged

@@ -104,7 +104,7 @@ export function showConflict(host: HTMLElement, found: Conflict, name: string, d
   const pane = make("div", { class: "ed-merge" });
   const use = make("button", { class: "button primary", type: "button" }, words.use_result);
   const leave = make("button", { class: "button", type: "button" }, words.back_to_text);
-  const about = found.theirs === null ? (found.binary ? words.conflict_binary : words.conflict_gone) : merged.conflicts ? fill(words.conflict_both, { n: merged.conflicts }) : words.conflict_clean;
+  const about = found.theirs === null ? (found.binary ? words.conflict_binary : words.conflict_gone) : merged.conflicts === 1 ? words.conflict_one : merged.conflicts ? fill(words.conflict_both, { n: merged.conflicts }) : words.conflict_clean;
   const title = make("h2", { tabindex: "-1" }, words.conflict_title);
   host.replaceChildren(
     make("div", { class: "ed-conflict-head", role: "alert" }, title, make("p", {}, about)),

@@ -166,7 +166,9 @@ export function shadow(host: HTMLElement): { root: ShadowRoot; parent: HTMLEleme
   parent.className = "mount";
   root.replaceChildren(parent);
   const sheet = new CSSStyleSheet();
-  sheet.replaceSync(":host { display: block; min-width: 0; min-height: 0; } .mount { height: 100%; min-width: 0; }");
+  sheet.replaceSync(":host { display: block; min-width: 0; min-height: 0; } .mount { height: 100%; min-width: 0; }"
+    + " .mount .cm-merge-revert { width: 30px; } .mount .cm-merge-revert button { min-height: 26px; border-radius: 5px; color: var(--text); font-size: 16px; }"
+    + " .mount .cm-merge-revert button:hover { background: var(--hover); } .mount button:focus-visible { outline: 2px solid var(--accent); }");
   root.adoptedStyleSheets = [sheet];
   return { root, parent };
 }
