@@ -178,6 +178,20 @@ async def test_an_instruction_in_a_flow_is_only_material_and_markup_only_text(cl
         assert KNOWN["DB_PASSWORD"] not in json.dumps(script.asked)
 
 
+async def test_a_failed_execution_leads_to_the_copilot_where_there_is_one(clock: Any) -> None:
+    async with asking(clock, GOOD) as (client, script):
+        failed = client.world.ids["failed"]
+        assert "Ask the copilot to mend it" not in (await client.page(f"/executions/{failed}")).text  # nothing can be written here
+    async with scripted(GOOD) as script:
+        provider = ProviderSettings(url=script.url, model="tiny")
+        copilot = make_copilot(provider, types=load_types(), schema=schema, secrets=lambda _: {})
+        async with serving(await World(clock).fill(), copilot=copilot, edits=object()) as client:
+            page = await client.page(f"/executions/{client.world.ids['failed']}")
+            assert "Ask the copilot to mend it" in page.text
+            assert "/edit?copilot=An+execution+of+this+flow+failed." in page.text
+            assert not script.asked
+
+
 async def test_a_reader_that_goes_away_ends_the_call(clock: Any) -> None:
     async with asking(clock, "slow", GOOD) as (client, _):
         with pytest.raises(TimeoutError):

@@ -21,9 +21,11 @@ from podium.web.api.graphs.flows import execution_graph
 from podium.web.context import context
 from podium.web.pages.executions import files, runs
 from podium.web.pages.executions.difference import difference
+from podium.web.pages.render import flow_url, link, text_for
 from podium.web.pages.text import commit_url
 from podium.web.pages.timeline import Timeline, moment_of, timeline
 from podium.web.params import Query
+from podium.web.people.roles import Role, caller
 from podium.web.wire import pretty
 
 LOGS_SHOWN = 300
@@ -31,6 +33,7 @@ RUNS_SHOWN = 200
 _CHILDREN_SHOWN = 20
 _OUTPUTS_SHOWN = 200
 _RECORD_CHARS = 400_000
+_ASKED_CHARS = 600
 _BATCH, _BATCHES = 10_000, 10
 """How much of a log is looked through for lines with a text by who has no scripts."""
 
@@ -48,8 +51,17 @@ async def _overview(request: web.Request, execution: View) -> dict[str, Any]:
     counts = Counter(run["state"]["current"] for run in execution.get("taskRunList") or ())
     return {
         "cause": failed, "cause_line": line, "children": children, "steps": _steps(histories, now, execution["state"]["current"] in TERMINAL),
-        "counts": counts.most_common(), "starter": _starter(execution),
+        "counts": counts.most_common(), "starter": _starter(execution), "mend": _mend(request, execution, failed) if failed else None,
     }
+
+
+def _mend(request: web.Request, execution: View, failed: tuple[Mapping[str, Any], str]) -> str | None:
+    """Where the copilot is asked about a failure, if there is one; nothing is sent by going there."""
+    here = context(request)
+    if here.copilot is None or here.edits is None or not caller(request).may(Role.EDITOR, execution["namespace"]):
+        return None
+    asked = text_for("copilot.mend_prompt", task=failed[0]["taskId"], message=" ".join(str(failed[1]).split())[:_ASKED_CHARS])
+    return link(f"{flow_url(execution['namespace'], execution['flowId'])}/edit", copilot=asked)
 
 
 def _steps(histories: list[Mapping[str, Any]], now: Any, over: bool) -> list[dict[str, Any]]:
