@@ -42,18 +42,18 @@ async def overview(request: web.Request) -> web.Response:
     namespace = query.text("namespace")
     start, end = window(now, *RANGES[chosen])
     within: dict[str, Any] = {"namespace": namespace, "namespaces": visible(request)}
-    parts, running, failed, newest = await asyncio.gather(
+    parts, running, failed = await asyncio.gather(
         orchestrator.tally(start=start, end=end, steps=RANGES[chosen][1], namespace=namespace, namespaces=_names(request)),
         orchestrator.list_executions(states=ACTIVE, size=_SHOWN, **within),
         orchestrator.list_executions(states=["FAILED"], size=_FAILED, **within),
-        orchestrator.list_executions(size=1, **within),
     )
     flows = [each for each in orchestrator.flows(namespace=namespace) if sees(request, each.namespace)]
     drawn = chart(parts, start, end)
+    anything = bool(drawn.totals or running.found or failed.found) or bool((await orchestrator.list_executions(size=1, **within)).found)
     ended = sum(drawn.totals.get(state, 0) for state in (*_DONE, "FAILED"))
     return await render(
         request, "home/home.html", chart=drawn, running=running, failed=failed, reasons=await orchestrator.reasons(failed.found),
-        anything=bool(newest.found), flows=len(flows), coming=_coming(request, orchestrator, namespace), range=chosen, ranges=list(RANGES),
+        anything=anything, flows=len(flows), coming=_coming(request, orchestrator, namespace), range=chosen, ranges=list(RANGES),
         start=start, end=end,
         rate=100 * sum(drawn.totals.get(state, 0) for state in _DONE) / ended if ended else None, namespace=namespace or "",
         waiting=[state for state in _WAITING if state in drawn.totals], namespaces=_namespaces(request, orchestrator),
