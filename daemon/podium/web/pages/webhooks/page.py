@@ -96,7 +96,8 @@ async def webhook_page(request: web.Request) -> web.Response:
         await kept.find(namespace=flow.namespace, flow_id=flow.flow_id, trigger_id=trigger.id, size=_LAST) if kept is not None else ([], 0)
     )
     return await render(
-        request, "webhooks/webhook.html", row=await _webhook(request, flow, trigger), last=last, total=total, badge_of=badge_of,
+        request, "webhooks/webhook.html", row=await _webhook(request, flow, trigger), total=total, badge_of=badge_of,
+        last=[each for each in last if each.namespace == flow.namespace],  # and not of a flow of that name below it
         kept=kept is not None, operates=caller(request).may(Role.OPERATOR, flow.namespace),
     )
 

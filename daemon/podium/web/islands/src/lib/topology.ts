@@ -3,6 +3,8 @@
 import { Graph as Layout, layout } from "@dagrejs/dagre";
 import { topology as words } from "../../../strings.json";
 import { fill, make, stateWord } from "./dom";
+import { kindSign } from "./kinds";
+import { nested } from "./nested";
 
 export interface GraphNode {
   uid: string;
@@ -34,7 +36,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 208;
 const HEIGHT = 46;
 const LETTERS = 24;
-const MANY = 160; // from here on a quicker ranking is taken
+const MANY = 160; // nodes, from which on clusters are laid out one by one
+const KIND_PLACE = "scale(.5) translate(-12 -12)"; // a sign of 24 in the circle
 const ZOOM = { least: 0.1, most: 2.5, step: 1.25 };
 const GLYPHS: Record<string, string> = {
   SUCCESS: "m-4 0 3 3 5-6", FAILED: "m-3.5-3.5 7 7m0-7-7 7", WARNING: "M0-4v5m0 2.6v.2", RUNNING: "M-3-4 4 0-3 4z", PAUSED: "M-2.5-4v8M2.5-4v8", KILLED: "M-3.5-3.5h7v7h-7z",
@@ -77,9 +80,28 @@ export function drawTopology(host: HTMLElement, first: Graph, options: Options =
   host.replaceChildren(svg, tools);
 
   function relayout(): void {
+    if (graph.nodes.length > MANY) relayoutLarge();
+    else relayoutWhole();
+    paint();
+    fit();
+  }
+
+  function relayoutLarge(): void {
+    const ends = new Set(graph.nodes.filter(isPoint).map((each) => each.uid));
+    const places = nested(graph, (uid) => (ends.has(uid) ? { width: 10, height: 10 } : { width: WIDTH, height: HEIGHT }));
+    size = { width: places.width, height: places.height };
+    groups.clear();
+    const boxes = graph.clusters.flatMap((each) => {
+      const place = places.boxes.get(each.cluster.uid);
+      return place ? [draw("rect", { class: "topo-box", x: place.x - place.width / 2, y: place.y - place.height / 2, width: place.width, height: place.height, rx: 10 })] : [];
+    });
+    const lines = graph.edges.map((each, index) => line(each, places.edges[index] ?? { points: [] }));
+    world.replaceChildren(...boxes, ...lines, ...graph.nodes.map((each) => node(each, places.boxes.get(each.uid) ?? {})));
+  }
+
+  function relayoutWhole(): void {
     const plan = new Layout({ compound: true, multigraph: true });
-    const many = graph.nodes.length > MANY;
-    plan.setGraph({ rankdir: "TB", nodesep: 26, ranksep: 30, marginx: 16, marginy: 16, ranker: many ? "longest-path" : "network-simplex" });
+    plan.setGraph({ rankdir: "TB", nodesep: 26, ranksep: 30, marginx: 16, marginy: 16, ranker: "network-simplex" });
     plan.setDefaultEdgeLabel(() => ({}));
     for (const each of graph.nodes) plan.setNode(each.uid, isPoint(each) ? { width: 10, height: 10 } : { width: WIDTH, height: HEIGHT });
     const inner = graph.clusters.filter((each) => each.parents.length > 0);
@@ -104,8 +126,6 @@ export function drawTopology(host: HTMLElement, first: Graph, options: Options =
     const lines = graph.edges.map((each, index) => line(each, plan.edge({ v: each.source, w: each.target, name: `e${index}` })));
     const nodes = graph.nodes.map((each) => node(each, plan.node(each.uid)));
     world.replaceChildren(...boxes, ...lines, ...nodes);
-    paint();
-    fit();
   }
 
   function line(edge: GraphEdge, plan: { points?: { x: number; y: number }[]; x?: number; y?: number }): SVGGElement {
@@ -143,7 +163,7 @@ export function drawTopology(host: HTMLElement, first: Graph, options: Options =
     const made = draw(
       "g", { class: `topo-node${each.triggerDeclaration ? " trigger" : ""}${disabled ? " off" : ""}`, transform: at, tabindex: 0, role: "button", "data-id": idOf(each) },
       title, draw("rect", { x: -WIDTH / 2, y: -HEIGHT / 2, width: WIDTH, height: HEIGHT, rx: 8 }),
-      draw("g", { class: "topo-state", transform: `translate(${-WIDTH / 2 + 18} 0)` }, draw("circle", { r: 9 }), draw("path", { d: each.triggerDeclaration ? "m1-5-5 6h4l-1 4 5-6H0z" : "M0 0h.01" })),
+      draw("g", { class: "topo-state", transform: `translate(${-WIDTH / 2 + 18} 0)` }, draw("circle", { r: 9 }), draw("path", { d: kindSign(type), transform: KIND_PLACE })),
       name, kind, draw("text", { class: "topo-count", x: WIDTH / 2 - 8, y: -3, "text-anchor": "end" }),
     );
     kind.before(" "); // two words, also for who reads the text without seeing it
@@ -162,6 +182,7 @@ export function drawTopology(host: HTMLElement, first: Graph, options: Options =
       if (known) {
         group.classList.add(`s-${known.state.replace(/[^A-Z]/g, "")}`);
         glyph?.setAttribute("d", GLYPHS[known.state] ?? "M-3 0h6");
+        glyph?.removeAttribute("transform");
       }
       const counts = Object.values(known?.counts ?? {}).reduce((sum, count) => sum + count, 0);
       const ended = known ? counts - ["RUNNING", "CREATED", "QUEUED", "SUBMITTED", "PAUSED", "RETRYING", "KILLING", "RESTARTED"].reduce((sum, name) => sum + (known.counts[name] ?? 0), 0) : 0;
