@@ -264,3 +264,19 @@ async def test_no_header_makes_a_stranger_somebody(clock: Any, headers: dict[str
         for path in ("/api/v1/flows/search", "/api/v1/main/people", "/metrics"):
             assert (await client.get(path, headers={**FAR, **headers})).status == 401, path
         assert (await client.post("/api/v1/executions/company.team/hello", headers={**FAR, **headers})).status == 401
+
+
+async def test_the_file_with_the_hashes_is_shown_to_admins_only(clock: Any) -> None:
+    from aiohttp.test_utils import make_mocked_request
+
+    from podium.web.api.editing.rights import Rights
+    from podium.web.people.roles import CALLER, Caller
+
+    async with serving(await world(clock), door=door()) as client:
+        for role, source, seen in ((ADMIN, "main", True), (EDITOR, "main", False), (VIEWER, "main", False), (VIEWER, "team", True)):
+            request = make_mocked_request("GET", "/", app=client.app)
+            request[CALLER] = Caller(name="x", email="x@y", via="password", roles={"": role}, account="x", kind="user")
+            allowed = Rights(request, source, ".")
+            for path in ("podium.yaml", "Podium.YAML", "flows/podium.yaml", ".podium/secrets.age"):
+                assert allowed.may_read(path) is seen, (role, source, path)
+            assert allowed.may_read("readme.md")

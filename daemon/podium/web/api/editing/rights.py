@@ -31,6 +31,7 @@ class Rights:
 
     def __init__(self, request: web.Request, source: str, folder: str) -> None:
         self._request = request
+        self._source = source
         self._folder = folder.strip("/") or "."
         self._by_path: dict[str, set[str]] = {}
         self._by_folder: dict[str, set[str]] = {}
@@ -61,8 +62,10 @@ class Rights:
         return name == "podium.yaml" or ".podium" in path.lower().split("/")
 
     def may_read(self, path: str) -> bool:
-        """Whether the caller may see the file: it is part of a namespace of theirs."""
+        """Whether the caller may see the file: it is part of a namespace of theirs. That with hashes of passwords is shown to admins only."""
         who = caller(self._request)
+        if self.admins(path) and everything(self._request).door.roster.people.source == self._source:
+            return who.may(Role.ADMIN, WHOLE)
         return who.may(Role.VIEWER, WHOLE) or any(who.may(Role.VIEWER, each) for each in self.namespaces(path))
 
     async def require_write(self, changes: Sequence[FileChange]) -> None:
