@@ -1,8 +1,8 @@
 """The log of deliveries: a database of its own beside the journal, written behind in batches by one thread.
 
-Made by app/wiring; web notes deliveries and reads them by base/inbound. What always holds: a delivery is masked before it is written; the log is
-never larger than its bounds (rows, bytes, days), and deliveries that proved nothing have bounds of their own; when it cannot be written the daemon goes
-on and says so. It is no part of the journal: after a power cut the last second of it may be missing, and a file that is broken is begun anew.
+Made by app/wiring; web notes deliveries and reads them by base/inbound. What always holds: a delivery is masked before it is written; the log
+is never larger than its bounds (rows, bytes, days), and deliveries that proved nothing have bounds of their own; when it cannot be written the daemon
+goes on and says so. It is no part of the journal: after a power cut the last second of it may be missing, and a file that is broken is begun anew.
 """
 
 from __future__ import annotations
