@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from daemon_house import DaemonHouse, daemon_house
 
 BOARD = "title: My board\ncharts:\n  - {id: n, type: KPI, data: {type: ExecutionsKPI, columns: {agg: COUNT}}}\n"

@@ -55,12 +55,13 @@ async def test_an_expression_is_tried_on_an_execution_while_it_runs_and_after(tm
             assert await tried("{{ execution.id }}") == {"result": identifier}
             for leak in ("{{ inputs.pass }}", "{{ secret('PLANT') }}", "{{ secret('PLANT') | base64encode }}", "{{ inputs }}"):
                 told = str(await tried(leak))
-                assert SECRET not in told and "aGVudGVyM" not in told and "*" in told or "base64" in leak
+                assert (SECRET not in told and "aGVudGVyM" not in told and "*" in told) or "base64" in leak
             assert (await tried("{{ secret('PLANT') | base64encode }}"))["result"] == "KioqKioqKio=", "the mask is what is encoded"
             run = next(each for each in (await h.podium.execution(identifier))["taskRunList"] if each.get("value") == "b")
             assert await tried("{{ taskrun.value }}", run["id"]) == {"result": "b"}
             failed = await tried("{{ outputs.nothing.there }}")
-            assert "nothing" in failed["error"] and failed["stackTrace"]
+            assert "nothing" in failed["error"]
+            assert failed["stackTrace"]
             assert "calls nothing" in (await tried("{{ http(uri='http://127.0.0.1:1/') }}"))["error"]
             assert "steps" in (await tried("{% for i in range(1, 900000) %}{{ i }}{% endfor %}"))["error"]
             assert "characters" in (await tried("{{ 'x' | replace({'x': 'y'}) }}{% for i in range(1, 9000) %}" + "z" * 200 + "{% endfor %}"))["error"]

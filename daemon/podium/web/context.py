@@ -9,7 +9,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from podium.base.inbound.deliveries import DeliveryLog
-from podium.base.ports import Answer, Delivery, CopilotControls, EditControls, SourceControls, TriggerControls
+from podium.base.ports import Answer, CopilotControls, Delivery, EditControls, SourceControls, TriggerControls
 from podium.base.system.clock import Clock
 from podium.conductor.port import Orchestrator
 from podium.flows.dashboards.scope import ChartReads

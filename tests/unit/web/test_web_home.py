@@ -21,7 +21,7 @@ def test_each_execution_is_in_one_segment_and_none_leaves_the_drawing(parts: lis
     drawn = chart(parts, NOW, NOW + timedelta(hours=1))
     assert [bar.total for bar in drawn.bars] == [sum(part.values()) for part in parts]
     assert [{each.state: each.count for each in bar.segments} for bar in drawn.bars] == parts
-    assert all(0 <= each.y and each.height > 0 and each.y < HEIGHT for bar in drawn.bars for each in bar.segments)
+    assert all(each.y >= 0 and each.height > 0 and each.y < HEIGHT for bar in drawn.bars for each in bar.segments)
     assert sum(drawn.totals.values()) == sum(sum(part.values()) for part in parts)
     assert drawn.top >= max(bar.total for bar in drawn.bars)
 

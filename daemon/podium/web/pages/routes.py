@@ -81,8 +81,9 @@ async def old_address(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES: tuple[Route, ...] = (
-    *home.ROUTES, *flow_list.ROUTES, *execution_list.ROUTES, *log_search.ROUTES, *flows.ROUTES, *execution_files.ROUTES, *execution_live.ROUTES, *executions.ROUTES, *results.ROUTES, *triggers.ROUTES, *webhooks.ROUTES,
-    *dashboards.ROUTES, *syncs.ROUTES, *namespaces.ROUTES, *editor.ROUTES, *plugins.ROUTES, *login.ROUTES, *account.ROUTES, *settings.ROUTES, *system.ROUTES,
+    *home.ROUTES, *flow_list.ROUTES, *execution_list.ROUTES, *log_search.ROUTES, *flows.ROUTES, *execution_files.ROUTES, *execution_live.ROUTES,
+    *executions.ROUTES, *results.ROUTES, *triggers.ROUTES, *webhooks.ROUTES, *dashboards.ROUTES, *syncs.ROUTES, *namespaces.ROUTES, *editor.ROUTES,
+    *plugins.ROUTES, *login.ROUTES, *account.ROUTES, *settings.ROUTES, *system.ROUTES,
     page("GET", "/assets/{name:.+}", asset, to_all=True),
     page("GET", "/ui{rest:(/.*)?}", old_address),
 )
