@@ -17,12 +17,10 @@ function tell(news: News): void {
 function listen(): void {
   if (source) return;
   source = new EventSource(`/api/v1/events?paceMs=${PACE_MS}`);
-  let opened = false;
   source.onopen = () => {
     up = true;
     tell({ kind: "up" });
-    if (opened) tell({ kind: "reset" });
-    opened = true;
+    tell({ kind: "reset" }); // what changed since the pages were made was told to nobody
   };
   source.onerror = () => {
     up = false;
@@ -64,6 +62,7 @@ function consider(): void {
   };
   port.start();
   if (!up) port.postMessage({ kind: "down" } satisfies News);
+  if (source?.readyState === EventSource.OPEN) port.postMessage({ kind: "reset" } satisfies News);
   consider();
 };
 setInterval(consider, 30_000);

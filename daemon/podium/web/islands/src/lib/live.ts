@@ -60,8 +60,7 @@ function connect(): void {
   const listen = (): void => {
     if (source || document.hidden) return;
     source = new EventSource("/api/v1/events?paceMs=250");
-    let opened = false;
-    source.onopen = () => { told({ kind: "up" }); if (opened) told({ kind: "reset" }); opened = true; };
+    source.onopen = () => { told({ kind: "up" }); told({ kind: "reset" }); };
     source.onerror = () => told({ kind: "down" });
     source.onmessage = (event: MessageEvent<string>) => told({ kind: "changes", changes: JSON.parse(event.data) as Change[] });
     source.addEventListener("reset", () => told({ kind: "reset" }));
