@@ -72,7 +72,8 @@ async def test_who_sees_what(tmp_path: Path, clock: Any) -> None:
         hidden = {"elsewhere/b.yaml", "elsewhere/run.sh", "_files/elsewhere/own.txt", "podium.yaml", ".podium/secrets.age"}
         assert not await paths("viewer") & hidden
         assert {"company/a.yaml", "both.yaml"} <= await paths("viewer")
-        assert await paths("all-viewer") == set(FILES)
+        assert await paths("all-viewer") == set(FILES) - {"podium.yaml", ".podium/secrets.age"}, "who has which password is for admins"
+        assert await paths("admin") == set(FILES)
         assert await status("viewer", "/edits/main/file?path=elsewhere/b.yaml") in (404, 422)
         assert await status("viewer", "/edits/main/file?path=company/a.yaml") == 200
         assert await status("viewer", "/edits/place?namespace=elsewhere&id=b") == 403

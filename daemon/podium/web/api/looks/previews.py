@@ -19,6 +19,7 @@ from podium.expressions.formats.ion_text import read_ion
 from podium.expressions.runtime import Meter
 
 ROWS_A_PAGE, COLUMNS_MAX, CELL_CHARS = 100, 200, 2_000
+CELL_READ_MAX = 131_072
 TABLE_BYTES_MAX = 32 * 1024 * 1024
 TEXT_BYTES_A_PAGE = 128 * 1024
 TREE_BYTES_MAX = 2 * 1024 * 1024
@@ -79,7 +80,7 @@ def csv_page(data: bytes, encoding: str, page: int, *, cut: bool) -> Table:
     first = text.split("\n", 1)[0]
     found = max(_DELIMITERS, key=first.count)
     delimiter = found if first.count(found) else ","
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = _with_short_cells(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     try:
         columns = [each[:CELL_CHARS] for each in next(rows, [])][:COLUMNS_MAX]
         shown, more, total = _page(rows, page)
@@ -87,6 +88,14 @@ def csv_page(data: bytes, encoding: str, page: int, *, cut: bool) -> Table:
         return Table(columns=[], rows=[], page=page, cut=cut)
     cells = [[each[:CELL_CHARS] for each in row[:COLUMNS_MAX]] for row in shown]
     return Table(columns=columns, rows=cells, page=page, more=more, total=None if cut else total, cut=cut)
+
+
+def _with_short_cells(rows: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Raises csv.Error at a cell that no table has: a quote that is never closed. The reader's own limit is one for the whole process."""
+    for row in rows:
+        if any(len(cell) > CELL_READ_MAX for cell in row):
+            raise csv.Error("a cell is too long")
+        yield row
 
 
 def lines_page(data: bytes, encoding: str, page: int, *, cut: bool) -> Table:

@@ -116,7 +116,7 @@ function expressionBox(): void {
     complete();
   }
   box.addEventListener("input", complete);
-  box.addEventListener("blur", () => setTimeout(() => { list.hidden = true; }, 150));
+  box.addEventListener("blur", () => setTimeout(() => { if (document.activeElement !== box) list.hidden = true; }, 150));
   box.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); void evaluate(); return; }
     if (list.hidden) return;
