@@ -135,9 +135,10 @@ export class Parts {
 export function goLive(enhance: (part: Element) => void): Parts {
   const parts = new Parts(enhance);
   connect();
-  if (find("[data-part]") && !/[?&](page=(?!1(&|$))|after=.)/.test(location.search)) {
+  // The page of an error would only be the same error again.
+  if (find("[data-part]") && !find("[data-no-live]") && !/[?&](page=(?!1(&|$))|after=.)/.test(location.search)) {
     onChange((changes) => { if (!document.hidden && parts.concerns(changes)) parts.later(); });
   }
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) parts.later(); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && !find("[data-no-live]")) parts.later(); });
   return parts;
 }
