@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from conftest import absent
+from tools.ui import shots
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 AXE = Path(__file__).parents[1] / ".podium/islands/web/islands/node_modules/axe-core/axe.min.js"
 AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
@@ -37,7 +36,7 @@ class Chromium:
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Chromium]:
     """A browser for as long as the context is open. At home a test is skipped without one."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    program = shots.chromium()
     if program is None:
         absent("Chromium is not installed")
     try:
@@ -45,7 +44,7 @@ async def chromium() -> AsyncIterator[Chromium]:
     except ImportError:
         absent("playwright is not installed")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS, timeout=90_000)
+        browser = await playwright.chromium.launch(executable_path=program, args=shots.FLAGS, timeout=90_000)
         try:
             yield Chromium(browser)
         finally:

@@ -32,6 +32,11 @@ NOT_PAGES = {
 """Routes of the pages that show nothing of their own, and what only strangers see."""
 
 
+def chromium() -> str | None:
+    """The browser of this machine, or None."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 def pages(ids: dict[str, str]) -> dict[str, str]:
     """Name of the picture → address."""
     found = {
@@ -83,7 +88,7 @@ def shoot(found: World, only: str, ways: list[str]) -> list[str]:
     """Make the pictures; what was wrong."""
     from playwright.sync_api import sync_playwright
 
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    program = chromium()
     wrong: list[str] = []
     wanted = {name: path for name, path in pages(found.ids).items() if re.search(only, name)}
     if not only:

@@ -6,6 +6,7 @@ is passed in by whoever parses.
 """
 
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
@@ -99,7 +100,7 @@ __all__ = [
     "Launcher", "Listener", "LogLevel", "Loop", "LoopUntil", "Model", "MultiselectInput", "NamespaceFiles", "ObjectInput", "Output", "Parallel",
     "Pause", "PlainInput", "PluginDefault", "Retry", "ReusableInputs", "SecretInput", "SelectInput", "Sequential", "Shaped", "Sla",
     "State", "StringInput", "Subflow", "Switch", "TableInput", "Task", "TaskCache", "TaskRunner", "TaskTemplate", "Template", "TimeInput", "Trigger",
-    "WorkerSelector", "WorkingDirectory", "labels_map",
+    "WorkerSelector", "WorkingDirectory", "all_tasks", "labels_map",
 ]
 
 FLOW_ID_PATTERN = r"^[a-zA-Z0-9][a-zA-Z0-9._-]*"
@@ -192,3 +193,19 @@ class Flow(Model):
 
     NOT_WRITTEN: ClassVar[frozenset[str]] = frozenset({"dialect", "given_variables"})
     """Fields that the loader sets; in a file they are unknown properties."""
+
+
+def all_tasks(flow: Flow, *, disabled: bool = True, listeners: bool = True) -> Iterator[Task]:
+    """Every task of a flow in reading order, parents before children.
+
+    disabled: those that are switched off, and what is in them, too. listeners: those of its listeners, too.
+    """
+    todo = [*flow.tasks, *flow.errors, *flow.finally_, *flow.after_execution]
+    if listeners:
+        todo += [task for listener in flow.listeners for task in listener.tasks]
+    while todo:
+        task = todo.pop(0)
+        if task.disabled and not disabled:
+            continue
+        yield task
+        todo[:0] = [inner for tasks in task.lists_of_tasks().values() for inner in tasks]

@@ -10,10 +10,11 @@ import pytest
 from jsonschema import Draft7Validator
 
 from podium.flows.load import parse_flows
+from podium.flows.model import all_tasks
 from podium.flows.reading.yaml import parse_documents, plain
 from podium.flows.schema import suite_schema
 from podium.flows.suites.compare import NotComparable, equal, holds, shown
-from podium.flows.suites.load import ParsedSuite, all_tasks, mistakes_about, parse_suites
+from podium.flows.suites.load import ParsedSuite, mistakes_about, parse_suites
 from podium.flows.types import Types
 
 TYPES = Types.build()

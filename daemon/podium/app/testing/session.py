@@ -10,8 +10,8 @@ from podium.app.testing.case import Runner
 from podium.app.testing.found import Found
 from podium.app.testing.results import CaseResult, Coverage, Report, SuiteResult
 from podium.base.globs import compile_globs
-from podium.flows.model import Flow, ForEachItem, Task
-from podium.flows.suites.load import Problem, all_tasks
+from podium.flows.model import Flow, ForEachItem, Task, all_tasks
+from podium.flows.suites.load import Problem
 
 Told = Callable[[SuiteResult, CaseResult], None]
 

@@ -44,7 +44,7 @@ from podium.flows.models.base import Model
 from podium.flows.reading.errors import report_errors
 from podium.flows.reading.problems import Problem, Report, key_of
 from podium.flows.reading.shape import Shaping, shape_map
-from podium.flows.reading.yaml import Fields, Items, Node, Scalar, parse_documents, plain
+from podium.flows.reading.yaml import Document, Fields, Items, Node, Scalar, parse_documents, plain
 from podium.flows.types import Types
 
 __all__ = ["ParsedDashboard", "parse_chart", "parse_dashboard"]
@@ -69,10 +69,7 @@ class ParsedDashboard:
 def parse_dashboard(text: str, *, file: str, name: str) -> ParsedDashboard:
     """The one dashboard of a file. name: its id when the text gives none."""
     report = Report(file)
-    documents = parse_documents(text)
-    for document in documents:
-        for mistake in document.mistakes:
-            report.mistake(mistake)
+    documents = _documents(text, report)
     root = documents[0].root if documents else None
     if len(documents) > 1 and documents[1].root is not None:
         hint = "put each dashboard in a file of its own"
@@ -89,13 +86,19 @@ def parse_dashboard(text: str, *, file: str, name: str) -> ParsedDashboard:
     )
 
 
-def parse_chart(text: str, *, file: str = "chart") -> tuple[Chart | None, tuple[Problem, ...]]:
-    """A chart by itself, for previews: the chart, or what is wrong with it."""
-    report = Report(file)
+def _documents(text: str, report: Report) -> list[Document]:
+    """The YAML documents of a text; what is wrong with their YAML is reported."""
     documents = parse_documents(text)
     for document in documents:
         for mistake in document.mistakes:
             report.mistake(mistake)
+    return documents
+
+
+def parse_chart(text: str, *, file: str = "chart") -> tuple[Chart | None, tuple[Problem, ...]]:
+    """A chart by itself, for previews: the chart, or what is wrong with it."""
+    report = Report(file)
+    documents = _documents(text, report)
     root = documents[0].root if documents else None
     if not isinstance(root, Fields):
         report.problem(root or Fields(1, 1), "", "wrong-type", "a chart is a map with id, type and data", "write id: … in the first line")

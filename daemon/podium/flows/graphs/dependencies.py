@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from podium.flows.dynamic import has_expression
-from podium.flows.model import Flow, Task
+from podium.flows.model import Flow, all_tasks
 from podium.flows.models.conditions import ExecutionFlow, ExecutionNamespace, MultipleCondition, Or
 from podium.flows.triggers import FlowTrigger
 
@@ -49,14 +49,10 @@ def links_of(flow: Flow) -> tuple[Link, ...]:
 
 
 def _by_tasks(flow: Flow) -> Iterator[Link]:
-    waiting: list[Task] = [*flow.tasks, *flow.errors, *flow.finally_, *flow.after_execution]
-    while waiting:
-        task = waiting.pop(0)
+    for task in all_tasks(flow, listeners=False):
         namespace, flow_id = getattr(task, "namespace", None), getattr(task, "flow_id", None)
         if task.KIND == "flowable" and _named(namespace) and _named(flow_id):
             yield Link(namespace=str(namespace), flow_id=str(flow_id), inward=False, relation="FLOW_TASK", by=task.id)
-        for tasks in task.lists_of_tasks().values():
-            waiting += tasks
 
 
 def _by_triggers(flow: Flow) -> Iterator[Link]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from podium.flows.model import Dag, EachParallel, Flow, Flowable, If, Parallel, Subflow, Switch, Task
+from podium.flows.model import Dag, EachParallel, Flow, Flowable, If, Parallel, Subflow, Switch, Task, all_tasks
 
 Relation = Literal["SEQUENTIAL", "CHOICE", "ERROR", "FINALLY", "AFTER_EXECUTION", "PARALLEL", "DYNAMIC"]
 FindFlow = Callable[[str, str, int | None], Flow | None]
@@ -59,7 +59,7 @@ def graph_of(flow: Flow, *, find: FindFlow | None = None, subflows: Iterable[str
     builder.flow(flow, "root", None, 0)
     return {
         "nodes": builder.graph.nodes, "edges": builder.graph.edges, "clusters": builder.graph.clusters,
-        "flowables": [each.id for each in _every(flow) if isinstance(each, Flowable)],
+        "flowables": [each.id for each in all_tasks(flow, listeners=False) if isinstance(each, Flowable)],
     }
 
 
@@ -192,12 +192,3 @@ def facts_of(task: Task) -> dict[str, Any]:
     inside = {name.partition(".")[0] for name in task.lists_of_tasks()}
     dumped: dict[str, Any] = task.model_dump(mode="json", by_alias=True, exclude_unset=True, serialize_as_any=True, fallback=str)
     return {name: value for name, value in dumped.items() if name not in inside}
-
-
-def _every(flow: Flow) -> Iterable[Task]:
-    waiting = [*flow.tasks, *flow.errors, *flow.finally_, *flow.after_execution]
-    while waiting:
-        task = waiting.pop(0)
-        yield task
-        for tasks in task.lists_of_tasks().values():
-            waiting += tasks

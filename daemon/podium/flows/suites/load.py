@@ -6,7 +6,7 @@ Never raises for what is in the text. `mistakes_about` is what is wrong with a s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -16,7 +16,7 @@ from podium.base.errors import PodiumError
 from podium.base.patterns import compile_java
 from podium.flows.dynamic import has_expression
 from podium.flows.inputs import flatten
-from podium.flows.model import Flow, Task
+from podium.flows.model import Flow, all_tasks
 from podium.flows.reading.errors import report_errors
 from podium.flows.reading.problems import Place, Placed, Problem, Report, key_of
 from podium.flows.reading.shape import Shaping, properties, shape_map
@@ -188,18 +188,6 @@ def _check_expressions(root: Fields, text: str, report: Report) -> None:
 
 
 # ---- what a suite says of its flow
-
-
-def all_tasks(flow: Flow, *, disabled: bool = True) -> Iterator[Task]:
-    """Every task of a flow, parents before children. disabled: those that are switched off, and what is in them, too."""
-    own = [*flow.tasks, *flow.errors, *flow.finally_, *flow.after_execution]
-    todo = [*own, *(task for listener in flow.listeners for task in listener.tasks)]
-    while todo:
-        task = todo.pop(0)
-        if task.disabled and not disabled:
-            continue
-        yield task
-        todo[:0] = [inner for tasks in task.lists_of_tasks().values() for inner in tasks]
 
 
 def mistakes_about(parsed: ParsedSuite, flow: Flow) -> list[Problem]:

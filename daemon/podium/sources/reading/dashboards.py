@@ -17,11 +17,10 @@ from podium.base.system.log import get_logger
 from podium.flows.dashboards.load import ParsedDashboard, parse_dashboard
 from podium.flows.load import Problem
 from podium.git.repo import Repository
-from podium.sources.reading.tree import decode, is_text_name, relative_to
+from podium.sources.reading.tree import decode, is_text_name, is_yaml_in
 
 log = get_logger(__name__)
 FOLDER = "dashboards"
-_SUFFIXES = (".yaml", ".yml")
 _KEY = re.compile(r"""^(?:["']?(?:title|charts|timeWindow)["']?\s*:|\{.*["']?(?:title|charts|timeWindow)["']?\s*:)""", re.MULTILINE)
 
 
@@ -39,14 +38,7 @@ class Dashboards:
 
 def is_dashboard_path(path: str, folder: str = ".", *, anywhere: bool = False) -> bool:
     """Whether `path` (in the repository) is a dashboard of a source whose folder is `folder`. anywhere: of whatever folder."""
-    inside = relative_to(path, folder)
-    if inside is None:
-        return False
-    parts = PurePosixPath(inside).parts
-    if FOLDER not in parts[: -1 if anywhere else 1]:
-        return False
-    rest = parts[parts.index(FOLDER) + 1 :]
-    return bool(rest) and rest[-1].lower().endswith(_SUFFIXES) and not any(part.startswith((".", "_")) for part in rest)
+    return is_yaml_in(path, folder, FOLDER, anywhere=anywhere, hidden=(".", "_"))
 
 
 def looks_like_dashboard(body: bytes | str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from podium.base.errors import LimitError
@@ -17,10 +17,9 @@ from podium.base.limits import SOURCE_FLOW_FILES_MAX
 from podium.flows.load import Problem, StoredTemplate, parse_templates
 from podium.flows.types import Types
 from podium.git.repo import Repository
-from podium.sources.reading.tree import decode, is_text_name, relative_to, yaml_files
+from podium.sources.reading.tree import decode, is_text_name, is_yaml_in, yaml_files
 
 FOLDER = "_templates"
-_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +41,7 @@ class Templates:
 
 def is_template_path(path: str, folder: str = ".", *, anywhere: bool = False) -> bool:
     """Whether `path` (in the repository) is a file of templates of a source whose folder is `folder`. anywhere: of whatever folder."""
-    inside = relative_to(path, folder)
-    if inside is None:
-        return False
-    parts = PurePosixPath(inside).parts
-    if FOLDER not in parts[: -1 if anywhere else 1]:
-        return False
-    rest = parts[parts.index(FOLDER) + 1 :]
-    return bool(rest) and rest[-1].lower().endswith(_SUFFIXES) and not any(part.startswith(".") for part in rest)
+    return is_yaml_in(path, folder, FOLDER, anywhere=anywhere)
 
 
 def read_templates(repository: Repository, commit: str, folder: str, types: Types, defaults: Sequence[Mapping[str, Any]] = ()) -> Templates:

@@ -115,6 +115,21 @@ def relative_to(path: str, folder: str) -> str | None:
     return path.removeprefix(f"{folder}/") if path.startswith(f"{folder}/") else None
 
 
+def is_yaml_in(path: str, folder: str, name: str, *, anywhere: bool, hidden: tuple[str, ...] = (".",)) -> bool:
+    """Whether `path` is a YAML file in the folder `name` of a source whose folder is `folder`. anywhere: or of whatever folder below.
+
+    hidden: what names of files and folders must not begin with.
+    """
+    inside = relative_to(path, folder)
+    if inside is None:
+        return False
+    parts = PurePosixPath(inside).parts
+    if name not in parts[: -1 if anywhere else 1]:
+        return False
+    rest = parts[parts.index(name) + 1 :]
+    return bool(rest) and rest[-1].lower().endswith(_SUFFIXES) and not any(part.startswith(hidden) for part in rest)
+
+
 def project_path(folder: str) -> str:
     """Where podium.yaml of a source with this folder is."""
     return PROJECT_FILE if folder == "." else f"{folder}/{PROJECT_FILE}"

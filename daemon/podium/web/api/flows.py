@@ -15,7 +15,7 @@ from podium.base.lists.conditions import all_hold, pick
 from podium.base.moments import to_text
 from podium.base.patterns import RegexBudget
 from podium.base.ports import FlowRevision
-from podium.flows.model import Task
+from podium.flows.model import Task, all_tasks
 from podium.web.api.looks.finding import in_scope
 from podium.web.context import Context, context
 from podium.web.errors import MethodNotAllowed
@@ -85,21 +85,9 @@ async def _task(request: web.Request) -> web.Response:
     return answer(dump(task))
 
 
-def every_task(flow: Any) -> list[Task]:
-    """All tasks of a flow, at any depth, in reading order."""
-    found: list[Task] = []
-    waiting = [*flow.after_execution[::-1], *flow.finally_[::-1], *flow.errors[::-1], *flow.tasks[::-1]]
-    while waiting:
-        task = waiting.pop()
-        found.append(task)
-        inner = [each for tasks in task.lists_of_tasks().values() for each in tasks]
-        waiting.extend(inner[::-1])
-    return found
-
-
 def find_task(flow: Any, task_id: str) -> Task | None:
     """The task of that id at any depth of the flow."""
-    return next((task for task in every_task(flow) if task.id == task_id), None)
+    return next((task for task in all_tasks(flow, listeners=False) if task.id == task_id), None)
 
 
 def find_flows(query: Query, here: Context) -> list[FlowRevision]:

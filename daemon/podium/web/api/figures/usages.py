@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from podium.web.api.flows import every_task
+from podium.flows.model import all_tasks
 from podium.web.context import Context, context
 from podium.web.routes import OBJECT, Route
 from podium.web.wire import answer
@@ -21,7 +21,7 @@ async def _usages(request: web.Request) -> web.Response:
     flows = here.orchestrator.flows()
     tasks, triggers = Counter[str](), Counter[str]()
     for each in flows:
-        tasks.update(task.type for task in every_task(each.model))
+        tasks.update(task.type for task in all_tasks(each.model, listeners=False))
         triggers.update(trigger.type for trigger in each.model.triggers)
     return answer({
         "flows": {

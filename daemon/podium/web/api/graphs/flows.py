@@ -14,9 +14,9 @@ from podium.conductor.port import Orchestrator
 from podium.flows.dynamic import has_expression
 from podium.flows.graphs.flow import graph_of
 from podium.flows.graphs.states import states_of
-from podium.flows.model import Flow, Subflow
+from podium.flows.model import Flow, Subflow, all_tasks
 from podium.web.api.executions import execution_id
-from podium.web.api.flows import every_task, namespace_of
+from podium.web.api.flows import namespace_of
 from podium.web.context import context
 from podium.web.params import Query, read_text
 from podium.web.people.roles import Role
@@ -34,7 +34,7 @@ async def flow_graph(orchestrator: Orchestrator, flow: Flow, opened: Iterable[st
     known: dict[tuple[str, str, int | None], Flow | None] = {}
     waiting = [flow] if wanted else []
     for _ in range(_ROUNDS_MAX):
-        names = {_name(task) for each in waiting for task in every_task(each) if isinstance(task, Subflow)} - known.keys()
+        names = {_name(task) for each in waiting for task in all_tasks(each, listeners=False) if isinstance(task, Subflow)} - known.keys()
         for name in names:
             known[name] = await _find(orchestrator, *name)
         waiting = [found for name in names if (found := known[name]) is not None]

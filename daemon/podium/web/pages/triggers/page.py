@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -26,7 +25,9 @@ async def triggers_page(request: web.Request) -> web.Response:
     number = query.integer("page", 1, high=1_000_000) or 1
     filters = {name: query.text(name) or "" for name in ("q", "type", "namespace", "state")}
     every = list(every_trigger(here))
-    found = [each for each in every if _matches(each, filters)]
+    narrow = filters["namespace"] or filters["q"]
+    found = list(every_trigger(here, namespace=filters["namespace"] or None, query=filters["q"] or None)) if narrow else every
+    found = [each for each in found if filters["type"] in ("", each[1].type)]
     if filters["state"]:
         found = [each for each in found if await _is(here, each, filters["state"])]
     rows = await trigger_rows(request, found[(number - 1) * _SIZE : number * _SIZE])
@@ -34,14 +35,6 @@ async def triggers_page(request: web.Request) -> web.Response:
         request, "triggers/triggers.html", rows=rows, total=len(found), page=number, size=_SIZE, filters=filters, filtered=any(filters.values()),
         namespaces=sorted({flow.namespace for flow, _ in every}), types=sorted({trigger.type for _, trigger in every}), states_shown=STATES,
     )
-
-
-def _matches(found: Found, filters: Mapping[str, str]) -> bool:
-    """As every_trigger has it, of triggers that are at hand: asking for those of 1,000 flows again takes 30 ms."""
-    flow, trigger = found
-    there = f"{flow.namespace}.".startswith(f"{filters['namespace']}.") if filters["namespace"] else True
-    text = f"{flow.namespace} {flow.flow_id} {trigger.id} {trigger.type}".lower()
-    return there and filters["type"] in ("", trigger.type) and filters["q"].lower() in text
 
 
 async def _is(here: Context, found: Found, state: str) -> bool:
